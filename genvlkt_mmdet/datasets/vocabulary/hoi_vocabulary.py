@@ -1,0 +1,243 @@
+"""The HOI vocabulary: objects, verbs, HOI classes, prompts and zero-shot splits, read from data files."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class HOIVocabulary:
+    """Objects, verbs and HOI classes of a dataset.
+
+    All indices are zero-based and contiguous; ``*_ids`` are the ids that annotation files use.
+
+    Attributes:
+        name (str): Name of the vocabulary, e.g. ``'hico'``.
+        object_names (tuple[str]): O names of the object classes; 'person' is one of them.
+        object_ids (tuple[int]): Their ids in annotation files (COCO ids for HICO-DET and V-COCO).
+        verb_names (tuple[str]): V verb names (V-COCO: action and role, e.g. ``'hold_obj'``).
+        verb_ids (tuple[int]): Their ids in annotation files.
+        verb_phrases (tuple[str]): Their readable forms, e.g. ``'holding'``.
+        hoi_verbs (tuple[int]): Verb index of each of the A HOI classes.
+        hoi_objects (tuple[int]): Object index of each HOI class; ``no_object`` where the class has none.
+        hoi_ids (tuple[int]): Ids of the HOI classes in annotation files.
+        hoi_prompts (tuple[str]): Text of each HOI class for the CLIP text encoder.
+        object_prompts (tuple[str]): Text of each object logit. Longer than ``object_names``: 'nothing' comes
+            last, and before it 'person only' where ``has_no_object``.
+        splits (dict[str, tuple[int]]): Unseen HOI indices of each zero-shot split.
+        rare (tuple[int]): HOI indices with few training instances; empty where the dataset defines none.
+    """
+
+    name: str
+    object_names: tuple[str, ...]
+    object_ids: tuple[int, ...]
+    verb_names: tuple[str, ...]
+    verb_ids: tuple[int, ...]
+    verb_phrases: tuple[str, ...]
+    hoi_verbs: tuple[int, ...]
+    hoi_objects: tuple[int, ...]
+    hoi_ids: tuple[int, ...]
+    hoi_prompts: tuple[str, ...]
+    object_prompts: tuple[str, ...]
+    splits: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    rare: tuple[int, ...] = ()
+
+    @property
+    def num_objects(self) -> int:
+        """Number of object classes, without 'person only' and 'nothing'."""
+        return len(self.object_names)
+
+    @property
+    def num_verbs(self) -> int:
+        """Number of verbs."""
+        return len(self.verb_names)
+
+    @property
+    def num_hois(self) -> int:
+        """Number of HOI classes."""
+        return len(self.hoi_verbs)
+
+    @property
+    def num_object_logits(self) -> int:
+        """Number of rows of the object classifier, 'nothing' included."""
+        return len(self.object_prompts)
+
+    @property
+    def has_no_object(self) -> bool:
+        """Whether some pairs have no object, as in V-COCO ('person only')."""
+        return self.num_object_logits == self.num_objects + 2
+
+    @property
+    def no_object(self) -> int:
+        """Index that stands for 'person only' (V-COCO: 80)."""
+        return self.num_objects
+
+    def hoi_index(self, verb: str | int, obj: str | int | None) -> int:
+        """Index of the HOI class of a verb and an object.
+
+        Args:
+            verb (str | int): Verb name or index.
+            obj (str | int, optional): Object name or index; None for a class without object.
+
+        Returns:
+            int: The HOI index.
+
+        Raises:
+            KeyError: If a name is unknown (near names are listed) or the combination is no class.
+        """
+        v = self._index(verb, self.verb_names, 'verb')
+        o = self.no_object if obj is None else self._index(obj, self.object_names, 'object')
+        try:
+            return self._pairs[(v, o)]
+        except KeyError:
+            name = self.object_names[o] if o < self.num_objects else 'no object'
+            raise KeyError(f"'{self.verb_names[v]}' with '{name}' is no HOI class of '{self.name}'.") from None
+
+    def seen(self, split: str | None) -> tuple[int, ...]:
+        """HOI indices that zero-shot training may use, ascending.
+
+        Args:
+            split (str, optional): Name of a zero-shot split; None keeps all classes.
+
+        Returns:
+            tuple[int]: The seen indices.
+        """
+        unseen = set(self.unseen(split))
+        return tuple(i for i in range(self.num_hois) if i not in unseen)
+
+    def unseen(self, split: str | None) -> tuple[int, ...]:
+        """Unseen HOI indices of a zero-shot split, ascending; empty for None.
+
+        Raises:
+            KeyError: If the vocabulary has no such split.
+        """
+        if split is None:
+            return ()
+        if split not in self.splits:
+            raise KeyError(f"'{self.name}' has no zero-shot split '{split}'; it has: {', '.join(self.splits) or 'none'}.")
+        return tuple(sorted(self.splits[split]))
+
+    def phrase(self, hoi: int) -> str:
+        """Readable phrase of an HOI class, e.g. ``'person riding a horse'``."""
+        prompt = self.hoi_prompts[hoi]
+        for start in ('a photo of a ', 'a picture of a ', 'a ', 'an '):
+            if prompt.startswith(start):
+                return prompt[len(start) :]
+        return prompt
+
+    @property
+    def _pairs(self) -> dict[tuple[int, int], int]:
+        return {pair: i for i, pair in enumerate(zip(self.hoi_verbs, self.hoi_objects, strict=True))}
+
+    def _index(self, key: str | int, names: tuple[str, ...], kind: str) -> int:
+        if isinstance(key, str):
+            if key in names:
+                return names.index(key)
+            near = difflib.get_close_matches(key, names, n=3, cutoff=0.5)
+            hint = f' Did you mean {", ".join(repr(n) for n in near)}?' if near else ''
+            raise KeyError(f"Unknown {kind} '{key}' in vocabulary '{self.name}'.{hint}")
+        if not 0 <= key < len(names):
+            raise KeyError(f"{kind} index {key} is out of range: vocabulary '{self.name}' has {len(names)}.")
+        return int(key)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The vocabulary as plain containers, in the layout of the data files."""
+        return dict(
+            name=self.name,
+            objects=[dict(id=i, name=n) for i, n in zip(self.object_ids, self.object_names, strict=True)],
+            verbs=[
+                dict(id=i, name=n, phrase=p)
+                for i, n, p in zip(self.verb_ids, self.verb_names, self.verb_phrases, strict=True)
+            ],
+            hois=[
+                dict(id=i, verb=v, object=o, prompt=p)
+                for i, v, o, p in zip(self.hoi_ids, self.hoi_verbs, self.hoi_objects, self.hoi_prompts, strict=True)
+            ],
+            object_prompts=list(self.object_prompts),
+            splits={k: list(v) for k, v in self.splits.items()},
+            rare=list(self.rare),
+        )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> 'HOIVocabulary':
+        """Inverse of :meth:`to_dict`; checks indices.
+
+        Raises:
+            ValueError: If a class points to a verb or object that does not exist, or counts disagree.
+        """
+        name = data.get('name', 'custom')
+        objects, verbs, hois = data['objects'], data['verbs'], data['hois']
+        prompts = tuple(data['object_prompts'])
+        extra = len(prompts) - len(objects)
+        if extra not in (1, 2):
+            raise ValueError(
+                f"Vocabulary '{name}': object_prompts needs one entry per object plus 'nothing' (and 'person only' "
+                f'before it where pairs may lack an object), but has {len(prompts)} for {len(objects)} objects.'
+            )
+        num_objects = len(objects) + extra - 1
+        for i, hoi in enumerate(hois):
+            if not 0 <= hoi['verb'] < len(verbs) or not 0 <= hoi['object'] < num_objects:
+                raise ValueError(
+                    f"Vocabulary '{name}': HOI class {i} names verb {hoi['verb']} and object {hoi['object']}, but there "
+                    f'are {len(verbs)} verbs and {num_objects} objects.'
+                )
+        splits = {k: tuple(v) for k, v in data.get('splits', {}).items()}
+        for key, indices in {**splits, 'rare': tuple(data.get('rare', ()))}.items():
+            if any(not 0 <= i < len(hois) for i in indices):
+                raise ValueError(f"Vocabulary '{name}': '{key}' names an HOI class outside 0..{len(hois) - 1}.")
+        return cls(
+            name=name,
+            object_names=tuple(o['name'] for o in objects),
+            object_ids=tuple(o['id'] for o in objects),
+            verb_names=tuple(v['name'] for v in verbs),
+            verb_ids=tuple(v['id'] for v in verbs),
+            verb_phrases=tuple(v.get('phrase', v['name']) for v in verbs),
+            hoi_verbs=tuple(h['verb'] for h in hois),
+            hoi_objects=tuple(h['object'] for h in hois),
+            hoi_ids=tuple(h['id'] for h in hois),
+            hoi_prompts=tuple(h['prompt'] for h in hois),
+            object_prompts=prompts,
+            splits=splits,
+            rare=tuple(data.get('rare', ())),
+        )
+
+
+def load_vocabulary(source: 'str | Path | Mapping[str, Any] | HOIVocabulary') -> HOIVocabulary:
+    """Loads a vocabulary.
+
+    Args:
+        source (str | Path | Mapping | HOIVocabulary): A shipped name (``'hico'``, ``'vcoco'``, ``'minihoi'``), a
+            ``.json`` or ``.yaml`` file in the same layout, the content of such a file, or a vocabulary.
+
+    Returns:
+        HOIVocabulary: The vocabulary.
+
+    Raises:
+        FileNotFoundError: If the source is neither a shipped name nor a file.
+        ValueError: If the content is inconsistent.
+    """
+    if isinstance(source, HOIVocabulary):
+        return source
+    if isinstance(source, Mapping):
+        return HOIVocabulary.from_dict(source)
+    shipped = _FOLDER / f'{source}.json'
+    path = shipped if shipped.is_file() else Path(source)
+    if not path.is_file():
+        names = ', '.join(sorted(p.stem for p in _FOLDER.glob('*.json')))
+        raise FileNotFoundError(f"'{source}' is neither a shipped vocabulary ({names}) nor a file.")
+    return _load(str(path), path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _load(path: str, mtime: int) -> HOIVocabulary:
+    text = Path(path).read_text(encoding='utf-8')
+    data = json.loads(text) if path.endswith('.json') else yaml.safe_load(text)
+    return HOIVocabulary.from_dict(data)

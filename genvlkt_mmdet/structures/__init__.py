@@ -1,0 +1,3 @@
+from .hoi_data_sample import HOIDataSample
+
+__all__ = ['HOIDataSample']
