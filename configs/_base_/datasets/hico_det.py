@@ -1,0 +1,85 @@
+# HICO-DET as the authors train and test on it. The input pipeline is DETR's plus colour jitter; images are resized
+# as PIL does (backend='pillow'), which the authors' code and CLIP's own preprocessing use.
+dataset_type = 'HICODetDataset'
+data_root = 'data/hico_20160224_det/'
+
+load_image = dict(type='LoadHOIImage', imdecode_backend='pillow')
+resize_short_side = dict(
+    type='RandomChoiceResize',
+    scales=[(short, 1333) for short in range(480, 801, 32)],
+    keep_ratio=True,
+    backend='pillow',
+)
+train_pipeline = [
+    load_image,
+    dict(type='LoadHOIAnnotations', with_bbox=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4),
+    dict(
+        type='RandomChoice',
+        transforms=[
+            [resize_short_side],
+            [
+                dict(
+                    type='RandomChoiceResize',
+                    # the large number leaves the long side free
+                    scales=[(400, 100000), (500, 100000), (600, 100000)],
+                    keep_ratio=True,
+                    backend='pillow',
+                ),
+                dict(
+                    type='RandomCrop',
+                    crop_type='absolute_range',
+                    crop_size=(384, 600),
+                    allow_negative_crop=True,
+                ),
+                resize_short_side,
+            ],
+        ],
+    ),
+    dict(type='MakeCLIPImage', size=224),
+    dict(type='PackHOIInputs'),
+]
+test_pipeline = [
+    load_image,
+    dict(type='Resize', scale=(800, 1333), keep_ratio=True, backend='pillow'),
+    dict(type='PackHOIInputs'),
+]
+
+train_dataloader = dict(
+    # 8 GPUs x 2
+    batch_size=2,
+    num_workers=4,
+    persistent_workers=True,
+    drop_last=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='annotations/trainval_hico.json',
+        data_prefix=dict(img='images/train2015/'),
+        # as the authors: images with a pair that points to no box are left out, boxes are cut at the number of queries
+        pair_index='drop_image',
+        max_boxes=64,
+        pipeline=train_pipeline,
+    ),
+)
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='annotations/test_hico.json',
+        data_prefix=dict(img='images/test2015/'),
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+val_dataloader = test_dataloader
+
+test_evaluator = dict(type='HICOMetric')
+val_evaluator = test_evaluator

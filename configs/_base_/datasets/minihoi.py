@@ -1,0 +1,66 @@
+# MiniHOI, the rendered benchmark: made on first use under data_root. The pipeline is short, since training runs on CPU.
+dataset_type = 'MiniHOIDataset'
+data_root = 'data/minihoi/'
+
+train_pipeline = [
+    dict(type='LoadHOIImage'),
+    dict(type='LoadHOIAnnotations', with_bbox=True),
+    dict(type='RandomFlip', prob=0.5),
+    # the tiny CLIP's input
+    dict(type='MakeCLIPImage', size=64),
+    dict(type='PackHOIInputs'),
+]
+test_pipeline = [
+    dict(type='LoadHOIImage'),
+    # keeps the rendered size, and records the scale
+    dict(type='Resize', scale=(128, 128), keep_ratio=True),
+    dict(type='PackHOIInputs'),
+]
+
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=1,
+    persistent_workers=True,
+    drop_last=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='annotations/train.json',
+        data_prefix=dict(img='images/train/'),
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=16,
+    num_workers=1,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='annotations/val.json',
+        data_prefix=dict(img='images/val/'),
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = dict(
+    batch_size=16,
+    num_workers=1,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='annotations/test.json',
+        data_prefix=dict(img='images/test/'),
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+
+val_evaluator = dict(type='HICOMetric')
+test_evaluator = val_evaluator

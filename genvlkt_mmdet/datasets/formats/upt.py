@@ -1,0 +1,79 @@
+"""Reader of UPT / PViC's ``instances_*.json`` of HICO-DET and V-COCO."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..vocabulary import HOIVocabulary
+
+# HICO-DET's boxes are 1-based pixel indices there, as in the release; V-COCO's are COCO's 0-based ones.
+_BASE = dict(annotation=1, annotations=0)
+
+
+def upt_to_records(data: Mapping[str, Any], vocabulary: HOIVocabulary, source: str = 'file') -> list[dict]:
+    """Turns the content of a UPT / PViC file into records.
+
+    The file keeps every annotated triplet apart; so do the records: a box occurs once per triplet, except where its
+    coordinates and class are exactly equal.
+
+    Args:
+        data (Mapping): The parsed JSON content.
+        vocabulary (HOIVocabulary): Vocabulary of the dataset that the file is of.
+        source (str): Name of the file, for messages.
+
+    Returns:
+        list[dict]: Records with 0-based xyxy boxes, one per image, images without pairs included.
+
+    Raises:
+        ValueError: If the file is of another dataset than the vocabulary.
+    """
+    is_hico = 'correspondence' in data
+    key = 'annotation' if is_hico else 'annotations'
+    verbs = _name_ids(data['verbs'] if is_hico else data['classes'], vocabulary.verb_names, vocabulary.verb_ids)
+    objects = _name_ids(data['objects'], vocabulary.object_names, vocabulary.object_ids)
+    # 'background' stands before V-COCO's 80 objects
+    if None in verbs or None in objects[0 if is_hico else 1 :]:
+        name = 'HICO-DET' if is_hico else 'V-COCO'
+        raise ValueError(
+            f"'{source}' is UPT / PViC's file of {name}: its verbs and objects are not those of '{vocabulary.name}'."
+        )
+    classes = {verb_object: i for i, verb_object in enumerate(zip(vocabulary.hoi_verbs, vocabulary.hoi_objects))}
+    verb_index = {i: k for k, i in enumerate(vocabulary.verb_ids)}
+    object_index = {i: k for k, i in enumerate(vocabulary.object_ids)}
+
+    records = []
+    for i, image in enumerate(data[key]):
+        record: dict[str, Any] = dict(
+            file_name=data['filenames'][i] if is_hico else image['file_name'],
+            img_id=i if is_hico else data['images'][i],
+            annotations=[],
+            hoi_annotation=[],
+        )
+        if 'size' in data:
+            record['width'], record['height'] = data['size'][i]
+        boxes: dict[tuple, int] = {}
+        image_verbs = image['verb' if is_hico else 'actions']
+        image_objects = image['object' if is_hico else 'objects']
+        for human, obj, verb, label in zip(image['boxes_h'], image['boxes_o'], image_verbs, image_objects, strict=True):
+            verb_id, object_id = verbs[verb], objects[label]
+            hoi = dict(
+                subject_id=_box_index(human, vocabulary.object_ids[0], boxes, _BASE[key]),
+                object_id=_box_index(obj, object_id, boxes, _BASE[key]),
+                category_id=verb_id,
+            )
+            index = classes.get((verb_index[verb_id], object_index[object_id]))
+            if index is not None:
+                hoi['hoi_category_id'] = vocabulary.hoi_ids[index]
+            record['hoi_annotation'].append(hoi)
+        record['annotations'] = [dict(bbox=list(box), category_id=category) for *box, category in boxes]
+        records.append(record)
+    return records
+
+
+def _name_ids(names: Sequence[str], known: Sequence[str], ids: Sequence[int]) -> list[int | None]:
+    """File ids of names; underscores and spaces count the same, unknown names give None."""
+    table = {name.replace('_', ' '): i for name, i in zip(known, ids, strict=True)}
+    return [table.get(name.replace('_', ' ')) for name in names]
+
+
+def _box_index(box: Sequence[float], category: int, boxes: dict[tuple, int], base: int) -> int:
+    return boxes.setdefault((*(v - base for v in box), category), len(boxes))

@@ -1,0 +1,392 @@
+"""Base of all datasets of human-object interactions."""
+
+import logging
+import os.path as osp
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmdet.datasets import BaseDetDataset
+from mmdet.registry import DATASETS
+from mmengine.dataset.base_dataset import force_full_init
+from mmengine.logging import print_log
+
+from .formats import read_annotations
+from .formats.merge import merge_boxes
+from .vocabulary import HOIVocabulary, load_vocabulary
+
+
+@DATASETS.register_module()
+class HOIDataset(BaseDetDataset):
+    """Images with human-object pairs.
+
+    Reads the annotation files of :func:`genvlkt_mmdet.datasets.formats.read_annotations`. Custom data needs no
+    subclass: a vocabulary file and an annotation file in the documented layout are enough.
+
+    In training (``test_mode=False``) images without pairs are left out, boxes are clipped to the image (where the
+    file gives its size), boxes that are inverted or wholly outside are skipped with their pairs, and near-identical
+    boxes of one pair are merged where the file keeps every triplet apart. In testing every image is kept and
+    ``eval_gt`` holds the annotation as it is.
+
+    An item before the pipeline has ``img_path, img_id, height, width`` (when the file has sizes), ``instances``,
+    ``pairs`` (``human_ids`` (n), ``object_ids`` (n), -1 for none, both indices in ``instances``, ``object_labels`` (n)
+    and ``hoi_labels`` (n, A) multi-hot float32) and, in test mode, ``eval_gt`` in pixels of the original image:
+    ``human_boxes`` (m, 4), ``object_boxes`` (m, 4), ``hoi_labels`` (m), one row per annotated triplet.
+
+    Args:
+        *args: Arguments of :class:`mmdet.datasets.BaseDetDataset`.
+        vocabulary (str | dict | HOIVocabulary): Vocabulary as :func:`load_vocabulary` takes it; None takes the
+            class's own.
+        zero_shot (str, optional): Zero-shot split of the vocabulary. In training, pairs that carry an unseen HOI are
+            dropped whole, and labels count the seen classes only (Sec. 4.3 of the paper). In testing labels count
+            all classes.
+        pair_index (str): What a pair that points to no box does: ``'error'`` raises; ``'drop_image'`` leaves the
+            image out of training with a counted warning, as the authors' code does, while testing leaves out that
+            pair only.
+        merge_iou (float, optional): In training, boxes of one class that overlap at least this much (IoU) count as
+            one box. None merges with 0.7 where the file is of a family that annotates each HOI class apart
+            (UPT / PViC, the HICO-DET release) and not elsewhere; 0 never merges.
+        max_boxes (int, optional): In training, boxes of an image after this many are cut off, with their pairs (the
+            authors cut at the number of queries).
+        **kwargs: Further arguments of :class:`mmdet.datasets.BaseDetDataset`.
+
+    Raises:
+        FileNotFoundError: If the annotation file is missing.
+        ValueError: If its content is of another family, is empty, or contradicts itself or the vocabulary.
+    """
+
+    default_vocabulary: str | None = None
+    dataset_name = 'hoi'
+    #: What to do about a missing annotation file; ends the error's sentence.
+    missing_hint = 'check `data_root` and `ann_file` in the dataset config'
+
+    def __init__(
+        self,
+        *args: Any,
+        vocabulary: str | Mapping | HOIVocabulary | None = None,
+        zero_shot: str | None = None,
+        pair_index: str = 'error',
+        merge_iou: float | None = None,
+        max_boxes: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if pair_index not in ('error', 'drop_image'):
+            raise ValueError(f"pair_index must be 'error' or 'drop_image', not '{pair_index}'.")
+        source = self.default_vocabulary if vocabulary is None else vocabulary
+        if source is None:
+            raise ValueError(f'{type(self).__name__} needs `vocabulary`: a shipped name or a vocabulary file.')
+        self.vocabulary = load_vocabulary(source)
+        self.zero_shot = zero_shot
+        self.seen = self.vocabulary.seen(zero_shot)
+        self.pair_index = pair_index
+        self.merge_iou = merge_iou
+        self.max_boxes = max_boxes
+        self.family = 'qpic'
+        self.skipped: Counter = Counter()
+        self._file_ids = _FileIds(self.vocabulary)
+        super().__init__(*args, **kwargs)
+
+    @property
+    def metainfo(self) -> dict:
+        """dict: ``dataset_name``, ``classes``, ``vocabulary`` (plain containers), ``zero_shot``, and the config's own.
+
+        They do not go through mmengine's ``metainfo`` argument: it takes every string for the name of a file first.
+        """
+        own = dict(
+            dataset_name=self.dataset_name,
+            classes=tuple(self.vocabulary.object_names),
+            vocabulary=self.vocabulary.to_dict(),
+            zero_shot=self.zero_shot,
+        )
+        return {**own, **super().metainfo}
+
+    @property
+    def num_labels(self) -> int:
+        """Number of HOI classes that ``hoi_labels`` of an item counts."""
+        return self.vocabulary.num_hois if self.test_mode else len(self.seen)
+
+    def prepare(self) -> None:
+        """Called before the annotation file is read; a dataset that can make its own files does it here."""
+
+    def load_records(self) -> list[dict]:
+        """Reads the annotation file.
+
+        Returns:
+            list[dict]: One record per image, in the layout of the documented JSON.
+
+        Raises:
+            FileNotFoundError: If the file is missing.
+            ValueError: If it is of no known family.
+        """
+        if not osp.isfile(self.ann_file):
+            raise FileNotFoundError(
+                f"Annotation file '{self.ann_file}' of {self._title} is missing: {self.missing_hint}."
+            )
+        records, self.family = read_annotations(self.ann_file, self.vocabulary)
+        return records
+
+    def load_data_list(self) -> list[dict]:
+        """Reads, checks and translates the annotations of all images.
+
+        Returns:
+            list[dict]: One dict per image; see the class.
+
+        Raises:
+            ValueError: If there is no image, or an annotation is inconsistent.
+        """
+        self.prepare()
+        records = self.load_records()
+        if not records:
+            raise ValueError(f"'{self.ann_file}' holds no image.")
+        self.skipped.clear()
+        return [self.parse_data_info(dict(record, _index=i)) for i, record in enumerate(records)]
+
+    def filter_data(self) -> list[dict]:
+        """Leaves out, in training only, the images that have no pair.
+
+        Returns:
+            list[dict]: The remaining images; all with ``test_mode`` or ``filter_cfg=dict(filter_empty_gt=False)``.
+
+        Raises:
+            ValueError: If nothing is left.
+        """
+        data_list = self.data_list
+        if not self.test_mode and (self.filter_cfg or {}).get('filter_empty_gt', True):
+            data_list = [data for data in data_list if len(data['pairs']['human_ids'])]
+            if not data_list:
+                raise ValueError(
+                    f"'{self.ann_file}' has no image with a pair to train on"
+                    + (f" once the unseen classes of '{self.zero_shot}' are dropped." if self.zero_shot else '.')
+                )
+            if len(data_list) < len(self.data_list):
+                self.skipped['images without pairs'] = len(self.data_list) - len(data_list)
+        self._report()
+        return data_list
+
+    def parse_data_info(self, raw_data_info: dict) -> dict:
+        """Translates one record.
+
+        Args:
+            raw_data_info (dict): The record, and its position as ``_index``.
+
+        Returns:
+            dict: The image as the class describes it, with ``pairs['hoi_labels']`` still as index pairs.
+
+        Raises:
+            ValueError: If an id or an index is out of range or a field is missing.
+        """
+        record = raw_data_info
+        try:
+            boxes = np.array([a['bbox'] for a in record['annotations']], dtype=np.float32).reshape(-1, 4)
+            labels = [self._file_ids.object(a['category_id']) for a in record['annotations']]
+            hois = [
+                (
+                    hoi['subject_id'],
+                    hoi['object_id'],
+                    self._file_ids.verb(hoi['category_id']),
+                    hoi.get('hoi_category_id'),
+                )
+                for hoi in record['hoi_annotation']
+            ]
+            file_name = record['file_name']
+        except KeyError as error:
+            raise ValueError(f'{self._where(record)}: field {error} is missing.') from None
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'{self._where(record)}: {error}') from None
+
+        data = dict(
+            img_path=osp.join(self.data_prefix.get('img', self.data_prefix.get('img_path', '')), file_name),
+            img_id=record.get('img_id', record['_index']),
+        )
+        if 'width' in record and 'height' in record:
+            data.update(height=int(record['height']), width=int(record['width']))
+        triplets, intact = self._triplets(record, labels, hois)
+        if self.test_mode:
+            data['eval_gt'] = self.make_eval_gt(record, boxes, labels, triplets)
+        elif not intact:
+            triplets = []
+        keep = np.ones(len(boxes), dtype=bool)
+        if not self.test_mode:
+            boxes, triplets, keep = self._clean(boxes, labels, triplets, data)
+        data['instances'] = [
+            dict(bbox=box, bbox_label=label, ignore_flag=0)
+            for box, label, kept in zip(boxes.tolist(), labels, keep, strict=True)
+            if kept
+        ]
+        index = np.where(keep, np.cumsum(keep) - 1, -1)
+        triplets = [(int(index[h]), int(index[o]) if o >= 0 else -1, v, c) for h, o, v, c in triplets]
+        data['pairs'] = self._pairs(triplets, [instance['bbox_label'] for instance in data['instances']])
+        return data
+
+    def make_eval_gt(
+        self, record: dict, boxes: np.ndarray, labels: list[int], triplets: list[tuple[int, int, int, int | None]]
+    ) -> dict[str, np.ndarray]:
+        """Ground truth of one image for the metric.
+
+        Args:
+            record (dict): The record as the file has it.
+            boxes (np.ndarray): (N, 4) boxes, xyxy pixels of the original image.
+            labels (list[int]): N object indices.
+            triplets (list[tuple]): Human index, object index (-1: none), verb index and HOI index (None: no class)
+                of every annotated triplet.
+
+        Returns:
+            dict[str, np.ndarray]: ``human_boxes`` (m, 4), ``object_boxes`` (m, 4; NaN without object) and
+            ``hoi_labels`` (m).
+        """
+        known = [(h, o, c) for h, o, _, c in triplets if c is not None]
+        nowhere = np.full(4, np.nan, dtype=np.float32)
+        return dict(
+            human_boxes=np.array([boxes[h] for h, _, _ in known], dtype=np.float32).reshape(-1, 4),
+            object_boxes=np.array([boxes[o] if o >= 0 else nowhere for _, o, _ in known], np.float32).reshape(-1, 4),
+            hoi_labels=np.array([c for _, _, c in known], dtype=np.int64),
+        )
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        """The image at an index, with ``hoi_labels`` spread to multi-hot.
+
+        Args:
+            idx (int): Index of the image.
+
+        Returns:
+            dict: The item before the pipeline.
+        """
+        data = super().get_data_info(idx)
+        pairs = data['pairs']
+        multi_hot = np.zeros((len(pairs['human_ids']), self.num_labels), dtype=np.float32)
+        multi_hot[tuple(pairs['hoi_labels'].T)] = 1
+        pairs['hoi_labels'] = multi_hot
+        return data
+
+    @property
+    def _title(self) -> str:
+        return f'{type(self).__name__} ({self.vocabulary.name})'
+
+    def _where(self, record: dict) -> str:
+        name = record.get('file_name', f'number {record["_index"]}')
+        return f"'{self.ann_file}', image '{name}'"
+
+    def _triplets(self, record: dict, labels: list[int], hois: list[tuple]) -> tuple[list[tuple], bool]:
+        """Checks indices and finds HOI classes; the flag says that no pair points to a missing box."""
+        triplets, intact = [], True
+        for k, (human, obj, verb, hoi_id) in enumerate(hois):
+            wrong = next((i for i, low in ((human, 0), (obj, -1)) if not low <= i < len(labels)), None)
+            if obj == -1 and not self.vocabulary.has_no_object:
+                wrong = obj
+            if wrong is not None:
+                if self.pair_index == 'error':
+                    raise ValueError(
+                        f'{self._where(record)}: pair {k} names box {wrong}, but the image has {len(labels)} boxes.'
+                    )
+                intact = False
+                continue
+            label = labels[obj] if obj >= 0 else self.vocabulary.no_object
+            try:
+                hoi = self._file_ids.hoi(hoi_id, verb, label)
+            except ValueError as error:
+                raise ValueError(f'{self._where(record)}: {error}') from None
+            if hoi is None:
+                self.skipped['triplets of no HOI class'] += 1
+            triplets.append((human, obj, verb, hoi))
+        if not intact:
+            self.skipped['images with a pair that points to no box'] += 1
+        return triplets, intact
+
+    def _clean(self, boxes: np.ndarray, labels: list[int], triplets: list[tuple], data: dict) -> tuple:
+        """Training only: clips boxes, marks invalid ones, merges near-identical ones and drops what hangs on them."""
+        size = (data['width'], data['height']) if 'width' in data else None
+        boxes, keep = clip_boxes(boxes, size)
+        self.skipped['boxes that are inverted, empty or outside the image'] += int((~keep).sum())
+        if self.max_boxes is not None:
+            keep[self.max_boxes :] = False
+        triplets = [t for t in triplets if keep[t[0]] and (t[1] < 0 or keep[t[1]])]
+        merge_iou = self.merge_iou
+        if merge_iou is None:
+            merge_iou = 0.7 if self.family in ('upt_hico', 'hico_release') else 0
+        if merge_iou:
+            boxes, target = merge_boxes(boxes, labels, [t[:2] for t in triplets], merge_iou)
+            keep &= target == np.arange(len(boxes))
+            triplets = [(int(target[h]), int(target[o]) if o >= 0 else -1, v, c) for h, o, v, c in triplets]
+        return boxes, triplets, keep
+
+    def _pairs(self, triplets: list[tuple], labels: list[int]) -> dict[str, np.ndarray]:
+        """Gathers triplets into pairs, ``hoi_labels`` as (k, 2) positions of ones; zero-shot dropping happens here."""
+        column = {c: c for c in range(self.vocabulary.num_hois)}
+        if not self.test_mode:
+            column = {c: i for i, c in enumerate(self.seen)}
+            unseen = {(h, o) for h, o, _, c in triplets if c is not None and c not in column}
+            self.skipped[f"pairs with an unseen HOI of '{self.zero_shot}'"] += len(unseen)
+            triplets = [t for t in triplets if t[:2] not in unseen]
+        pairs: dict[tuple[int, int], int] = {}
+        ones = [(pairs.setdefault((h, o), len(pairs)), column[c]) for h, o, _, c in triplets if c is not None]
+        ids = np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
+        positions = np.array(sorted(set(ones)), dtype=np.int64).reshape(-1, 2)
+        object_labels = np.array([labels[o] if o >= 0 else self.vocabulary.no_object for o in ids[:, 1]], np.int64)
+        return dict(human_ids=ids[:, 0], object_ids=ids[:, 1], object_labels=object_labels, hoi_labels=positions)
+
+    def _report(self) -> None:
+        """Says in one line what was left out; a warning where the file itself is at fault."""
+        counts = ', '.join(f'{count} {what}' for what, count in self.skipped.items() if count)
+        if counts:
+            what = 'Not counted in testing' if self.test_mode else 'Left out of training'
+            faulty = any(count and 'box' in what for what, count in self.skipped.items())
+            print_log(
+                f'{self._title}, {Path(self.ann_file).name}. {what}: {counts}.',
+                logger='current',
+                level=logging.WARNING if faulty else logging.INFO,
+            )
+
+
+def clip_boxes(boxes: np.ndarray, size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Clips boxes to the image and tells which ones remain.
+
+    Args:
+        boxes (np.ndarray): (N, 4) xyxy pixels.
+        size (tuple[int, int], optional): Width and height of the image; None clips nothing.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: Clipped boxes (N, 4) and (N) bool, False for boxes without area or with a
+        coordinate that is not finite.
+    """
+    finite = np.isfinite(boxes).all(axis=1)
+    if size is not None:
+        boxes = np.clip(boxes, 0, np.array([*size, *size], dtype=boxes.dtype))
+    return boxes, finite & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+
+
+class _FileIds:
+    """Translates ids of annotation files into indices of the vocabulary; raises ValueError with the known range."""
+
+    def __init__(self, vocabulary: HOIVocabulary) -> None:
+        self.vocabulary = vocabulary
+        self._objects = {i: k for k, i in enumerate(vocabulary.object_ids)}
+        self._verbs = {i: k for k, i in enumerate(vocabulary.verb_ids)}
+        self._hois = {i: k for k, i in enumerate(vocabulary.hoi_ids)}
+        pairs = zip(vocabulary.hoi_verbs, vocabulary.hoi_objects, strict=True)
+        self._classes = {pair: k for k, pair in enumerate(pairs)}
+
+    def object(self, file_id: int) -> int:
+        """Object index of a box's ``category_id``."""
+        return self._look_up(self._objects, file_id, 'box category_id')
+
+    def verb(self, file_id: int) -> int:
+        """Verb index of a pair's ``category_id``."""
+        return self._look_up(self._verbs, file_id, 'verb category_id')
+
+    def hoi(self, file_id: int | None, verb: int, label: int) -> int | None:
+        """HOI index of a ``hoi_category_id``, or of verb and object where the file has none; None: no class."""
+        if file_id is None:
+            return self._classes.get((verb, label))
+        return self._look_up(self._hois, file_id, 'hoi_category_id')
+
+    def _look_up(self, table: dict[int, int], file_id: Any, what: str) -> int:
+        index = table.get(file_id) if isinstance(file_id, (int, np.integer)) else None
+        if index is None:
+            raise ValueError(
+                f"{what} {file_id!r} is out of range: vocabulary '{self.vocabulary.name}' has the ids "
+                f'{min(table)} to {max(table)}.'
+            )
+        return index

@@ -1,0 +1,53 @@
+"""The CLIP teacher's view of an image."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet.registry import TRANSFORMS
+from PIL import Image
+from torchvision import transforms as T
+
+# Mean and standard deviation of OpenAI's CLIP, on RGB in [0, 1]
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@TRANSFORMS.register_module()
+class MakeCLIPImage(BaseTransform):
+    """Makes the image that the frozen CLIP teacher sees (Sec. 3.3, visual mimic).
+
+    The augmented image, not yet normalised, goes through CLIP's own preprocessing: short side to ``size`` (bicubic with
+    antialiasing, PIL), centre crop, normalisation.
+
+    Args:
+        size (int): Side of CLIP's square input.
+        mean (Sequence[float]): Mean of R, G, B in [0, 1]; default OpenAI's.
+        std (Sequence[float]): Standard deviation of R, G, B; default OpenAI's.
+    """
+
+    def __init__(self, size: int = 224, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD) -> None:
+        self.preprocess = T.Compose(
+            [
+                T.Resize(size, interpolation=T.InterpolationMode.BICUBIC),
+                T.CenterCrop(size),
+                T.ToTensor(),
+                T.Normalize(mean, std),
+            ]
+        )
+
+    def transform(self, results: dict) -> dict:
+        """Makes ``results['clip_image']``.
+
+        Args:
+            results (dict): The item with ``img`` (H, W, 3) uint8 BGR.
+
+        Returns:
+            dict: The item with ``clip_image`` (3, size, size) float32.
+        """
+        image = Image.fromarray(np.ascontiguousarray(results['img'][..., ::-1]))
+        results['clip_image'] = self.preprocess(image)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({self.preprocess})'

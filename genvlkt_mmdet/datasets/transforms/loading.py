@@ -1,0 +1,83 @@
+"""Loading of images and human-object pairs."""
+
+import os
+
+import numpy as np
+from mmcv.transforms import LoadImageFromFile
+from mmdet.datasets.transforms import LoadAnnotations
+from mmdet.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class LoadHOIImage(LoadImageFromFile):
+    """Loads an image, and says which file it was when that fails.
+
+    Args:
+        color_type (str): As in mmcv. The default ignores the EXIF orientation, as the annotations of HICO-DET and
+            V-COCO do.
+        **kwargs: Further arguments of :class:`mmcv.transforms.LoadImageFromFile`.
+    """
+
+    def __init__(self, color_type: str = 'color_ignore_orientation', **kwargs) -> None:
+        super().__init__(color_type=color_type, **kwargs)
+
+    def transform(self, results: dict) -> dict | None:
+        """Loads ``results['img_path']``.
+
+        Args:
+            results (dict): The item; gets ``img`` (H, W, 3) uint8 BGR, ``img_shape`` and ``ori_shape``.
+
+        Returns:
+            dict, optional: The item; None for a broken image with ``ignore_empty``.
+
+        Raises:
+            FileNotFoundError: If the image is missing.
+            ValueError: If it does not decode.
+        """
+        path = results['img_path']
+        try:
+            return super().transform(results)
+        except FileNotFoundError:
+            folder = os.path.dirname(path)
+            raise FileNotFoundError(
+                f"Image '{path}' is missing: check `data_root` and `data_prefix` in the dataset config, or list all "
+                'missing images with tools/analysis_tools/check_dataset.py.'
+                if os.path.isdir(folder)
+                else f"Image folder '{folder}' is missing: check `data_root` and `data_prefix` in the dataset config."
+            ) from None
+        # opencv's own error is no ValueError, and mmcv asserts where opencv returns nothing
+        except Exception as error:
+            detail = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ValueError(f"Image '{path}' does not decode ({detail}); download it again.") from error
+
+
+@TRANSFORMS.register_module()
+class LoadHOIAnnotations(LoadAnnotations):
+    """Loads boxes, labels and the instance ids that pairs refer to.
+
+    Boxes are clipped to the image, and boxes without area are dropped. Pairs are left alone: mmdet's transforms carry
+    ``gt_instances_ids`` along with the boxes, and :class:`PackHOIInputs` keeps the pairs whose boxes are all there.
+
+    Args:
+        **kwargs: Arguments of :class:`mmdet.datasets.transforms.LoadAnnotations`.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Loads the boxes.
+
+        Args:
+            results (dict): The item with ``instances``; gets ``gt_bboxes`` (N, 4), ``gt_bboxes_labels`` (N),
+                ``gt_ignore_flags`` (N) and ``gt_instances_ids`` (N), index in ``instances``.
+
+        Returns:
+            dict: The item.
+        """
+        results = super().transform(results)
+        boxes = results['gt_bboxes']
+        boxes.clip_(results['img_shape'])
+        keep = ((boxes.widths > 0) & (boxes.heights > 0)).numpy()
+        results['gt_instances_ids'] = np.arange(len(boxes))
+        if not keep.all():
+            for key in ('gt_bboxes', 'gt_bboxes_labels', 'gt_ignore_flags', 'gt_instances_ids'):
+                results[key] = results[key][keep]
+        return results

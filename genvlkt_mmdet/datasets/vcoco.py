@@ -1,0 +1,73 @@
+"""V-COCO."""
+
+import numpy as np
+from mmdet.registry import DATASETS
+
+from .hoi_dataset import HOIDataset
+from .vocabulary import HOIVocabulary
+
+
+@DATASETS.register_module()
+class VCOCODataset(HOIDataset):
+    """V-COCO (Gupta and Malik, 2015): 80 objects, 29 action-role pairs of 26 actions, 263 HOI classes.
+
+    Reads ``trainval_vcoco.json`` / ``test_vcoco.json`` (QPIC / PPDM), UPT / PViC's files (they hold the 24 roles with
+    object only) and the JSON of ``tools/dataset_converters/vcoco.py``. A triplet whose verb and object form no HOI
+    class is left out of training, as in the authors' code, and counts in evaluation.
+
+    ``eval_gt`` is that of the official ``vsrl_eval.py``: ``boxes`` (N, 4), ``is_person`` (N), ``actions`` (N, 26; 1, 0,
+    or -1 for a person whose actions were not annotated) and ``role_ids`` (N, 26, 2), index in ``boxes`` or -1. A person
+    box counts as not annotated where the file says ``"annotated": false``, or, in files that do not say it, where no
+    triplet names it.
+
+    Args:
+        *args: See :class:`HOIDataset`.
+        **kwargs: See :class:`HOIDataset`.
+    """
+
+    default_vocabulary = 'vcoco'
+    dataset_name = 'vcoco'
+    missing_hint = (
+        'put V-COCO under `data_root` and let `python tools/download_dataset.py vcoco --root data/v-coco` tell where '
+        'its files come from and verify the folder'
+    )
+
+    def make_eval_gt(
+        self, record: dict, boxes: np.ndarray, labels: list[int], triplets: list[tuple[int, int, int, int | None]]
+    ) -> dict[str, np.ndarray]:
+        """Ground truth of one image as ``vsrl_eval.py`` sees it; see the class."""
+        actions, slots = action_slots(self.vocabulary)
+        is_person = np.array(labels, dtype=np.int64) == self.vocabulary.object_names.index('person')
+        doing = np.full((len(boxes), len(actions)), -1, dtype=np.int64)
+        role_ids = np.full((len(boxes), len(actions), 2), -1, dtype=np.int64)
+        for i, annotation in enumerate(record['annotations']):
+            if is_person[i] and annotation.get('annotated', any(t[0] == i for t in triplets)):
+                doing[i] = 0
+        for human, obj, verb, _ in triplets:
+            action, slot = slots[verb]
+            doing[human, action] = 1
+            if slot is not None and role_ids[human, action, slot] < 0:
+                role_ids[human, action, slot] = obj
+        return dict(boxes=boxes, is_person=is_person, actions=doing, role_ids=role_ids)
+
+
+def action_slots(vocabulary: HOIVocabulary) -> tuple[list[str], list[tuple[int, int | None]]]:
+    """Splits V-COCO's verbs into actions and roles.
+
+    Args:
+        vocabulary (HOIVocabulary): V-COCO's vocabulary; verbs are named ``action_role`` or ``action``.
+
+    Returns:
+        tuple: The actions' names in their official order, and per verb the action's index and which of the action's
+        roles (0 or 1) it is, None for an action without object.
+    """
+    actions: dict[str, int] = {}
+    slots: list[tuple[int, int | None]] = []
+    for verb in vocabulary.verb_names:
+        action, _, role = verb.rpartition('_')
+        if role not in ('obj', 'instr'):
+            action, role = verb, ''
+        known = action in actions
+        index = actions.setdefault(action, len(actions))
+        slots.append((index, int(known) if role else None))
+    return list(actions), slots
