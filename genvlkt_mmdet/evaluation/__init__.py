@@ -1,0 +1,3 @@
+from .metrics import HICOMetric
+
+__all__ = ['HICOMetric']

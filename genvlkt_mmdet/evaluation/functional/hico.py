@@ -1,0 +1,225 @@
+"""The HICO-DET evaluation, equal to the official Matlab program, and the Python variant of QPIC and GEN-VLKT."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from .average_precision import MATLAB_THRESHOLDS, NUMPY_THRESHOLDS, eleven_point_ap
+from .boxes import box_iou
+from .matching import best_matches, first_claims
+from .triplets import Triplets
+
+Protocol = Literal['official', 'qpic']
+PROTOCOLS = ('official', 'qpic')
+
+
+@dataclass(frozen=True, eq=False)
+class HICOResult:
+    """Figures of every HOI class in one mode (Default or Known Object).
+
+    Attributes:
+        ap (np.ndarray): (A,) average precision in [0, 1]. A class without ground truth has 0 under the official
+            protocol, which averages over all classes, and NaN under 'qpic', which leaves it out.
+        max_recall (np.ndarray): (A,) recall after all detections; without ground truth as for ``ap``.
+        num_gt (np.ndarray): (A,) number of annotated triplets.
+        num_det (np.ndarray): (A,) number of detections that count in this mode.
+        num_tp (np.ndarray): (A,) number of true positives.
+    """
+
+    ap: np.ndarray
+    max_recall: np.ndarray
+    num_gt: np.ndarray
+    num_det: np.ndarray
+    num_tp: np.ndarray
+
+    def mean_ap(self, classes: Sequence[int] | np.ndarray | None = None) -> float:
+        """Mean AP of some classes, of all when None; NaN when there is nothing to average."""
+        return _mean(self.ap if classes is None else self.ap[np.asarray(classes, dtype=np.int64)])
+
+    @property
+    def mean_max_recall(self) -> float:
+        """float: Mean of the classes' maximal recalls."""
+        return _mean(self.max_recall)
+
+
+def evaluate_hico(
+    dets: Triplets,
+    gts: Triplets,
+    num_classes: int,
+    protocol: Protocol = 'official',
+    known_objects: np.ndarray | None = None,
+    hoi_objects: Sequence[int] | None = None,
+    iou_threshold: float = 0.5,
+) -> tuple[HICOResult, HICOResult | None]:
+    """Evaluates detections of a whole split, Default and Known Object at once.
+
+    Detections of a class are ranked by score over all images. Each looks at the one annotated triplet of its image and
+    class whose smaller IoU (human, object) is largest; it is right when that reaches the threshold and no detection
+    before it claimed the triplet. Known Object repeats this class by class on the images that contain the class's
+    object. Detections with equal scores keep the order of their images, then their own.
+
+    Args:
+        dets (Triplets): Detections, with scores. An object box of NaN stands for 'no object'.
+        gts (Triplets): Ground truth; boxes of one pair are not merged over its classes.
+        num_classes (int): Number A of HOI classes.
+        protocol (str): 'official' follows the Matlab program. 'qpic' follows the evaluator that the authors'
+            repositories run in training: boxes that share a border only do not overlap, recall thresholds are
+            ``np.arange(0, 1.1, 0.1)``, and classes without ground truth do not count.
+        known_objects (np.ndarray, optional): (images, objects) bool, whether the image contains the object, e.g. from
+            :func:`known_object_images`. None leaves Known Object out.
+        hoi_objects (Sequence[int], optional): (A,) object of each HOI class, a column of ``known_objects``; an index
+            behind the last column stands for 'no object', and such a class counts on all images. Needed with
+            ``known_objects``.
+        iou_threshold (float): Smallest overlap of a match.
+
+    Returns:
+        tuple[HICOResult, HICOResult | None]: Default and, when asked for, Known Object.
+
+    Raises:
+        ValueError: If the protocol is unknown.
+    """
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"Unknown protocol '{protocol}': choose one of {', '.join(PROTOCOLS)}.")
+    dets = dets[np.lexsort((dets.images, -dets.scores, dets.labels))]
+
+    def overlap(det: np.ndarray, gt: np.ndarray) -> np.ndarray:
+        human = _overlap(dets.human_boxes[det], gts.human_boxes[gt], protocol)
+        obj = _overlap(dets.object_boxes[det], gts.object_boxes[gt], protocol)
+        return np.minimum(human, obj)
+
+    best, best_overlap = best_matches(
+        dets.images * num_classes + dets.labels, gts.images * num_classes + gts.labels, overlap
+    )
+    correct = first_claims(np.where(best_overlap >= iou_threshold, best, -1))
+    num_gt = np.bincount(gts.labels, minlength=num_classes)
+    default = _per_class(dets.labels, correct, num_gt, protocol)
+    if known_objects is None:
+        return default, None
+    # A detection on an image without the object is a false positive wherever it counts: leaving it out changes no
+    # other detection's match, so one matching serves both modes.
+    columns = np.ones((len(known_objects), max(hoi_objects, default=0) + 1), dtype=bool)
+    columns[:, : known_objects.shape[1]] = known_objects[:, : columns.shape[1]]
+    counts = columns[dets.images, np.asarray(hoi_objects)[dets.labels]]
+    return default, _per_class(dets.labels[counts], correct[counts], num_gt, protocol)
+
+
+def hico_report(
+    dets: Triplets,
+    gts: Triplets,
+    num_images: int,
+    hoi_objects: Sequence[int],
+    num_objects: int,
+    rare: Sequence[int] = (),
+    unseen: Sequence[int] | None = None,
+    protocol: Protocol = 'official',
+    image_hois: tuple[np.ndarray, np.ndarray] | None = None,
+) -> dict[str, dict]:
+    """Everything that is reported of a split, as plain containers.
+
+    Args:
+        dets (Triplets): Detections.
+        gts (Triplets): Ground truth.
+        num_images (int): Number of images of the split.
+        hoi_objects (Sequence[int]): (A,) object of each HOI class; ``num_objects`` where it has none.
+        num_objects (int): Number of objects.
+        rare (Sequence[int]): Classes with few training instances; without any, Rare and Non-rare are left out.
+        unseen (Sequence[int], optional): Unseen classes of a zero-shot split.
+        protocol (str): See :func:`evaluate_hico`.
+        image_hois (tuple[np.ndarray, np.ndarray], optional): Image and HOI class of every image-level label, which
+            decide about Known Object; those of ``gts`` by default.
+
+    Returns:
+        dict[str, dict]: ``default`` and ``known_object``, each with ``full``, ``rare``, ``non_rare``,
+        ``mean_max_recall``, ``ap`` (A values) and ``num_gt`` (A counts), and, with ``unseen``, ``zero_shot`` with
+        ``unseen``, ``seen`` and ``full`` of Default. All in [0, 1]; None where nothing can be averaged.
+    """
+    num_classes = len(hoi_objects)
+    known = known_object_images(*(image_hois or (gts.images, gts.labels)), hoi_objects, num_images, num_objects)
+    results = evaluate_hico(dets, gts, num_classes, protocol, known, hoi_objects)
+    report: dict[str, dict] = {}
+    for name, result in zip(('default', 'known_object'), results, strict=True):
+        report[name] = dict(full=_plain(result.mean_ap()))
+        if len(rare):
+            report[name].update(
+                rare=_plain(result.mean_ap(rare)), non_rare=_plain(result.mean_ap(_others(num_classes, rare)))
+            )
+        report[name].update(
+            mean_max_recall=_plain(result.mean_max_recall),
+            ap=[_plain(value) for value in result.ap],
+            num_gt=result.num_gt.tolist(),
+        )
+    if unseen is not None:
+        default = results[0]
+        report['zero_shot'] = dict(
+            unseen=_plain(default.mean_ap(unseen)),
+            seen=_plain(default.mean_ap(_others(num_classes, unseen))),
+            full=_plain(default.mean_ap()),
+        )
+    return report
+
+
+def known_object_images(
+    images: np.ndarray, hois: np.ndarray, hoi_objects: Sequence[int], num_images: int, num_objects: int
+) -> np.ndarray:
+    """Which images contain which objects, by image-level HOI labels.
+
+    Args:
+        images (np.ndarray): (n,) image index of each label.
+        hois (np.ndarray): (n,) HOI class of each label.
+        hoi_objects (Sequence[int]): (A,) object of each HOI class.
+        num_images (int): Number of images.
+        num_objects (int): Number of objects.
+
+    Returns:
+        np.ndarray: (num_images, num_objects) bool.
+    """
+    table = np.zeros((num_images, num_objects), dtype=bool)
+    objects = np.asarray(hoi_objects, dtype=np.int64)[hois]
+    exists = objects < num_objects
+    table[images[exists], objects[exists]] = True
+    return table
+
+
+def _overlap(boxes1: np.ndarray, boxes2: np.ndarray, protocol: Protocol) -> np.ndarray:
+    """IoU, element by element; two missing boxes (NaN) agree, a missing one and another do not."""
+    overlap = box_iou(boxes1, boxes2)
+    if protocol == 'qpic':
+        lower = np.maximum(boxes1[:, :2], boxes2[:, :2])
+        upper = np.minimum(boxes1[:, 2:], boxes2[:, 2:])
+        overlap[(lower >= upper).any(-1)] = 0
+    missing = np.isnan(overlap)
+    if missing.any():
+        overlap[missing] = np.isnan(boxes1[missing, 0]) & np.isnan(boxes2[missing, 0])
+    return overlap
+
+
+def _per_class(labels: np.ndarray, correct: np.ndarray, num_gt: np.ndarray, protocol: Protocol) -> HICOResult:
+    """Figures of each class; ``labels`` ascending, best detection of a class first."""
+    thresholds = MATLAB_THRESHOLDS if protocol == 'official' else NUMPY_THRESHOLDS
+    missing = 0.0 if protocol == 'official' else np.nan
+    num_classes = len(num_gt)
+    ap, max_recall = np.full(num_classes, missing), np.full(num_classes, missing)
+    bounds = np.searchsorted(labels, np.arange(num_classes + 1))
+    num_tp = np.bincount(labels[correct], minlength=num_classes)
+    for i in np.flatnonzero(num_gt):
+        true_positives = np.cumsum(correct[bounds[i] : bounds[i + 1]])
+        precision = true_positives / np.arange(1, len(true_positives) + 1)
+        ap[i] = eleven_point_ap(true_positives / num_gt[i], precision, thresholds)
+        max_recall[i] = num_tp[i] / num_gt[i]
+    return HICOResult(ap, max_recall, num_gt, np.diff(bounds), num_tp)
+
+
+def _mean(values: np.ndarray) -> float:
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else float('nan')
+
+
+def _others(num_classes: int, classes: Sequence[int]) -> np.ndarray:
+    return np.setdiff1d(np.arange(num_classes), np.asarray(classes, dtype=np.int64))
+
+
+def _plain(value: float) -> float | None:
+    """A float that JSON can hold."""
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,3 @@
+from .hico_metric import HICOMetric
+
+__all__ = ['HICOMetric']

@@ -1,0 +1,163 @@
+"""What the HOI metrics share: collecting predictions and ground truth, image by image."""
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from ...datasets.vocabulary import HOIVocabulary, load_vocabulary
+from ..results import write_results
+
+
+class HOIMetric(BaseMetric):
+    """Collects the best triplets of every image with its ground truth; subclasses evaluate them.
+
+    The numbers do not depend on the number of processes or on the order of images: the images of all processes are
+    joined, images that a sampler repeated count once, and they are put in the order of ``img_id``.
+
+    Args:
+        max_per_image (int): Number of triplets, best first, that are kept per image (papers report 100).
+        outfile_prefix (str, optional): Writes the detections to ``<outfile_prefix>.results.json``, the file that
+            ``tools/eval_results.py`` reads.
+        collect_device (str): Device that joins the processes' results, 'cpu' or 'gpu'.
+        prefix (str, optional): Prefix of the names of the returned figures.
+        collect_dir (str, optional): Folder that all processes see, for ``collect_device='cpu'``.
+    """
+
+    def __init__(
+        self,
+        max_per_image: int = 100,
+        outfile_prefix: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        self.max_per_image = max_per_image
+        self.outfile_prefix = outfile_prefix
+        self._size = None
+
+    @property
+    def vocabulary(self) -> HOIVocabulary:
+        """HOIVocabulary: The vocabulary of the dataset.
+
+        Raises:
+            ValueError: If the dataset's metainfo has none.
+        """
+        source = (self.dataset_meta or {}).get('vocabulary')
+        if source is None:
+            raise ValueError(
+                f"{type(self).__name__} needs `vocabulary` in the dataset's metainfo: use one of the HOI datasets."
+            )
+        return load_vocabulary(source)
+
+    def process(self, data_batch: Any, data_samples: Sequence[Mapping]) -> None:
+        """Keeps what the evaluation needs of each image.
+
+        Args:
+            data_batch (Any): Not used.
+            data_samples (Sequence[Mapping]): Per image ``pred_hois``, ``eval_gt``, ``img_id`` and ``img_path``.
+
+        Raises:
+            ValueError: If a sample has no ground truth, or a score or human box is NaN or infinite.
+        """
+        for sample in data_samples:
+            if 'eval_gt' not in sample:
+                raise ValueError(
+                    f"Image '{sample.get('img_path')}' has no `eval_gt`: evaluate a dataset in test mode and keep "
+                    "'eval_gt' in the `meta_keys` of PackHOIInputs."
+                )
+            pred = {key: _numpy(value) for key, value in sample['pred_hois'].items()}
+            best = np.argsort(-pred['scores'], kind='stable')[: self.max_per_image]
+            pred = {key: value[best] for key, value in pred.items()}
+            if not (np.isfinite(pred['scores']).all() and np.isfinite(pred['human_boxes']).all()):
+                raise ValueError(
+                    f"The prediction for image '{sample.get('img_path')}' holds NaN or infinity: the model has "
+                    'diverged, or its checkpoint is broken.'
+                )
+            self.results.append(
+                dict(
+                    img_id=sample['img_id'],
+                    img_path=str(sample['img_path']),
+                    det=self.make_detections(pred),
+                    gt={key: _numpy(value) for key, value in sample['eval_gt'].items()},
+                )
+            )
+
+    def make_detections(self, pred: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What is kept of the triplets of an image.
+
+        Args:
+            pred (Mapping[str, np.ndarray]): The best triplets as in ``HOIDataSample.pred_hois``.
+
+        Returns:
+            dict[str, np.ndarray]: ``human_boxes`` (m, 4), ``object_boxes`` (m, 4), ``labels`` (m) and ``scores`` (m).
+        """
+        return dict(
+            human_boxes=pred['human_boxes'].astype(np.float32),
+            object_boxes=pred['object_boxes'].astype(np.float32),
+            labels=pred['hoi_labels'].astype(np.int32),
+            scores=pred['scores'].astype(np.float32),
+        )
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Evaluates all images that all processes have seen.
+
+        Args:
+            size (int): Number of images of the dataset.
+
+        Returns:
+            dict[str, float]: The figures.
+        """
+        self._size = size
+        # mmengine cuts the joined list to the size of the dataset, on the assumption of a sampler that deals images
+        # out in turn. Here repeated images are told by their id instead, whatever the sampler does.
+        return super().evaluate(sys.maxsize)
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Evaluates the joined images.
+
+        Args:
+            results (list[dict]): What :meth:`process` kept, of all processes.
+
+        Returns:
+            dict[str, float]: The figures, in [0, 1].
+        """
+        images = {}
+        for entry in results:
+            images.setdefault(entry['img_id'], entry)
+        entries = [images[i] for i in sorted(images)]
+        if self._size is not None and len(entries) != self._size:
+            print_log(
+                f'{type(self).__name__}: {len(entries)} images were evaluated, but the dataset has {self._size}.',
+                logger='current',
+                level=logging.WARNING,
+            )
+        if self.outfile_prefix is not None:
+            path = f'{self.outfile_prefix}.results.json'
+            names = [PurePath(entry['img_path']).name for entry in entries]
+            if len(set(names)) < len(names):
+                names = [entry['img_path'] for entry in entries]
+            write_results(path, [dict(entry['det'], file_name=n) for entry, n in zip(entries, names, strict=True)])
+            print_log(f'Detections are in {path}.', logger='current')
+        return self.evaluate_images(entries)
+
+    def evaluate_images(self, entries: list[dict]) -> dict[str, float]:
+        """Evaluates images in their final order.
+
+        Args:
+            entries (list[dict]): Per image ``det`` and ``gt``.
+
+        Returns:
+            dict[str, float]: The figures, in [0, 1].
+        """
+        raise TypeError(f'{type(self).__name__} must say how images are evaluated.')
+
+
+def _numpy(value: Any) -> np.ndarray:
+    return value.detach().cpu().numpy() if hasattr(value, 'detach') else np.asarray(value)
