@@ -1,0 +1,141 @@
+"""Starts GEN-VLKT from a pre-trained DETR (section 4.2)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.logging import MMLogger
+from mmengine.runner import CheckpointLoader
+from torch import Tensor, nn
+
+from .names import BACKBONE_RULES, mlp_rules, rename, transformer_rules
+
+# Parts of a DETR in facebookresearch's names: where each goes in GEN-VLKT. A DETR has one decoder and one box head;
+# both decoders and both box heads start from them.
+_OFFICIAL = (
+    (*BACKBONE_RULES, *transformer_rules('transformer.encoder', 'encoder')),
+    (
+        *transformer_rules('transformer.decoder', 'bbox_head.instance_decoder'),
+        *mlp_rules('bbox_embed', 'bbox_head.human_bbox'),
+    ),
+    (
+        *transformer_rules('transformer.decoder', 'bbox_head.interaction_decoder'),
+        *mlp_rules('bbox_embed', 'bbox_head.object_bbox'),
+    ),
+)
+
+
+def _mmdet_box_rules(ours: str) -> tuple[tuple[str, str], ...]:
+    return (
+        ('bbox_head.reg_ffn.layers.0.0.{}', f'{ours}.0.{{}}'),
+        ('bbox_head.reg_ffn.layers.1.{}', f'{ours}.2.{{}}'),
+        ('bbox_head.fc_reg.{}', f'{ours}.4.{{}}'),
+    )
+
+
+_MMDET = (
+    (('backbone.{}', 'backbone.{}'), ('neck.{}', 'neck.{}'), ('encoder.{}', 'encoder.{}')),
+    (('decoder.{}', 'bbox_head.instance_decoder.{}'), *_mmdet_box_rules('bbox_head.human_bbox')),
+    (('decoder.{}', 'bbox_head.interaction_decoder.{}'), *_mmdet_box_rules('bbox_head.object_bbox')),
+)
+
+
+@dataclass(frozen=True)
+class DETRReport:
+    """What became of a DETR checkpoint.
+
+    Attributes:
+        source (str): ``'facebookresearch'`` or ``'mmdet'``.
+        taken (tuple[str]): Names in the checkpoint that were used.
+        left (tuple[str]): Names in the checkpoint that have no place here.
+        new (tuple[str]): Names of the model that the checkpoint does not fill.
+    """
+
+    source: str
+    taken: tuple[str, ...]
+    left: tuple[str, ...]
+    new: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f'{len(self.taken)} tensors taken from the {self.source} DETR, {len(self.left)} left '
+            f'({_parts(self.left)}), {len(self.new)} new ({_parts(self.new)}).'
+        )
+
+
+def _parts(names: tuple[str, ...]) -> str:
+    # 'bbox_head.hoi_classifier.fc.weight' -> 'bbox_head.hoi_classifier': a reader wants parts, not tensors.
+    return ', '.join(sorted({'.'.join(n.split('.')[:2]) for n in names})) or 'none'
+
+
+def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], DETRReport]:
+    """Renames the weights of a DETR for GEN-VLKT.
+
+    Decoder layers beyond those of the model, the object classifier and the queries are left.
+
+    Args:
+        detr (Mapping): State dict of facebookresearch's DETR or of mmdet's.
+        model (Mapping): State dict of the GEN-VLKT model to fill.
+
+    Returns:
+        tuple[dict[str, Tensor], DETRReport]: The part of the model's state dict that the DETR fills; what was done.
+
+    Raises:
+        ValueError: If the checkpoint is no DETR or a tensor has another shape than the model's.
+    """
+    if any(name.startswith('transformer.decoder.') for name in detr):
+        source, groups = 'facebookresearch', _OFFICIAL
+    elif any(name.startswith('decoder.layers.') for name in detr):
+        source, groups = 'mmdet', _MMDET
+    else:
+        raise ValueError('The checkpoint is no DETR: it has neither "transformer.decoder." nor "decoder.layers." keys.')
+    converted, taken = {}, []
+    for name, value in detr.items():
+        targets = [target for rules in groups if (target := rename(name, rules)) in model]
+        for target in targets:
+            if model[target].shape != value.shape:
+                raise ValueError(
+                    f'"{name}" of the DETR checkpoint has shape {tuple(value.shape)}, but "{target}" of the model has '
+                    f'{tuple(model[target].shape)}: the checkpoint belongs to another architecture.'
+                )
+            converted[target] = value
+        if targets:
+            taken.append(name)
+    used = set(taken)
+    left = tuple(name for name in detr if name not in used)
+    new = tuple(name for name in model if name not in converted and not name.endswith('num_batches_tracked'))
+    return converted, DETRReport(source, tuple(taken), left, new)
+
+
+def detr_state_dict(checkpoint: Mapping) -> Mapping[str, Tensor]:
+    """The weights inside a checkpoint of facebookresearch (``model``) or mmengine (``state_dict``)."""
+    for key in ('state_dict', 'model'):
+        if key in checkpoint:
+            return checkpoint[key]
+    return checkpoint
+
+
+def load_detr(model: nn.Module, path: str) -> DETRReport:
+    """Loads a DETR checkpoint into a GEN-VLKT model.
+
+    Args:
+        model (nn.Module): A :class:`GENVLKT`.
+        path (str): Checkpoint file, or any address that mmengine can load.
+
+    Returns:
+        DETRReport: What was taken, left and new; also logged.
+
+    Raises:
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it does not fit.
+    """
+    if '://' not in path and not Path(path).is_file():
+        raise FileNotFoundError(
+            f"The pre-trained DETR '{path}' is missing: bring that file (docs/train.md says which one), or start without "
+            'it by model.pretrained_detr=None.'
+        )
+    checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    converted, report = convert_detr(detr_state_dict(checkpoint), model.state_dict())
+    model.load_state_dict(converted, strict=False)
+    MMLogger.get_current_instance().info(f'{path}: {report}')
+    return report

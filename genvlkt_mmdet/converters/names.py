@@ -1,0 +1,65 @@
+"""Names of parameters in DETR-like research code and here.
+
+facebookresearch's DETR and the GEN-VLKT authors' code name their transformer alike; this table is the one place that
+knows both sides. Every rule is a pair of patterns with ``{}`` for what stays, so that it reads both ways.
+"""
+
+import re
+from collections.abc import Sequence
+
+_LAYER = (
+    ('self_attn.{}', 'self_attn.attn.{}'),
+    ('multihead_attn.{}', 'cross_attn.attn.{}'),
+    ('linear1.{}', 'ffn.layers.0.0.{}'),
+    ('linear2.{}', 'ffn.layers.1.{}'),
+    ('norm1.{}', 'norms.0.{}'),
+    ('norm2.{}', 'norms.1.{}'),
+    ('norm3.{}', 'norms.2.{}'),
+)
+
+
+def transformer_rules(official: str, ours: str) -> tuple[tuple[str, str], ...]:
+    """Rules for a stack of transformer layers.
+
+    Args:
+        official (str): Prefix of the stack there, e.g. ``'transformer.encoder'``.
+        ours (str): Prefix of the stack here, e.g. ``'encoder'``.
+
+    Returns:
+        tuple[tuple[str, str]]: Pairs of patterns, official first.
+    """
+    layers = tuple((f'{official}.layers.{{}}.{a}', f'{ours}.layers.{{}}.{b}') for a, b in _LAYER)
+    return (*layers, (f'{official}.norm.{{}}', f'{ours}.post_norm.{{}}'))
+
+
+def mlp_rules(official: str, ours: str) -> tuple[tuple[str, str], ...]:
+    """Rules for a three-layer box MLP, which here is a ``Sequential`` with activations between.
+
+    Args:
+        official (str): Prefix there, e.g. ``'bbox_embed'``.
+        ours (str): Prefix here, e.g. ``'bbox_head.human_bbox'``.
+
+    Returns:
+        tuple[tuple[str, str]]: Pairs of patterns, official first.
+    """
+    return tuple((f'{official}.layers.{i}.{{}}', f'{ours}.{2 * i}.{{}}') for i in range(3))
+
+
+BACKBONE_RULES = (('backbone.0.body.{}', 'backbone.{}'), ('input_proj.{}', 'neck.convs.0.conv.{}'))
+
+
+def rename(name: str, rules: Sequence[tuple[str, str]]) -> str | None:
+    """Applies the first rule that fits.
+
+    Args:
+        name (str): Name of a parameter.
+        rules (Sequence[tuple[str, str]]): Pairs of patterns, (from, to).
+
+    Returns:
+        str | None: The new name; None when no rule fits.
+    """
+    for source, target in rules:
+        match = re.fullmatch(re.escape(source).replace(r'\{\}', '(.+?)'), name)
+        if match:
+            return target.format(*match.groups())
+    return None

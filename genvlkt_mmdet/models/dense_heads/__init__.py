@@ -1,0 +1,3 @@
+from .gen_head import GENHead
+
+__all__ = ['GENHead']

@@ -1,0 +1,343 @@
+"""GENHead: guided-embedding network with an instance and an interaction decoder (section 3.2)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
+from mmdet.utils import reduce_mean
+from mmengine.model import BaseModule
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from ...datasets.vocabulary import load_vocabulary
+from ...structures import HOIDataSample
+from ..layers import CosineClassifier, GuidedDecoder
+from ..task_modules import PairMatches, triplet_scores
+from ..vlkt import encode_text
+
+Outputs = dict[str, Tensor]
+
+
+def _box_mlp(channels: int) -> nn.Sequential:
+    # DETR's box head: three layers, ReLU between them.
+    return nn.Sequential(
+        nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, 4)
+    )
+
+
+@MODELS.register_module()
+class GENHead(BaseModule):
+    """Finds human-object pairs and their interactions in the memory of a transformer encoder.
+
+    The instance decoder has a human and an object query per pair; queries of one index belong together because they
+    share a position guided embedding (p-GE). The interaction decoder takes, layer by layer, the mean of the two as its
+    query position (i-GE).
+
+    Symbols: B batch, Q queries, C channels, D CLIP width, L decoder layers, A HOI classes, O object logits.
+
+    Args:
+        vocabulary (str | dict): HOI vocabulary, see :func:`genvlkt_mmdet.datasets.vocabulary.load_vocabulary`; it
+            decides A and O.
+        num_queries (int): Q. Defaults to 64.
+        embed_dims (int): C. Defaults to 256.
+        decoder (dict): Arguments of :class:`GuidedDecoder`, for both decoders.
+        clip (dict, optional): The CLIP model whose text embeddings start the classifiers and whose image encoder
+            teaches, see :func:`genvlkt_mmdet.models.vlkt.build_teacher`. Read by ``init_weights()`` and by the first
+            loss; building, loading a checkpoint and predicting do without it.
+        clip_dims (int): D. Defaults to 512.
+        zero_shot (str, optional): Zero-shot split of the vocabulary: the loss sees its seen classes only, and the
+            classifiers are frozen.
+        loss_hoi (dict): Config of the HOI loss.
+        loss_obj (dict): Config of the object loss; ``bg_cls_weight`` is the weight of 'nothing'.
+        loss_bbox (dict): Config of the L1 loss, for human and object boxes alike.
+        loss_iou (dict): Config of the GIoU loss, for human and object boxes alike.
+        loss_mimic (dict, optional): Config of the :class:`VLKTLoss`; None trains without a teacher.
+        train_cfg (dict, optional): ``assigner``: config of the :class:`HOIHungarianAssigner`.
+        test_cfg (dict, optional): ``max_per_img``: triplets to keep before NMS; ``nms``: config of
+            :class:`TripletNMS`, or None for no NMS.
+        init_cfg (dict, optional): Initialisation config.
+    """
+
+    def __init__(
+        self,
+        vocabulary: 'str | Mapping[str, Any]',
+        num_queries: int = 64,
+        embed_dims: int = 256,
+        decoder: Mapping[str, Any] = dict(num_layers=3),
+        clip: Mapping[str, Any] | None = None,
+        clip_dims: int = 512,
+        zero_shot: str | None = None,
+        loss_hoi: Mapping[str, Any] = dict(type='HOIFocalLoss', loss_weight=2.0),
+        loss_obj: Mapping[str, Any] = dict(type='CrossEntropyLoss', bg_cls_weight=0.1, loss_weight=1.0),
+        loss_bbox: Mapping[str, Any] = dict(type='L1Loss', loss_weight=2.5),
+        loss_iou: Mapping[str, Any] = dict(type='GIoULoss', loss_weight=1.0),
+        loss_mimic: Mapping[str, Any] | None = None,
+        train_cfg: Mapping[str, Any] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.vocabulary = load_vocabulary(vocabulary)
+        self.num_queries = num_queries
+        self.embed_dims = embed_dims
+        self.clip = clip
+        train_cfg, test_cfg = train_cfg or {}, test_cfg or {}
+        self.assigner = TASK_UTILS.build(train_cfg.get('assigner', dict(type='HOIHungarianAssigner')))
+        self.max_per_img = test_cfg.get('max_per_img', 100)
+        nms = test_cfg.get('nms', dict(type='TripletNMS'))
+        self.nms = nms and TASK_UTILS.build(nms)
+        self._init_layers(decoder, clip_dims, zero_shot)
+        self._init_losses(loss_hoi, loss_obj, loss_bbox, loss_iou, loss_mimic)
+        # Object of every HOI class, for the triplet score. Derived from the vocabulary, hence not in the checkpoint.
+        self.register_buffer('hoi_objects', torch.tensor(self.vocabulary.hoi_objects), persistent=False)
+
+    def _init_layers(self, decoder: Mapping[str, Any], clip_dims: int, zero_shot: str | None) -> None:
+        channels, vocabulary = self.embed_dims, self.vocabulary
+        self.human_embed = nn.Embedding(self.num_queries, channels)
+        self.object_embed = nn.Embedding(self.num_queries, channels)
+        self.pair_embed = nn.Embedding(self.num_queries, channels)  # p-GE
+        self.instance_decoder = GuidedDecoder(**decoder)
+        self.interaction_decoder = GuidedDecoder(**decoder)
+        self.human_bbox = _box_mlp(channels)
+        self.object_bbox = _box_mlp(channels)
+        seen = None if zero_shot is None else vocabulary.seen(zero_shot)
+        frozen = zero_shot is not None
+        self.hoi_classifier = CosineClassifier(channels, clip_dims, vocabulary.num_hois, seen, frozen)
+        self.obj_classifier = CosineClassifier(channels, clip_dims, vocabulary.num_object_logits, frozen=frozen)
+
+    def _init_losses(self, hoi, obj, bbox, iou, mimic) -> None:
+        self.loss_hoi = MODELS.build(hoi)
+        obj = dict(obj)
+        class_weight = [1.0] * self.vocabulary.num_object_logits
+        class_weight[-1] = obj.pop('bg_cls_weight', 1.0)
+        self.loss_obj = MODELS.build(dict(**obj, class_weight=class_weight))
+        self.loss_bbox = MODELS.build(bbox)
+        self.loss_iou = MODELS.build(iou)
+        self.loss_mimic = mimic and MODELS.build(dict(clip=self.clip, **mimic))
+
+    def init_weights(self) -> None:
+        """Initialises as the authors do; text embeddings become the rows of both classifiers.
+
+        Raises:
+            FileNotFoundError: If the CLIP weights are absent; the message says which file to bring.
+        """
+        super().init_weights()
+        nn.init.uniform_(self.pair_embed.weight)
+        if self.clip is not None:
+            self.hoi_classifier.set_rows(encode_text(self.vocabulary.hoi_prompts, self.clip))
+            self.obj_classifier.set_rows(encode_text(self.vocabulary.object_prompts, self.clip))
+
+    def forward(
+        self, memory: Tensor, memory_pos: Tensor, memory_mask: Tensor | None = None, seen_only: bool = False
+    ) -> Outputs:
+        """Runs both decoders and all heads.
+
+        Args:
+            memory (Tensor): Output of the transformer encoder, (B, HW, C).
+            memory_pos (Tensor): Its position encoding, (B, HW, C).
+            memory_mask (Tensor, optional): True where the memory is padding, (B, HW).
+            seen_only (bool): Whether HOI logits are those of the seen classes, as in zero-shot training.
+
+        Returns:
+            dict: ``hoi_logits`` (L, B, Q, A), ``obj_logits`` (L, B, Q, O), ``human_boxes`` and ``object_boxes``
+            (L, B, Q, 4) cxcywh in [0, 1] of the unpadded image, ``hoi_embeds`` (L, B, Q, D) before L2 normalisation.
+        """
+        batch, layers = memory.shape[0], self.instance_decoder.num_layers
+        pair_pos = self.pair_embed.weight
+        instance_pos = torch.cat([self.human_embed.weight + pair_pos, self.object_embed.weight + pair_pos])
+        instance_pos = instance_pos.expand(layers, batch, -1, -1)  # (L, B, 2Q, C)
+        instances = self.instance_decoder(instance_pos, memory, memory_pos, memory_mask)
+        human, obj = instances.chunk(2, dim=2)  # (L, B, Q, C) each
+        interactions = self.interaction_decoder((human + obj) / 2, memory, memory_pos, memory_mask)
+
+        hoi_logits, hoi_embeds = self.hoi_classifier(interactions, seen_only)
+        return dict(
+            hoi_logits=hoi_logits,
+            obj_logits=self.obj_classifier(obj)[0],
+            human_boxes=self.human_bbox(human).sigmoid(),
+            object_boxes=self.object_bbox(obj).sigmoid(),
+            hoi_embeds=hoi_embeds,
+        )
+
+    def loss(
+        self,
+        memory: Tensor,
+        memory_pos: Tensor,
+        memory_mask: Tensor | None,
+        batch_data_samples: Sequence[HOIDataSample],
+    ) -> dict[str, Tensor]:
+        """Losses of a batch.
+
+        Args:
+            memory (Tensor): (B, HW, C).
+            memory_pos (Tensor): (B, HW, C).
+            memory_mask (Tensor, optional): (B, HW).
+            batch_data_samples (Sequence[HOIDataSample]): Samples with ``gt_pairs`` and, for the mimic loss,
+                ``clip_image``.
+
+        Returns:
+            dict: See :meth:`loss_by_feat`.
+        """
+        outputs = self(memory, memory_pos, memory_mask, seen_only=True)
+        targets = [self._relative_pairs(sample) for sample in batch_data_samples]
+        clip_images = None
+        if self.loss_mimic is not None:
+            clip_images = torch.stack([sample.clip_image for sample in batch_data_samples])
+        return self.loss_by_feat(outputs, targets, clip_images)
+
+    @staticmethod
+    def _relative_pairs(sample: HOIDataSample) -> InstanceData:
+        pairs = sample.gt_pairs
+        height, width = sample.img_shape[:2]
+        size = pairs.human_boxes.new_tensor([width, height, width, height])
+        return InstanceData(
+            hoi_labels=pairs.hoi_labels,
+            object_labels=pairs.object_labels,
+            human_boxes=bbox_xyxy_to_cxcywh(pairs.human_boxes / size),
+            object_boxes=bbox_xyxy_to_cxcywh(pairs.object_boxes / size),
+        )
+
+    def loss_by_feat(
+        self, outputs: Outputs, targets: Sequence[InstanceData], clip_images: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Losses of the network's outputs (section 3.4).
+
+        Args:
+            outputs (dict): What :meth:`forward` gives.
+            targets (Sequence[InstanceData]): Pairs of the B images: ``hoi_labels`` (n, A), ``object_labels`` (n),
+                ``human_boxes`` and ``object_boxes`` (n, 4), cxcywh in [0, 1], zeros without object.
+            clip_images (Tensor, optional): (B, 3, S, S), for the mimic loss.
+
+        Returns:
+            dict: ``loss_hoi, loss_obj, loss_human_bbox, loss_object_bbox, loss_human_iou, loss_object_iou`` and
+            ``loss_mimic`` of the last layer, ``d0.loss_hoi`` ... of the earlier ones, all weighted.
+        """
+        matches = self.assigner.assign_batch(outputs, targets)
+        losses = dict(
+            loss_hoi=self._hoi_loss(outputs['hoi_logits'], targets, matches),
+            loss_obj=self._object_loss(outputs['obj_logits'], targets, matches),
+            **self._box_losses(outputs, targets, matches),
+        )
+        if self.loss_mimic is not None:
+            losses['loss_mimic'] = self.loss_mimic(outputs['hoi_embeds'], clip_images)
+        last = len(outputs['hoi_logits']) - 1
+        return {
+            name if layer == last else f'd{layer}.{name}': value
+            for name, values in losses.items()
+            for layer, value in enumerate(values.unbind())
+        }
+
+    @staticmethod
+    def _matched(targets: Sequence[InstanceData], key: str, matches: PairMatches) -> Tensor:
+        """The matched targets' ``key``, (K, ...)."""
+        starts = [0]
+        for target in targets[:-1]:
+            starts.append(starts[-1] + len(target.object_labels))
+        start = torch.tensor(starts, device=matches.images.device)
+        return torch.cat([getattr(t, key) for t in targets])[start[matches.images] + matches.pairs]
+
+    def _hoi_loss(self, logits: Tensor, targets: Sequence[InstanceData], matches: PairMatches) -> Tensor:
+        labels = torch.zeros_like(logits)
+        labels[matches.layers, matches.images, matches.queries] = self._matched(targets, 'hoi_labels', matches).to(
+            logits.dtype
+        )
+        return self.loss_hoi(logits, labels)
+
+    def _object_loss(self, logits: Tensor, targets: Sequence[InstanceData], matches: PairMatches) -> Tensor:
+        labels = logits.new_full(logits.shape[:-1], logits.shape[-1] - 1, dtype=torch.long)  # 'nothing'
+        labels[matches.layers, matches.images, matches.queries] = self._matched(targets, 'object_labels', matches)
+        loss = self.loss_obj(logits.flatten(0, -2), labels.flatten(), reduction_override='none')
+        weight = logits.new_tensor(self.loss_obj.class_weight)[labels]
+        return loss.view_as(labels).flatten(1).sum(1) / weight.flatten(1).sum(1)
+
+    def _box_losses(self, outputs: Outputs, targets: Sequence[InstanceData], matches: PairMatches) -> Outputs:
+        layers, images, queries, _ = matches
+        num_layers = len(outputs['human_boxes'])
+        num_pairs = outputs['human_boxes'].new_tensor([sum(len(t.object_labels) for t in targets)])
+        num_pairs = reduce_mean(num_pairs).clamp(min=1)
+
+        def per_layer(values: Tensor) -> Tensor:
+            return values.new_zeros(num_layers).index_add(0, layers, values)
+
+        losses = {}
+        for part in ('human', 'object'):
+            if not len(queries):  # keeps the box heads in the graph, as DDP wants
+                losses[f'loss_{part}_bbox'] = losses[f'loss_{part}_iou'] = (
+                    outputs[f'{part}_boxes'].flatten(1).sum(1) * 0
+                )
+                continue
+            pred = outputs[f'{part}_boxes'][layers, images, queries]
+            target = self._matched(targets, f'{part}_boxes', matches).to(pred.dtype)
+            exists = pred.new_ones(len(pred)) if part == 'human' else target.ne(0).any(1).to(pred.dtype)
+            norm = num_pairs if part == 'human' else per_layer(exists) + 1e-4
+            distance = self.loss_bbox(pred, target, reduction_override='none').sum(1)
+            overlap = self.loss_iou(bbox_cxcywh_to_xyxy(pred), bbox_cxcywh_to_xyxy(target), reduction_override='none')
+            losses[f'loss_{part}_bbox'] = per_layer(distance * exists) / norm
+            losses[f'loss_{part}_iou'] = per_layer(overlap * exists) / norm
+        return losses
+
+    def predict(
+        self,
+        memory: Tensor,
+        memory_pos: Tensor,
+        memory_mask: Tensor | None,
+        batch_data_samples: Sequence[HOIDataSample],
+        rescale: bool = True,
+    ) -> list[InstanceData]:
+        """Triplets of every image.
+
+        Args:
+            memory (Tensor): (B, HW, C).
+            memory_pos (Tensor): (B, HW, C).
+            memory_mask (Tensor, optional): (B, HW).
+            batch_data_samples (Sequence[HOIDataSample]): Samples with ``ori_shape`` and ``img_shape``.
+            rescale (bool): Whether boxes are pixels of the original image (True) or of the network input.
+
+        Returns:
+            list[InstanceData]: See :meth:`predict_by_feat`.
+        """
+        outputs = self(memory, memory_pos, memory_mask)
+        sizes = [(s.ori_shape if rescale else s.img_shape)[:2] for s in batch_data_samples]
+        return self.predict_by_feat({key: value[-1] for key, value in outputs.items()}, sizes)
+
+    def predict_by_feat(self, outputs: Outputs, sizes: Sequence[tuple[int, int]]) -> list[InstanceData]:
+        """Triplets from the outputs of one layer (section 3.5): top scores, then triplet NMS.
+
+        Args:
+            outputs (dict): ``hoi_logits`` (B, Q, A), ``obj_logits`` (B, Q, O), ``human_boxes`` and ``object_boxes``
+                (B, Q, 4), cxcywh in [0, 1].
+            sizes (Sequence[tuple[int, int]]): Height and width of the B images in pixels.
+
+        Returns:
+            list[InstanceData]: For every image at most ``max_per_img`` triplets, best first: ``human_boxes``,
+            ``object_boxes`` (xyxy pixels, not clipped, NaN where the pair has no object), ``object_labels``,
+            ``hoi_labels``, ``scores`` (in [0, 2]) and ``query_ids``.
+        """
+        scores = triplet_scores(outputs['hoi_logits'], outputs['obj_logits'], self.hoi_objects)
+        num_hois = scores.shape[-1]
+        # A stable sort: equal scores keep the order of queries and classes, and none is taken twice.
+        scores, order = scores.flatten(1).sort(dim=1, descending=True, stable=True)
+        scores, order = scores[:, : self.max_per_img], order[:, : self.max_per_img]
+        queries, hoi_labels = order // num_hois, order % num_hois
+        object_labels = outputs['obj_logits'][..., :-1].argmax(-1)
+        factor = scores.new_tensor([[w, h, w, h] for h, w in sizes])[:, None]
+        human_boxes = bbox_cxcywh_to_xyxy(outputs['human_boxes']) * factor
+        object_boxes = bbox_cxcywh_to_xyxy(outputs['object_boxes']) * factor
+
+        results = []
+        for i, query in enumerate(queries):
+            result = InstanceData(
+                human_boxes=human_boxes[i][query],
+                object_boxes=object_boxes[i][query],
+                object_labels=object_labels[i][query],
+                hoi_labels=hoi_labels[i],
+                scores=scores[i],
+                query_ids=query,
+            )
+            if self.nms is not None:
+                result = result[self.nms(result.human_boxes, result.object_boxes, result.hoi_labels, result.scores)]
+            result.object_boxes[result.object_labels == self.vocabulary.no_object] = float('nan')
+            results.append(result)
+        return results

@@ -1,0 +1,3 @@
+from .gen_vlkt import GENVLKT
+
+__all__ = ['GENVLKT']

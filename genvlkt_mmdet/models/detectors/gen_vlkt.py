@@ -1,0 +1,124 @@
+"""The GEN-VLKT detector."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmdet.models.detectors import BaseDetector
+from mmdet.models.layers import SinePositionalEncoding
+from mmdet.registry import MODELS
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ...converters import load_detr
+from ...structures import HOIDataSample
+from ..layers import HOITransformerEncoder
+
+
+@MODELS.register_module()
+class GENVLKT(BaseDetector):
+    """GEN-VLKT: backbone, neck, transformer encoder and :class:`GENHead`.
+
+    `GEN-VLKT: Simplify Association and Enhance Interaction Understanding for HOI Detection
+    <https://arxiv.org/abs/2203.13954>`_, CVPR 2022.
+
+    Args:
+        backbone (dict): Config of the backbone.
+        neck (dict): Config of the neck; its last feature map, (B, C, H, W), enters the encoder.
+        encoder (dict): Arguments of :class:`HOITransformerEncoder`.
+        positional_encoding (dict): Arguments of mmdet's ``SinePositionalEncoding``.
+        bbox_head (dict): Config of the :class:`GENHead`.
+        pretrained_detr (str, optional): Checkpoint of a DETR detector (facebookresearch's or mmdet's) from which
+            ``init_weights()`` starts backbone, encoder, both decoders and both box heads (section 4.2).
+        train_cfg (dict, optional): Handed to the head.
+        test_cfg (dict, optional): Handed to the head.
+        data_preprocessor (dict, optional): Config of the data preprocessor.
+        init_cfg (dict, optional): Initialisation config.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        neck: Mapping[str, Any],
+        encoder: Mapping[str, Any],
+        positional_encoding: Mapping[str, Any],
+        bbox_head: Mapping[str, Any],
+        pretrained_detr: str | None = None,
+        train_cfg: Mapping[str, Any] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        data_preprocessor: Mapping[str, Any] | None = None,
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.pretrained_detr = pretrained_detr
+        self.backbone = MODELS.build(backbone)
+        self.neck = MODELS.build(neck)
+        self.encoder = HOITransformerEncoder(**encoder)
+        self.positional_encoding = SinePositionalEncoding(**positional_encoding)
+        self.bbox_head = MODELS.build(dict(**bbox_head, train_cfg=train_cfg, test_cfg=test_cfg))
+
+    def init_weights(self) -> None:
+        """Initialises every part, then loads what the pre-trained DETR knows."""
+        super().init_weights()
+        if self.pretrained_detr is not None:
+            load_detr(self, self.pretrained_detr)
+
+    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
+        """Feature maps of a batch, (B, C, H, W) each, from images (B, 3, H', W')."""
+        return self.neck(self.backbone(batch_inputs))
+
+    def encode(
+        self, batch_inputs: Tensor, batch_data_samples: Sequence[HOIDataSample] | None = None
+    ) -> dict[str, Tensor | None]:
+        """Runs backbone, neck and transformer encoder.
+
+        Args:
+            batch_inputs (Tensor): Normalised images, padded right and below, (B, 3, H', W').
+            batch_data_samples (Sequence[HOIDataSample], optional): Samples with ``img_shape``; without them no image is
+                padded.
+
+        Returns:
+            dict: ``memory`` (B, HW, C), ``memory_pos`` (B, HW, C), ``memory_mask`` (B, HW), True where the memory is
+            padding, or None when no image is padded.
+        """
+        features = self.extract_feat(batch_inputs)[-1]
+        mask = self._padding_mask(batch_inputs, batch_data_samples, features.shape[-2:])
+        pos = self.positional_encoding(mask, features).flatten(2).transpose(1, 2).to(features.dtype)
+        mask = mask if mask is None else mask.flatten(1)
+        memory = self.encoder(features.flatten(2).transpose(1, 2), pos, mask)
+        return dict(memory=memory, memory_pos=pos, memory_mask=mask)
+
+    @staticmethod
+    def _padding_mask(
+        inputs: Tensor, samples: Sequence[HOIDataSample] | None, feature_shape: torch.Size
+    ) -> Tensor | None:
+        shape = tuple(inputs.shape[-2:])
+        if samples is None or all(tuple(s.img_shape[:2]) == shape for s in samples):
+            return None
+        mask = inputs.new_ones(len(inputs), 1, *shape)
+        for image_mask, sample in zip(mask, samples, strict=True):
+            height, width = sample.img_shape[:2]
+            image_mask[:, :height, :width] = 0
+        return interpolate(mask, size=feature_shape).squeeze(1).to(torch.bool)
+
+    def loss(self, batch_inputs: Tensor, batch_data_samples: Sequence[HOIDataSample]) -> dict[str, Tensor]:
+        """Losses of a batch, see :meth:`GENHead.loss_by_feat`."""
+        encoded = self.encode(batch_inputs, batch_data_samples)
+        return self.bbox_head.loss(**encoded, batch_data_samples=batch_data_samples)
+
+    def predict(
+        self, batch_inputs: Tensor, batch_data_samples: Sequence[HOIDataSample], rescale: bool = True
+    ) -> list[HOIDataSample]:
+        """Fills ``pred_hois`` of every sample, see :meth:`GENHead.predict_by_feat`."""
+        encoded = self.encode(batch_inputs, batch_data_samples)
+        results = self.bbox_head.predict(**encoded, batch_data_samples=batch_data_samples, rescale=rescale)
+        for sample, result in zip(batch_data_samples, results, strict=True):
+            sample.pred_hois = result
+        return batch_data_samples
+
+    def _forward(
+        self, batch_inputs: Tensor, batch_data_samples: Sequence[HOIDataSample] | None = None
+    ) -> dict[str, Tensor]:
+        """Stacked outputs of all layers, see :meth:`GENHead.forward`; seen classes only while training."""
+        encoded = self.encode(batch_inputs, batch_data_samples)
+        return self.bbox_head(**encoded, seen_only=self.training)

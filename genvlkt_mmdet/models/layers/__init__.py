@@ -1,0 +1,12 @@
+from .attention import FusedMultiheadAttention
+from .classifier import CosineClassifier
+from .transformer import GuidedDecoder, HOIDecoderLayer, HOIEncoderLayer, HOITransformerEncoder
+
+__all__ = [
+    'CosineClassifier',
+    'FusedMultiheadAttention',
+    'GuidedDecoder',
+    'HOIDecoderLayer',
+    'HOIEncoderLayer',
+    'HOITransformerEncoder',
+]

@@ -1,0 +1,78 @@
+"""The classifier whose rows are text embeddings."""
+
+import math
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+
+class CosineClassifier(BaseModule):
+    """Projects decoder features to CLIP's space and compares them with one embedding per class (section 3.3).
+
+    ``logits = exp(logit_scale) * Linear(x / |x|)`` with ``x = LayerNorm(Linear(features))``: the bias is scaled too, and
+    the rows, text embeddings of length 1 at first, are not normalised again.
+
+    In zero-shot training the classifier holds two sets of rows: those of the seen classes, for the loss, and those of
+    all classes, for prediction.
+
+    Args:
+        in_channels (int): Channels C of the decoder features.
+        clip_dims (int): Width D of the CLIP embedding.
+        num_classes (int): Number of classes to predict.
+        seen (Sequence[int], optional): The classes of zero-shot training; None trains all of them.
+        frozen (bool): Whether the rows and their biases stay as they were initialised. Defaults to False.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        clip_dims: int,
+        num_classes: int,
+        seen: 'tuple[int, ...] | None' = None,
+        frozen: bool = False,
+    ) -> None:
+        super().__init__()
+        self.seen = seen
+        self.proj = nn.Sequential(nn.Linear(in_channels, clip_dims), nn.LayerNorm(clip_dims))
+        self.fc = nn.Linear(clip_dims, num_classes if seen is None else len(seen))
+        if seen is not None:
+            # Rows of all classes; never trained, since the loss does not see them.
+            self.eval_fc = nn.Linear(clip_dims, num_classes).requires_grad_(False)
+        if frozen:
+            self.fc.requires_grad_(False)
+        # CLIP's temperature: starts at 1 / 0.07 and is learned.
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+
+    @torch.no_grad()
+    def set_rows(self, embeddings: Tensor) -> None:
+        """Writes the class embeddings.
+
+        Args:
+            embeddings (Tensor): One per class, (num_classes, D), any length; they are L2-normalised.
+        """
+        rows = normalize(embeddings.to(self.fc.weight), dim=-1)
+        if self.seen is None:
+            self.fc.weight.copy_(rows)
+            return
+        self.fc.weight.copy_(rows[list(self.seen)])
+        self.eval_fc.weight.copy_(rows)
+        # Unseen rows learn no bias, so neither may seen ones: one policy for all rows, or the split decides the scores.
+        self.fc.bias.zero_()
+        self.eval_fc.bias.zero_()
+
+    def forward(self, features: Tensor, seen_only: bool = False) -> tuple[Tensor, Tensor]:
+        """Classifies.
+
+        Args:
+            features (Tensor): (..., C).
+            seen_only (bool): Whether to give the logits of the seen classes only. Defaults to False.
+
+        Returns:
+            tuple[Tensor, Tensor]: Logits (..., num_classes), or (..., seen) where asked; embeddings (..., D) before L2
+            normalisation.
+        """
+        embeds = self.proj(features)
+        fc = self.fc if self.seen is None or seen_only else self.eval_fc
+        return self.logit_scale.exp() * fc(normalize(embeds, dim=-1)), embeds

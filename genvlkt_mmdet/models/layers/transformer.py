@@ -1,0 +1,109 @@
+"""Encoder and decoder of the detector: DETR's layers, and a decoder whose positions change from layer to layer."""
+
+import torch
+from mmcv.cnn import build_norm_layer
+from mmcv.cnn.bricks.transformer import FFN
+from mmdet.models.layers.transformer import (
+    DetrTransformerDecoder,
+    DetrTransformerDecoderLayer,
+    DetrTransformerEncoder,
+    DetrTransformerEncoderLayer,
+)
+from mmengine.model import ModuleList
+from torch import Tensor, nn
+
+from .attention import FusedMultiheadAttention
+
+
+class HOIEncoderLayer(DetrTransformerEncoderLayer):
+    """DETR encoder layer (post-norm) on fused attention."""
+
+    def _init_layers(self) -> None:
+        self.self_attn = FusedMultiheadAttention(**self.self_attn_cfg)
+        self.embed_dims = self.self_attn.embed_dims
+        self.ffn = FFN(**self.ffn_cfg)
+        self.norms = ModuleList([build_norm_layer(self.norm_cfg, self.embed_dims)[1] for _ in range(2)])
+
+
+class HOIDecoderLayer(DetrTransformerDecoderLayer):
+    """DETR decoder layer (post-norm) on fused attention."""
+
+    def _init_layers(self) -> None:
+        self.self_attn = FusedMultiheadAttention(**self.self_attn_cfg)
+        self.cross_attn = FusedMultiheadAttention(**self.cross_attn_cfg)
+        self.embed_dims = self.self_attn.embed_dims
+        self.ffn = FFN(**self.ffn_cfg)
+        self.norms = ModuleList([build_norm_layer(self.norm_cfg, self.embed_dims)[1] for _ in range(3)])
+
+
+def _xavier_init(module: nn.Module) -> None:
+    # DETR's initialisation: Xavier for every matrix, biases and norms as torch leaves them.
+    for parameter in module.parameters():
+        if parameter.dim() > 1:
+            nn.init.xavier_uniform_(parameter)
+
+
+class HOITransformerEncoder(DetrTransformerEncoder):
+    """DETR's transformer encoder on fused attention.
+
+    Args:
+        num_layers (int): Number of layers.
+        layer_cfg (dict): Arguments of :class:`HOIEncoderLayer`, shared by all layers.
+    """
+
+    def _init_layers(self) -> None:
+        self.layers = ModuleList([HOIEncoderLayer(**self.layer_cfg) for _ in range(self.num_layers)])
+        self.embed_dims = self.layers[0].embed_dims
+
+    def init_weights(self) -> None:
+        """Xavier initialisation of all matrices, as in DETR."""
+        _xavier_init(self)
+        self._is_init = True
+
+
+class GuidedDecoder(DetrTransformerDecoder):
+    """Transformer decoder with zero queries and a query position per layer (section 3.2 of the paper).
+
+    The instance decoder gets the same positions in every layer (p-GE); the interaction decoder gets, in layer k, what
+    layer k of the instance decoder found (i-GE).
+
+    Args:
+        num_layers (int): Number of layers L.
+        layer_cfg (dict): Arguments of :class:`HOIDecoderLayer`, shared by all layers.
+    """
+
+    def _init_layers(self) -> None:
+        self.layers = ModuleList([HOIDecoderLayer(**self.layer_cfg) for _ in range(self.num_layers)])
+        self.embed_dims = self.layers[0].embed_dims
+        self.post_norm = build_norm_layer(self.post_norm_cfg, self.embed_dims)[1]
+
+    def init_weights(self) -> None:
+        """Xavier initialisation of all matrices, as in DETR."""
+        _xavier_init(self)
+        self._is_init = True
+
+    def forward(self, query_pos: Tensor, memory: Tensor, memory_pos: Tensor, memory_mask: Tensor | None) -> Tensor:
+        """Decodes.
+
+        Args:
+            query_pos (Tensor): Query positions of every layer, (L, B, N, C).
+            memory (Tensor): Output of the encoder, (B, HW, C).
+            memory_pos (Tensor): Its position encoding, (B, HW, C).
+            memory_mask (Tensor, optional): True where the memory is padding, (B, HW); None without padding.
+
+        Returns:
+            Tensor: Normed outputs of all layers, (L, B, N, C).
+        """
+        query = torch.zeros_like(query_pos[0])
+        outputs = []
+        for layer, layer_pos in zip(self.layers, query_pos, strict=True):
+            query = layer(
+                query,
+                key=memory,
+                value=memory,
+                query_pos=layer_pos,
+                key_pos=memory_pos,
+                key_padding_mask=memory_mask,
+            )
+            outputs.append(self.post_norm(query))
+        return torch.stack(outputs)

@@ -1,0 +1,43 @@
+"""Focal loss of the HOI classes."""
+
+import torch
+from mmdet.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class HOIFocalLoss(nn.Module):
+    """CornerNet's focal loss on multi-hot HOI labels, divided by the number of positive labels.
+
+    Args:
+        alpha (float): Weight of positives; negatives get ``1 - alpha``. Defaults to 0.5.
+        gamma (float): Focusing exponent. Defaults to 2.
+        eps (float): Probabilities are clamped to [eps, 1 - eps]. Defaults to 1e-4.
+        loss_weight (float): Weight of the loss. Defaults to 1.
+    """
+
+    def __init__(self, alpha: float = 0.5, gamma: float = 2.0, eps: float = 1e-4, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.gamma = gamma
+        self.eps = eps
+        self.loss_weight = loss_weight
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Loss of every decoder layer.
+
+        Args:
+            logits (Tensor): HOI logits, (L, ...).
+            targets (Tensor): Multi-hot targets in {0, 1}, same shape.
+
+        Returns:
+            Tensor: (L,). The sum over a layer divided by its number of positives; undivided when it has none.
+        """
+        prob = logits.sigmoid().clamp(self.eps, 1 - self.eps)
+        positive = targets.eq(1)
+        # The probability of the right answer: one logarithm and one power serve both signs.
+        right = torch.where(positive, prob, 1 - prob)
+        weight = torch.where(positive, self.alpha, 1 - self.alpha)
+        loss = -(weight * (1 - right) ** self.gamma * right.log()).flatten(1).sum(1)
+        num_positive = positive.flatten(1).sum(1).clamp(min=1)
+        return self.loss_weight * loss / num_positive

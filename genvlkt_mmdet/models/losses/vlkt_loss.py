@@ -1,0 +1,89 @@
+"""Visual-linguistic knowledge transfer: the interaction features mimic CLIP's view of the image."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from torch import Tensor, nn
+
+from ..vlkt import build_teacher
+
+
+@MODELS.register_module()
+class VLKTLoss(nn.Module):
+    """Mimic loss between interaction features and the CLIP image embedding (section 3.3, "visual mimic").
+
+    The student is the mean of the un-normalised interaction features over the queries, the target the un-normalised
+    embedding of the image. The teacher runs once per image; it is no sub-module, so that it never enters the state
+    dict, the optimiser or DDP.
+
+    Args:
+        clip (Mapping): Which CLIP teaches, see :func:`genvlkt_mmdet.models.vlkt.build_teacher`. Loaded at the first
+            loss, unless :attr:`teacher` was set before.
+        distance (str): ``'l1'``, ``'l2'`` (mean squared error) or ``'l1+l2'`` (their sum), Table 4c. Defaults to
+            ``'l1'``.
+        loss_weight (float): Weight of the loss. Defaults to 20.
+
+    Attributes:
+        teacher (nn.Module, optional): Any module from (B, 3, S, S) to (B, D).
+    """
+
+    _distances = {'l1': ('l1_loss',), 'l2': ('mse_loss',), 'l1+l2': ('l1_loss', 'mse_loss')}
+
+    def __init__(self, clip: Mapping[str, Any], distance: str = 'l1', loss_weight: float = 20.0) -> None:
+        super().__init__()
+        if distance not in self._distances:
+            raise ValueError(f"VLKTLoss: distance is one of {', '.join(self._distances)}, not '{distance}'.")
+        self.clip = dict(clip)
+        self.distance = distance
+        self.loss_weight = loss_weight
+        self.teacher = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == 'teacher':
+            self.__dict__[name] = value  # not through nn.Module, which would register it as a sub-module
+        else:
+            super().__setattr__(name, value)
+
+    @torch.no_grad()
+    def embed(self, clip_images: Tensor) -> Tensor:
+        """CLIP embeddings of the images.
+
+        Args:
+            clip_images (Tensor): (B, 3, S, S), normalised for CLIP.
+
+        Returns:
+            Tensor: (B, D) float32, not normalised.
+        """
+        if self.teacher is None:
+            self.teacher = build_teacher(self.clip)
+        self.teacher.to(clip_images.device)
+        return self.teacher(clip_images).float()
+
+    def forward(self, hoi_embeds: Tensor, clip_images: Tensor) -> Tensor:
+        """Loss of every decoder layer.
+
+        Args:
+            hoi_embeds (Tensor): Interaction features before L2 normalisation, (L, B, Q, D).
+            clip_images (Tensor): (B, 3, S, S), normalised for CLIP.
+
+        Returns:
+            Tensor: (L,).
+
+        Raises:
+            ValueError: If the teacher's embedding has another width than the features.
+        """
+        target = self.embed(clip_images)
+        student = hoi_embeds.float().mean(2)
+        if target.shape != student.shape[1:]:
+            raise ValueError(
+                f'The CLIP teacher gives {tuple(target.shape)} for interaction features of {tuple(student.shape[1:])}: '
+                'set model.bbox_head.clip_dims to the embedding width of model.bbox_head.clip.'
+            )
+        target = target.expand_as(student)
+        losses = [
+            getattr(nn.functional, name)(student, target, reduction='none').flatten(1).mean(1)
+            for name in self._distances[self.distance]
+        ]
+        return self.loss_weight * sum(losses)

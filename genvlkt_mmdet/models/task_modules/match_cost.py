@@ -1,0 +1,102 @@
+"""Costs of matching queries with annotated pairs (section 3.4; QPIC's matching with one cost per HOI class).
+
+Every cost takes the predictions of a batch, (..., Q, k), and its targets padded to T pairs, (..., T, k), with the same
+leading dimensions, and gives (..., Q, T). What it says of padding is never read.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from mmdet.registry import TASK_UTILS
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
+from torch import Tensor
+
+Arrays = Mapping[str, Tensor]
+
+
+@TASK_UTILS.register_module()
+class HOIClassCost:
+    """How badly the HOI probabilities fit the labels of a pair: positives and negatives weigh the same.
+
+    ``-( p.t / (sum t + eps) + (1 - p).(1 - t) / (sum (1 - t) + eps) ) / 2`` with p the sigmoid of the logits.
+
+    Args:
+        weight (float): Weight of the cost. Defaults to 1.
+        eps (float): Keeps the denominators away from zero. Defaults to 1e-4.
+    """
+
+    def __init__(self, weight: float = 1.0, eps: float = 1e-4) -> None:
+        self.weight = weight
+        self.eps = eps
+
+    def __call__(self, pred: Arrays, target: Arrays) -> Tensor:
+        """Cost from ``hoi_logits`` (..., Q, A) and ``hoi_labels`` (..., T, A): (..., Q, T)."""
+        prob = pred['hoi_logits'].sigmoid()
+        labels = target['hoi_labels'].to(prob.dtype).transpose(-1, -2)
+        others = 1 - labels
+        positive = prob @ (labels / (labels.sum(-2, keepdim=True) + self.eps))
+        negative = (1 - prob) @ (others / (others.sum(-2, keepdim=True) + self.eps))
+        return -self.weight * (positive + negative) / 2
+
+
+@TASK_UTILS.register_module()
+class ObjectClassCost:
+    """Minus the probability of the pair's object class.
+
+    Args:
+        weight (float): Weight of the cost. Defaults to 1.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        self.weight = weight
+
+    def __call__(self, pred: Arrays, target: Arrays) -> Tensor:
+        """Cost from ``obj_logits`` (..., Q, O) and ``object_labels`` (..., T): (..., Q, T)."""
+        prob = pred['obj_logits'].softmax(-1)
+        labels = target['object_labels'].unsqueeze(-2).expand(*prob.shape[:-1], -1)
+        return -self.weight * prob.gather(-1, labels)
+
+
+@TASK_UTILS.register_module()
+class PairL1Cost:
+    """The larger of the human's and the object's L1 distance, cxcywh in [0, 1].
+
+    The object of a pair without object counts 0.
+
+    Args:
+        weight (float): Weight of the cost. Defaults to 2.5.
+    """
+
+    def __init__(self, weight: float = 2.5) -> None:
+        self.weight = weight
+
+    def __call__(self, pred: Arrays, target: Arrays) -> Tensor:
+        """Cost from ``human_boxes`` and ``object_boxes``, (..., Q, 4) and (..., T, 4): (..., Q, T)."""
+        human = torch.cdist(pred['human_boxes'], target['human_boxes'], p=1)
+        obj = torch.cdist(pred['object_boxes'], target['object_boxes'], p=1)
+        exists = target['object_boxes'].ne(0).any(-1).unsqueeze(-2)
+        return self.weight * torch.maximum(human, obj * exists)
+
+
+@TASK_UTILS.register_module()
+class PairGIoUCost:
+    """The larger of the human's and the object's negative generalised IoU.
+
+    A pair without object does not ignore its zero box: its object cost is ``-GIoU(object, zero box) - GIoU(human)``,
+    as in the authors' code.
+
+    Args:
+        weight (float): Weight of the cost. Defaults to 1.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        self.weight = weight
+
+    def __call__(self, pred: Arrays, target: Arrays) -> Tensor:
+        """Cost from ``human_boxes`` and ``object_boxes``, (..., Q, 4) and (..., T, 4) cxcywh: (..., Q, T)."""
+        human, obj = (
+            -bbox_overlaps(bbox_cxcywh_to_xyxy(pred[key]), bbox_cxcywh_to_xyxy(target[key]), mode='giou')
+            for key in ('human_boxes', 'object_boxes')
+        )
+        missing = target['object_boxes'].eq(0).all(-1).unsqueeze(-2)
+        return self.weight * torch.maximum(human, obj + human * missing)
