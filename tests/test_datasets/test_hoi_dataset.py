@@ -155,7 +155,10 @@ def test_pair_index_out_of_range(build, toy_records, warnings_of, field, value):
         (lambda r: r['annotations'][0].update(category_id=2), 'box category_id 2 is out of range'),
         (lambda r: r['annotations'][0].update(category_id='1'), "box category_id '1' is out of range"),
         (lambda r: r['hoi_annotation'][0].update(category_id=2), 'verb category_id 2 is out of range'),
-        (lambda r: r['hoi_annotation'][0].update(hoi_category_id=600), 'hoi_category_id 600 is out of range: .* 11 to 14'),
+        (
+            lambda r: r['hoi_annotation'][0].update(hoi_category_id=600),
+            'hoi_category_id 600 is out of range: .* 11 to 14',
+        ),
         (lambda r: r['annotations'][0].pop('bbox'), "field 'bbox' is missing"),
         (lambda r: r['annotations'][0].update(bbox=[1, 2, 3]), "image 'a.png': "),
     ],

@@ -1,14 +1,14 @@
-# HICO-DET as the authors train and test on it. The input pipeline is DETR's plus colour jitter; images are resized
-# as PIL does (backend='pillow'), which the authors' code and CLIP's own preprocessing use.
+# HICO-DET as the authors train and test on it. The input pipeline is DETR's plus colour jitter, with PIL's decoding
+# and interpolation and DETR's rounding of sizes.
 dataset_type = 'HICODetDataset'
 data_root = 'data/hico_20160224_det/'
 
 load_image = dict(type='LoadHOIImage', imdecode_backend='pillow')
 resize_short_side = dict(
     type='RandomChoiceResize',
-    scales=[(short, 1333) for short in range(480, 801, 32)],
-    keep_ratio=True,
-    backend='pillow',
+    resize_type='ResizeShortSide',
+    scales=list(range(480, 801, 32)),
+    max_size=1333,
 )
 train_pipeline = [
     load_image,
@@ -20,13 +20,7 @@ train_pipeline = [
         transforms=[
             [resize_short_side],
             [
-                dict(
-                    type='RandomChoiceResize',
-                    # the large number leaves the long side free
-                    scales=[(400, 100000), (500, 100000), (600, 100000)],
-                    keep_ratio=True,
-                    backend='pillow',
-                ),
+                dict(type='RandomChoiceResize', resize_type='ResizeShortSide', scales=[400, 500, 600]),
                 dict(
                     type='RandomCrop',
                     crop_type='absolute_range',
@@ -42,7 +36,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     load_image,
-    dict(type='Resize', scale=(800, 1333), keep_ratio=True, backend='pillow'),
+    dict(type='ResizeShortSide', scale=800, max_size=1333),
     dict(type='PackHOIInputs'),
 ]
 

@@ -1,0 +1,55 @@
+"""Resizing of the short side, with DETR's rounding."""
+
+from mmdet.datasets.transforms import Resize
+from mmdet.registry import TRANSFORMS
+
+
+def short_side_size(width: int, height: int, short: int, max_size: int | None = None) -> tuple[int, int]:
+    """Size of an image after its short side is resized, rounded as DETR and the authors do.
+
+    Args:
+        width (int): Width of the image.
+        height (int): Height of the image.
+        short (int): Wanted length of the short side.
+        max_size (int, optional): Longest allowed length of the long side; the short side shrinks for it.
+
+    Returns:
+        tuple[int, int]: New width and height.
+
+    Example:
+        >>> short_side_size(640, 480, 800, 1333)
+        (1066, 800)
+        >>> short_side_size(640, 100, 800, 1333)
+        (1331, 208)
+    """
+    low, high = min(width, height), max(width, height)
+    if max_size is not None and high / low * short > max_size:
+        short = round(max_size * low / high)
+    long = int(short * high / low)
+    return (short, long) if width < height else (long, short)
+
+
+@TRANSFORMS.register_module()
+class ResizeShortSide(Resize):
+    """mmdet's :class:`Resize` to a length of the short side; boxes follow.
+
+    mmdet's own ``keep_ratio`` rounds differently (by a pixel or two), and only PIL's interpolation is the authors'.
+
+    Args:
+        scale (int): Length of the short side; ``RandomChoiceResize`` sets it anew for each image.
+        max_size (int, optional): Longest allowed length of the long side.
+        backend (str): As in mmcv; ``'pillow'`` interpolates with antialiasing.
+        interpolation (str): As in mmcv.
+    """
+
+    def __init__(
+        self, scale: int, max_size: int | None = None, backend: str = 'pillow', interpolation: str = 'bilinear'
+    ) -> None:
+        super().__init__(scale=scale, keep_ratio=False, backend=backend, interpolation=interpolation)
+        self.scale = scale
+        self.max_size = max_size
+
+    def _resize_img(self, results: dict) -> None:
+        height, width = results['img'].shape[:2]
+        results['scale'] = short_side_size(width, height, self.scale, self.max_size)
+        super()._resize_img(results)
