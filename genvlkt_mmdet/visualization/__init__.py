@@ -1,0 +1,3 @@
+from .hoi_visualizer import HOIVisualizer
+
+__all__ = ['HOIVisualizer']

@@ -1,0 +1,191 @@
+"""What the visualizer draws: human-object pairs, each with all its interactions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from mmdet.evaluation import bbox_overlaps
+from mmengine.structures import InstanceData
+
+from genvlkt_mmdet.datasets.vcoco import action_slots
+from genvlkt_mmdet.datasets.vocabulary import HOIVocabulary
+from genvlkt_mmdet.structures import HOIDataSample
+
+# Boxes at least this similar are one person or one object to a reader.
+_SAME_BOX_IOU = 0.8
+# A prediction this close to an annotated pair is about that pair; the threshold of the HOI metrics.
+_MATCH_IOU = 0.5
+
+
+@dataclass(eq=False)
+class DrawnPair:
+    """One human-object pair.
+
+    Attributes:
+        human_box (np.ndarray): (4,) xyxy pixels of the original image.
+        object_box (np.ndarray | None): (4,) likewise; None for a pair without object.
+        phrases (dict[str, float | None]): Readable phrase of each interaction and its score, None for ground truth.
+        color (int): Number of the pair's colour.
+    """
+
+    human_box: np.ndarray
+    object_box: np.ndarray | None
+    phrases: dict[str, float | None] = field(default_factory=dict)
+    color: int = 0
+
+    @property
+    def lines(self) -> list[str]:
+        """Text of the label, one line per interaction."""
+        return [phrase if score is None else f'{phrase} {score:.2f}' for phrase, score in self.phrases.items()]
+
+
+def pairs_from_predictions(pred_hois: InstanceData, vocabulary: HOIVocabulary) -> list[DrawnPair]:
+    """Groups predicted triplets, best first, by query and by near-identical boxes.
+
+    Args:
+        pred_hois (InstanceData): ``human_boxes``, ``object_boxes``, ``hoi_labels``, ``scores`` and, optionally,
+            ``query_ids``, on the CPU.
+        vocabulary (HOIVocabulary): Source of the phrases.
+
+    Returns:
+        list[DrawnPair]: The pairs, that of the best triplet first.
+    """
+    labels = pred_hois.hoi_labels.tolist()
+    objects = pred_hois.object_boxes.numpy().copy()
+    # 'person standing' names no object, whatever box its query has.
+    objects[[vocabulary.hoi_objects[label] >= vocabulary.num_objects for label in labels]] = np.nan
+    return _group(
+        pred_hois.human_boxes.numpy(),
+        objects,
+        [vocabulary.phrase(label) for label in labels],
+        pred_hois.scores.tolist(),
+        pred_hois.query_ids.tolist() if 'query_ids' in pred_hois else [None] * len(labels),
+    )
+
+
+def pairs_from_ground_truth(
+    data_sample: HOIDataSample, vocabulary: HOIVocabulary, zero_shot: str | None = None
+) -> list[DrawnPair] | None:
+    """Annotated pairs of a data sample, in pixels of the original image.
+
+    They come from the ``eval_gt`` of the test pipeline where the sample has it, and else from ``gt_pairs``, scaled back
+    from the network input.
+
+    Args:
+        data_sample (HOIDataSample): Sample on the CPU.
+        vocabulary (HOIVocabulary): Source of the phrases.
+        zero_shot (str, optional): Zero-shot split of the dataset; in training its ``gt_pairs`` count seen classes only.
+
+    Returns:
+        list[DrawnPair] | None: The pairs; None when the sample carries no annotation.
+    """
+    eval_gt = data_sample.get('eval_gt')
+    if eval_gt is not None and 'role_ids' in eval_gt:
+        humans, objects, phrases = _from_actions(eval_gt, vocabulary)
+    elif eval_gt is not None:
+        humans, objects = np.asarray(eval_gt['human_boxes']), np.asarray(eval_gt['object_boxes'])
+        phrases = [vocabulary.phrase(label) for label in eval_gt['hoi_labels']]
+    elif 'gt_pairs' in data_sample:
+        gt_pairs = data_sample.gt_pairs
+        rows, columns = np.nonzero(gt_pairs.hoi_labels.numpy() > 0)
+        seen = vocabulary.seen(zero_shot if gt_pairs.hoi_labels.shape[1] < vocabulary.num_hois else None)
+        humans = _to_original(gt_pairs.human_boxes.numpy()[rows], data_sample.metainfo)
+        objects = gt_pairs.object_boxes.numpy()[rows]
+        objects = np.where(objects.any(axis=1, keepdims=True), _to_original(objects, data_sample.metainfo), np.nan)
+        phrases = [vocabulary.phrase(seen[column]) for column in columns]
+    else:
+        return None
+    return _group(humans, objects, phrases, [None] * len(phrases), [None] * len(phrases))
+
+
+def _from_actions(
+    eval_gt: Mapping[str, np.ndarray], vocabulary: HOIVocabulary
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Rows of V-COCO's ground truth, which names the object's box and not its class."""
+    boxes, slots = eval_gt['boxes'], action_slots(vocabulary)[1]
+    nowhere = np.full(4, np.nan)
+    humans, objects, phrases = [], [], []
+    for human, action in zip(*np.nonzero(eval_gt['actions'] == 1), strict=True):
+        verbs = {slot or 0: vocabulary.verb_phrases[v] for v, (a, slot) in enumerate(slots) if a == action}
+        roles = [(slot, box) for slot, box in enumerate(eval_gt['role_ids'][human, action]) if box >= 0]
+        for slot, box in roles or [(None, None)]:
+            # Of 'hitting' and 'hitting with', the plain one stands for an action whose roles are not annotated.
+            verb = min(verbs.values(), key=len) if slot is None else verbs[slot]
+            humans.append(boxes[human])
+            objects.append(nowhere if box is None else boxes[box])
+            phrases.append(f'person {verb}')
+    return np.array(humans).reshape(-1, 4), np.array(objects).reshape(-1, 4), phrases
+
+
+def assign_colors(predicted: list[DrawnPair], annotated: list[DrawnPair]) -> None:
+    """Numbers the colours: a predicted pair takes that of the annotated pair it finds, all others take new ones.
+
+    Args:
+        predicted (list[DrawnPair]): Predicted pairs, best first; ``color`` is written.
+        annotated (list[DrawnPair]): Pairs of the ground truth, possibly none; ``color`` is written.
+    """
+    for i, pair in enumerate(annotated):
+        pair.color = i
+    free = list(annotated)
+    fresh = len(annotated)
+    for pair in predicted:
+        found = next((a for a in free if _same_pair(a, pair.human_box, pair.object_box, _MATCH_IOU)), None)
+        if found is None:
+            pair.color = fresh
+            fresh += 1
+        else:
+            pair.color = found.color
+            free.remove(found)
+
+
+def _to_original(boxes: np.ndarray, metainfo: Mapping[str, Any]) -> np.ndarray:
+    """Boxes of the network input in pixels of the original image."""
+    boxes = boxes.astype(np.float64)
+    if metainfo.get('flip', False):
+        # mmdet flips after resizing: the mirror is the resized image's.
+        height, width = metainfo['img_shape'][:2]
+        direction = metainfo.get('flip_direction', 'horizontal')
+        if direction in ('horizontal', 'diagonal'):
+            boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)
+        if direction in ('vertical', 'diagonal'):
+            boxes = np.stack([boxes[:, 0], height - boxes[:, 3], boxes[:, 2], height - boxes[:, 1]], axis=1)
+    return boxes / np.tile(metainfo.get('scale_factor', (1.0, 1.0)), 2)
+
+
+def _group(
+    humans: np.ndarray,
+    objects: np.ndarray,
+    phrases: list[str],
+    scores: list[float | None],
+    queries: list[int | None],
+) -> list[DrawnPair]:
+    """Gathers triplets (objects (n, 4), NaN for none) into pairs, by query and by near-identical boxes."""
+    pairs: list[DrawnPair] = []
+    pair_of_query: dict[int, DrawnPair] = {}
+    for human, obj, phrase, score, query in zip(humans, objects, phrases, scores, queries, strict=True):
+        box = obj if np.isfinite(obj).all() else None
+        pair = pair_of_query.get(query) if query is not None else None
+        if pair is None:
+            pair = next((p for p in pairs if _same_pair(p, human, box, _SAME_BOX_IOU)), None)
+        if pair is None:
+            pair = DrawnPair(human, box)
+            pairs.append(pair)
+        if pair.object_box is None:
+            pair.object_box = box
+        if query is not None:
+            pair_of_query.setdefault(query, pair)
+        # Triplets come best first: a phrase keeps its best score.
+        pair.phrases.setdefault(phrase, score)
+    return pairs
+
+
+def _same_pair(pair: DrawnPair, human: np.ndarray, obj: np.ndarray | None, iou: float) -> bool:
+    if _iou(pair.human_box, human) < iou:
+        return False
+    # An interaction without object ('person standing') joins whatever pair its human is in.
+    return pair.object_box is None or obj is None or _iou(pair.object_box, obj) >= iou
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> float:
+    return float(bbox_overlaps(a[None].astype(np.float32), b[None].astype(np.float32))[0, 0])

@@ -1,0 +1,361 @@
+"""Draws human-object interactions: boxes of a pair in one hue, a line between them, readable phrases."""
+
+import textwrap
+from dataclasses import dataclass, replace
+
+import cv2
+import mmcv
+import numpy as np
+from matplotlib.font_manager import FontProperties
+from mmdet.registry import VISUALIZERS
+from mmdet.visualization import DetLocalVisualizer
+from mmengine.dist import master_only
+
+from genvlkt_mmdet.datasets.vocabulary import HOIVocabulary, load_vocabulary
+from genvlkt_mmdet.structures import HOIDataSample
+
+from .drawn_pairs import DrawnPair, assign_colors, pairs_from_ground_truth, pairs_from_predictions
+from .label_layout import place_labels
+
+# One hue a pair, (human, object): the object's is the lighter one. Neighbours in the list differ most.
+_PALETTE = (
+    ((255, 196, 0), (255, 226, 128)),
+    ((0, 174, 255), (140, 217, 255)),
+    ((255, 64, 129), (255, 160, 191)),
+    ((76, 217, 100), (166, 240, 178)),
+    ((179, 102, 255), (217, 181, 255)),
+    ((255, 122, 41), (255, 188, 145)),
+    ((0, 214, 201), (143, 240, 233)),
+    ((222, 49, 49), (246, 150, 150)),
+    ((190, 214, 48), (224, 237, 150)),
+    ((72, 100, 255), (165, 180, 255)),
+)
+_MAX_ENLARGED_SIDE = 1600
+_INK = (20, 20, 20)
+_PAPER = (255, 255, 255)
+
+
+@dataclass
+class _Style:
+    """Sizes in pixels of the canvas; all follow the picture's short side."""
+
+    font: float
+    line: float
+
+    @property
+    def row(self) -> float:
+        return 1.45 * self.font
+
+    @property
+    def pad(self) -> float:
+        return 0.35 * self.font
+
+
+@dataclass
+class _Column:
+    """One picture of the canvas with what is drawn on it; coordinates are those of the picture."""
+
+    title: str | None
+    pairs: list[DrawnPair]
+    labels: list[list[str]]
+    positions: np.ndarray | None  # (n, 2); None: the labels stand below the picture
+    sizes: np.ndarray
+
+
+@VISUALIZERS.register_module()
+class HOIVisualizer(DetLocalVisualizer):
+    """Visualizer of human-object interaction detection.
+
+    Every human-object pair gets a hue of its own: the human's box is solid, the object's dashed and lighter, a line
+    joins their centres, and a label lists the pair's interactions. Labels stand in free parts of the picture and
+    never overlap; where they do not fit, the boxes are numbered and the labels stand below the picture. Small pictures
+    are enlarged first. Phrases come from ``dataset_meta['vocabulary']``.
+
+    Args:
+        name (str): Name of the instance.
+        image (np.ndarray, optional): (H, W, 3) uint8 RGB picture to start with.
+        vis_backends (list[dict], optional): Configs of the backends that :meth:`add_datasample` writes to.
+        save_dir (str, optional): Folder of the backends.
+        alpha (float): Opacity of the dark rims of boxes.
+        max_hois (int): Most predicted triplets to draw, best first.
+        min_side (int): Pictures whose short side is smaller are enlarged to it, in pixels.
+
+    Examples:
+        >>> import numpy as np
+        >>> import torch
+        >>> from mmengine.structures import InstanceData
+        >>> from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+        >>> from genvlkt_mmdet.structures import HOIDataSample
+        >>> from genvlkt_mmdet.visualization import HOIVisualizer
+        >>> vocabulary = load_vocabulary('hico')
+        >>> visualizer = HOIVisualizer()
+        >>> visualizer.dataset_meta = dict(vocabulary=vocabulary.to_dict())
+        >>> sample = HOIDataSample()
+        >>> sample.pred_hois = InstanceData(
+        ...     human_boxes=torch.tensor([[40., 20., 70., 90.]]),
+        ...     object_boxes=torch.tensor([[20., 50., 100., 120.]]),
+        ...     hoi_labels=torch.tensor([vocabulary.hoi_index('ride', 'horse')]),
+        ...     scores=torch.tensor([1.2]))
+        >>> visualizer.add_datasample('photo', np.zeros((128, 128, 3), np.uint8), sample, draw_gt=False)
+        >>> visualizer.get_image().shape
+        (480, 480, 3)
+    """
+
+    def __init__(
+        self,
+        name: str = 'visualizer',
+        image: np.ndarray | None = None,
+        vis_backends: list[dict] | None = None,
+        save_dir: str | None = None,
+        alpha: float = 0.8,
+        max_hois: int = 20,
+        min_side: int = 480,
+    ) -> None:
+        super().__init__(name=name, image=image, vis_backends=vis_backends, save_dir=save_dir, alpha=alpha)
+        self.max_hois = max_hois
+        self.min_side = min_side
+
+    @master_only
+    def add_datasample(
+        self,
+        name: str,
+        image: np.ndarray,
+        data_sample: HOIDataSample | None = None,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        show: bool = False,
+        wait_time: float = 0,
+        out_file: str | None = None,
+        pred_score_thr: float = 0.3,
+        step: int = 0,
+    ) -> None:
+        """Draws a data sample; ground truth stands left of the prediction when the sample has both.
+
+        The result is afterwards available from :meth:`get_image`, and goes to a window (``show``), to ``out_file`` or,
+        without one, to the visualizer's backends.
+
+        Args:
+            name (str): Identifier of the image.
+            image (np.ndarray): (H, W, 3) uint8 RGB, the original image.
+            data_sample (HOIDataSample, optional): ``pred_hois``, and for the ground truth ``eval_gt`` (metainfo) or
+                ``gt_pairs``. A side that the sample lacks is left out.
+            draw_gt (bool): Whether to draw the ground truth.
+            draw_pred (bool): Whether to draw the prediction.
+            show (bool): Whether to open a window.
+            wait_time (float): Seconds that the window stays; 0 waits for a key.
+            out_file (str, optional): Picture file to write.
+            pred_score_thr (float): Draws triplets with a higher score; scores lie in [0, 2].
+            step (int): Step that the backends record.
+
+        Raises:
+            KeyError: If pairs are to be drawn and ``dataset_meta`` has no vocabulary.
+        """
+        image = image.clip(0, 255).astype(np.uint8)
+        sides: list[tuple[str, list[DrawnPair]]] = []
+        if data_sample is not None:
+            sample = data_sample.cpu()
+            if draw_gt:
+                zero_shot = (self.dataset_meta or {}).get('zero_shot')
+                gt_pairs = pairs_from_ground_truth(sample, self._vocabulary(), zero_shot)
+                if gt_pairs is not None:
+                    sides.append(('ground truth', gt_pairs))
+            if draw_pred and 'pred_hois' in sample:
+                hois = sample.pred_hois
+                hois = hois[hois.scores > pred_score_thr]
+                hois = hois[hois.scores.argsort(descending=True, stable=True)[: self.max_hois]]
+                sides.append(('prediction', pairs_from_predictions(hois, self._vocabulary())))
+        by_title = dict(sides)
+        assign_colors(by_title.get('prediction', []), by_title.get('ground truth', []))
+        drawn = self._draw_sides(image, sides)
+        self.set_image(drawn)
+
+        if show:
+            self.show(drawn, win_name=name, wait_time=wait_time)
+        if out_file is not None:
+            mmcv.imwrite(drawn[..., ::-1], out_file)
+        else:
+            self.add_image(name, drawn, step)
+
+    def _vocabulary(self) -> HOIVocabulary:
+        source = (self.dataset_meta or {}).get('vocabulary')
+        if source is None:
+            raise KeyError(
+                "HOIVisualizer needs dataset_meta['vocabulary'] for its phrases; set visualizer.dataset_meta to the "
+                "dataset's metainfo."
+            )
+        return load_vocabulary(source)
+
+    def _draw_sides(self, image: np.ndarray, sides: list[tuple[str, list[DrawnPair]]]) -> np.ndarray:
+        """Lays the pictures out beside each other on one canvas and draws on it."""
+        scale = max(1.0, min(self.min_side / min(image.shape[:2]), _MAX_ENLARGED_SIDE / max(image.shape[:2])))
+        if scale > 1:
+            size = tuple(round(side * scale) for side in image.shape[1::-1])
+            image = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+        height, width = image.shape[:2]
+        short = min(height, width)
+        style = _Style(font=max(14.0, 0.025 * short), line=max(2.0, 0.0042 * short))
+
+        titled = len(sides) > 1
+        columns = [
+            self._layout(pairs, title if titled else None, scale, (height, width), style) for title, pairs in sides
+        ]
+        if any(c.positions is None for c in columns):
+            # Both sides read the same way.
+            columns = [replace(c, positions=None) if c.pairs else c for c in columns]
+        columns = columns or [_Column(None, [], [], np.zeros((0, 2)), np.zeros((0, 2)))]
+        top = round(1.9 * style.font) if titled else 0
+        margin = round(0.6 * style.font)
+        below = max(round(self._panel_height(c, width, style)) for c in columns)
+        canvas = np.full(
+            (top + height + below, len(columns) * width + (len(columns) - 1) * margin, 3), _PAPER, dtype=np.uint8
+        )
+        lefts = [i * (width + margin) for i in range(len(columns))]
+        for left in lefts:
+            canvas[top : top + height, left : left + width] = image
+        if not any(c.title or c.pairs for c in columns):
+            return canvas
+
+        self.set_image(canvas)
+        for column, left in zip(columns, lefts, strict=True):
+            if column.title is not None:
+                self._text(column.title, left + width / 2, top / 2, style.font * 1.1, _INK, align='center')
+            self._draw_boxes(column, np.array([left, top]), scale, (height, width), style)
+            if column.positions is None:
+                self._draw_panel(column, np.array([left, top]), scale, (height, width), style)
+            else:
+                self._draw_labels(column, np.array([left, top]), style)
+        return self.get_image()
+
+    def _layout(
+        self, pairs: list[DrawnPair], title: str | None, scale: float, canvas: tuple[int, int], style: _Style
+    ) -> _Column:
+        """Wraps and measures the labels and looks for places on the picture."""
+        labels, sizes = [], []
+        # The panel puts a number before a label and pads it: leave room for both.
+        room = canvas[1] - 4 * style.row
+        for pair in pairs:
+            lines = []
+            for text in pair.lines:
+                letters = max(8, int(len(text) * room / max(self._text_width(text, style.font), 1)))
+                lines.extend(textwrap.wrap(text, letters, subsequent_indent='  '))
+            labels.append(lines)
+            widest = max(self._text_width(line, style.font) for line in lines)
+            sizes.append((widest + 2 * style.pad, len(lines) * style.row))
+        sizes = np.asarray(sizes, dtype=float).reshape(-1, 2)
+        anchors = np.asarray([p.human_box for p in pairs], dtype=float).reshape(-1, 4) * scale
+        boxes = np.asarray([b for p in pairs for b in (p.human_box, p.object_box) if b is not None], dtype=float)
+        positions = place_labels(sizes, anchors, boxes.reshape(-1, 4) * scale, canvas, gap=2 * style.line)
+        return _Column(title, pairs, labels, positions, sizes)
+
+    def _draw_boxes(
+        self, column: _Column, offset: np.ndarray, scale: float, canvas: tuple[int, int], style: _Style
+    ) -> None:
+        humans = []
+        for pair in column.pairs:
+            human_color, object_color = _PALETTE[pair.color % len(_PALETTE)]
+            # A human of several pairs gets nested frames, so that every pair's colour is seen.
+            nested = sum(bool(np.abs(pair.human_box - h).max() * scale < 2 * style.line) for h in humans)
+            humans.append(pair.human_box)
+            human = _inside(pair.human_box * scale, canvas, style.line / 2 + nested * 1.5 * style.line) + np.tile(
+                offset, 2
+            )
+            ends = [human]
+            if pair.object_box is not None:
+                ends.append(_inside(pair.object_box * scale, canvas, style.line / 2) + np.tile(offset, 2))
+                centres = np.array([(box[:2] + box[2:]) / 2 for box in ends])
+                for color, width in ((_INK, 1.9), (human_color, 1.0)):
+                    self.draw_lines(centres[:, 0], centres[:, 1], color, line_widths=self._points(width * style.line))
+                self.draw_circles(
+                    centres,
+                    np.full(2, 1.6 * style.line),
+                    _INK,
+                    line_widths=self._points(0.5 * style.line),
+                    face_colors=human_color,
+                    alpha=1.0,
+                )
+            for box, color, dashes in zip(ends, (human_color, object_color), ('-', '--'), strict=False):
+                # The dark rim keeps a box visible on any background.
+                self.draw_bboxes(box, _INK, line_widths=self._points(1.9 * style.line), alpha=0.6 * self.alpha)
+                self.draw_bboxes(box, color, dashes, line_widths=self._points(style.line), alpha=1.0)
+
+    def _draw_labels(self, column: _Column, offset: np.ndarray, style: _Style) -> None:
+        for pair, lines, corner, size in zip(column.pairs, column.labels, column.positions, column.sizes, strict=True):
+            self._label(lines, corner + offset, size, pair, style)
+
+    def _draw_panel(
+        self, column: _Column, offset: np.ndarray, scale: float, canvas: tuple[int, int], style: _Style
+    ) -> None:
+        """Numbers at the boxes, and below the picture a list of the labels."""
+        badge = np.array([style.row, style.row])
+        places = self._panel_places(column, canvas[1], style)
+        below = offset + [0, canvas[0]]
+        for i, (pair, lines, size, place) in enumerate(
+            zip(column.pairs, column.labels, column.sizes, places, strict=True)
+        ):
+            box = _inside(pair.human_box * scale, canvas, 0)
+            corner = np.minimum(box[:2], np.array(canvas[::-1]) - badge)
+            self._label([str(i + 1)], corner + offset, badge, pair, style, align='center')
+            self._label([str(i + 1)], below + place, badge, pair, style, align='center')
+            self._label(lines, below + place + [style.row, 0], size, pair, style)
+
+    def _panel_places(self, column: _Column, width: int, style: _Style) -> np.ndarray:
+        """(n, 2) top left corners of the panel's entries: rows of as many columns as fit."""
+        sizes = column.sizes + [style.row, 0]
+        number = max(1, int((width + style.pad) // (sizes[:, 0].max() + 2 * style.pad)))
+        places, y = [], style.pad
+        for start in range(0, len(sizes), number):
+            row = sizes[start : start + number]
+            places.extend((style.pad + k * width / number, y) for k in range(len(row)))
+            y += row[:, 1].max() + style.pad
+        return np.asarray(places)
+
+    def _panel_height(self, column: _Column, width: int, style: _Style) -> float:
+        if column.positions is not None:
+            return 0.0
+        return float((self._panel_places(column, width, style)[:, 1] + column.sizes[:, 1]).max() + style.pad)
+
+    def _label(
+        self,
+        lines: list[str],
+        corner: np.ndarray,
+        size: np.ndarray,
+        pair: DrawnPair,
+        style: _Style,
+        align: str = 'left',
+    ) -> None:
+        color = _PALETTE[pair.color % len(_PALETTE)][0]
+        box = np.concatenate([corner, corner + size])
+        self.draw_bboxes(box, _INK, line_widths=self._points(1.0), face_colors=color, alpha=0.92)
+        # Rec. 601 luma decides between dark and light letters.
+        ink = _INK if np.dot(color, (0.299, 0.587, 0.114)) > 110 else _PAPER
+        x = corner[0] + (style.pad if align == 'left' else size[0] / 2)
+        for i, line in enumerate(lines):
+            self._text(line, x, corner[1] + (i + 0.5) * style.row, style.font, ink, align)
+
+    def _text(self, text: str, x: float, y: float, font: float, color: tuple[int, int, int], align: str) -> None:
+        self.draw_texts(
+            text.replace('$', r'\$'),  # matplotlib reads $...$ as a formula
+            np.array([x, y]),
+            font_sizes=self._points(font),
+            colors=color,
+            vertical_alignments='center_baseline',
+            horizontal_alignments=align,
+        )
+
+    def _text_width(self, text: str, font: float) -> float:
+        properties = FontProperties(family='sans-serif', size=self._points(font))
+        renderer = self.fig_save_canvas.get_renderer()
+        return renderer.get_text_width_height_descent(text.replace('$', r'\$'), properties, ismath=False)[0]
+
+    def _points(self, pixels: float) -> float:
+        """Pixels of the canvas in matplotlib's points."""
+        return pixels * 72 / self.dpi
+
+
+def _inside(box: np.ndarray, canvas: tuple[int, int], inset: float) -> np.ndarray:
+    """A box clipped to the picture and shrunk by ``inset``, never inverted."""
+    height, width = canvas
+    x1, x2 = np.sort(np.clip(box[[0, 2]], 0, width))
+    y1, y2 = np.sort(np.clip(box[[1, 3]], 0, height))
+    dx, dy = min(inset, (x2 - x1) / 2), min(inset, (y2 - y1) / 2)
+    return np.array([x1 + dx, y1 + dy, x2 - dx, y2 - dy])
