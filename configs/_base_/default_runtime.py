@@ -5,10 +5,14 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
+    checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # a killed and resumed training ends like one that was not killed
+    reproducible_epochs=dict(type='ReproducibleEpochsHook'),
     visualization=dict(type='DetVisualizationHook'),
 )
+# A killed and resumed training ends as one that was not stopped.
+custom_hooks = [dict(type='ReproducibleEpochsHook')]
 
 env_cfg = dict(
     cudnn_benchmark=False,

@@ -1,0 +1,18 @@
+"""Training machinery around mmengine's Runner: reproducible resuming, safe checkpoints, and what tools/train and test call."""
+
+from .checkpoints import AtomicLocalBackend, CheckpointError, check_checkpoint, latest_checkpoint
+from .hooks import ReproducibleEpochsHook, SafeCheckpointHook
+from .launch import test_model, testing_config, train_model, training_config
+
+__all__ = [
+    'AtomicLocalBackend',
+    'CheckpointError',
+    'ReproducibleEpochsHook',
+    'SafeCheckpointHook',
+    'check_checkpoint',
+    'latest_checkpoint',
+    'test_model',
+    'testing_config',
+    'train_model',
+    'training_config',
+]

@@ -1,0 +1,6 @@
+"""Hooks that make a killed and resumed training end like one that was not killed."""
+
+from .reproducible_epochs_hook import ReproducibleEpochsHook
+from .safe_checkpoint_hook import SafeCheckpointHook
+
+__all__ = ['ReproducibleEpochsHook', 'SafeCheckpointHook']

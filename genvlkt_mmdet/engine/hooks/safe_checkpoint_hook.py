@@ -1,0 +1,42 @@
+"""Writes checkpoints so that a kill at any moment leaves a complete one behind."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from mmdet.registry import HOOKS
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+from ..checkpoints import AtomicLocalBackend
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """mmengine's checkpoint hook with atomic writes, and with removals after instead of before the new file is there.
+
+    The original writes in place, and deletes the oldest checkpoint (``max_keep_ckpts``) or the previous best one first: a kill
+    in between leaves nothing to resume from. It takes the same arguments. On storage other than local files it behaves as the
+    original.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Chooses the atomic file backend for local folders, then goes on as the original.
+
+        Args:
+            runner (Runner): The runner of the training.
+        """
+        if self.backend_args is None and self.file_client_args is None and '://' not in str(self.out_dir or ''):
+            self.backend_args = dict(backend=AtomicLocalBackend.name)
+        super().before_train(runner)
+
+    def _removals_last(self) -> AbstractContextManager:
+        backend = self.file_backend
+        return backend.removals_last() if isinstance(backend, AtomicLocalBackend) else nullcontext()
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        with self._removals_last():
+            super()._save_checkpoint_with_step(runner, step, meta)
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
+        with self._removals_last():
+            super()._save_best_checkpoint(runner, metrics)

@@ -1,0 +1,189 @@
+"""From a config file and a few choices to a finished training or test: what ``tools/train.py`` and ``tools/test.py`` call."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmdet.utils import setup_cache_size_limit_of_dynamo
+from mmengine.config import Config
+from mmengine.evaluator import DumpResults
+from mmengine.logging import print_log
+from mmengine.runner import CheckpointLoader, Runner
+from torch import nn
+
+from .checkpoints import check_checkpoint, latest_checkpoint
+
+
+def load_config(
+    config: str | Path,
+    cfg_options: Mapping[str, Any] | None = None,
+    work_dir: str | Path | None = None,
+    launcher: str = 'none',
+) -> Config:
+    """Reads a config file and applies what the command line adds.
+
+    Args:
+        config (str | Path): The config file.
+        cfg_options (Mapping, optional): Overrides, with dotted keys.
+        work_dir (str | Path, optional): Folder for logs and checkpoints. Defaults to the config's ``work_dir``, or
+            ``work_dirs/<name of the config>``.
+        launcher (str): mmengine's launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Returns:
+        Config: The config for the Runner.
+
+    Raises:
+        FileNotFoundError: If the config file does not exist.
+    """
+    path = Path(config)
+    if not path.is_file():
+        others = [str(other) for other in path.parent.glob('*.py')] if path.parent.is_dir() else []
+        near = difflib.get_close_matches(str(path), others, n=1)
+        raise FileNotFoundError(
+            f'The config file {path} does not exist' + (f': did you mean {near[0]}?' if near else ': check its path.')
+        )
+    cfg = Config.fromfile(path)
+    cfg.launcher = launcher
+    if cfg_options:
+        cfg.merge_from_dict(dict(cfg_options))
+    if work_dir is not None:
+        cfg.work_dir = str(work_dir)
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs', path.stem))
+    return cfg
+
+
+def _need_checkpoint(file: str) -> None:
+    """Refuses a local checkpoint that is not there; addresses with a scheme are left to their loader."""
+    if '://' not in file and not Path(file).expanduser().is_file():
+        raise FileNotFoundError(f'The checkpoint file {file} does not exist: check its path.')
+
+
+def training_config(
+    config: str | Path,
+    *,
+    work_dir: str | Path | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    amp: bool = False,
+    auto_scale_lr: bool = False,
+    resume: bool | str = False,
+    launcher: str = 'none',
+) -> Config:
+    """Prepares the config of a training.
+
+    Args:
+        config (str | Path): The config file.
+        work_dir (str | Path, optional): As in :func:`load_config`.
+        cfg_options (Mapping, optional): As in :func:`load_config`.
+        amp (bool): Whether to train with automatic mixed precision.
+        auto_scale_lr (bool): Whether to scale the learning rate from the config's batch size to the real one.
+        resume (bool | str): True goes on from the latest checkpoint in the work folder, or starts from the beginning when there
+            is none yet; a path goes on from that file.
+        launcher (str): As in :func:`load_config`.
+
+    Returns:
+        Config: The config for :func:`train_model`.
+
+    Raises:
+        FileNotFoundError: If the config or the checkpoint to resume from does not exist.
+        ValueError: If the learning rate is to be scaled, but the config does not say its batch size.
+    """
+    cfg = load_config(config, cfg_options, work_dir, launcher)
+    if amp:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.loss_scale = 'dynamic'
+    if auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise ValueError(f'{config} has no auto_scale_lr.base_batch_size, so the learning rate cannot be scaled.')
+        cfg.auto_scale_lr.enable = True
+    checkpoint = latest_checkpoint(cfg.work_dir) if resume is True else resume or None
+    if checkpoint is not None:
+        _need_checkpoint(checkpoint)
+        cfg.resume, cfg.load_from = True, checkpoint
+    elif resume:
+        # Not cfg.resume: mmengine would then ignore `load_from` and start from random weights.
+        print_log(f'No checkpoint in {cfg.work_dir} yet: training starts from the beginning.', logger='current')
+        cfg.resume = False
+    return cfg
+
+
+def testing_config(
+    config: str | Path,
+    checkpoint: str,
+    *,
+    work_dir: str | Path | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str = 'none',
+) -> Config:
+    """Prepares the config of a test.
+
+    Args:
+        config (str | Path): The config file.
+        checkpoint (str): The checkpoint to evaluate: a file, or an address that mmengine can load.
+        work_dir (str | Path, optional): As in :func:`load_config`.
+        cfg_options (Mapping, optional): As in :func:`load_config`.
+        launcher (str): As in :func:`load_config`.
+
+    Returns:
+        Config: The config for :func:`test_model`.
+
+    Raises:
+        FileNotFoundError: If the config or the checkpoint does not exist.
+    """
+    cfg = load_config(config, cfg_options, work_dir, launcher)
+    _need_checkpoint(checkpoint)
+    cfg.load_from, cfg.resume = checkpoint, False
+    return cfg
+
+
+def _check_weights(runner: Runner, cfg: Config) -> None:
+    checkpoint = CheckpointLoader.load_checkpoint(cfg.load_from, map_location='cpu', logger=runner.logger)
+    name = Path(cfg.filename).name if cfg.filename else 'given'
+    check_checkpoint(runner.model, checkpoint, cfg.load_from, name)
+
+
+def train_model(cfg: Config) -> nn.Module:
+    """Trains.
+
+    Args:
+        cfg (Config): What :func:`training_config` returns.
+
+    Returns:
+        nn.Module: The trained model.
+
+    Raises:
+        CheckpointError: If the checkpoint to resume from belongs to another config.
+    """
+    setup_cache_size_limit_of_dynamo()
+    runner = Runner.from_cfg(cfg)
+    if cfg.get('resume'):
+        _check_weights(runner, cfg)
+    return runner.train()
+
+
+def test_model(cfg: Config, out: str | Path | None = None) -> dict[str, float]:
+    """Evaluates a checkpoint on the config's test set.
+
+    Args:
+        cfg (Config): What :func:`testing_config` returns.
+        out (str | Path, optional): File to dump the predictions to, ending in ``.pkl`` or ``.pickle``.
+
+    Returns:
+        dict[str, float]: The metrics.
+
+    Raises:
+        CheckpointError: If the checkpoint belongs to another config.
+        ValueError: If ``out`` has another ending.
+    """
+    if out is not None and Path(out).suffix not in ('.pkl', '.pickle'):
+        raise ValueError(f'The predictions are dumped as a pickle file: {out} has to end in .pkl or .pickle.')
+    setup_cache_size_limit_of_dynamo()
+    runner = Runner.from_cfg(cfg)
+    _check_weights(runner, cfg)
+    if out is not None:
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=str(out)))
+    return runner.test()
+
+
+test_model.__test__ = False  # pytest: not a test, whatever its name

@@ -1,0 +1,64 @@
+"""Evaluates a checkpoint on the test set of a config file.
+
+Example:
+    python tools/test.py configs/gen_vlkt_s_hico.py work_dirs/gen_vlkt_s_hico/epoch_90.pth
+"""
+
+import genvlkt_mmdet  # noqa: F401, I001  (first: it settles the thread policy before torch is loaded)
+
+import argparse
+import os
+import sys
+
+from mmengine.config import DictAction
+
+from mmdet.engine.hooks.utils import trigger_visualization_hook
+
+from genvlkt_mmdet.engine import CheckpointError, test_model, testing_config
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description='Evaluate a human-object interaction detector')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='folder for logs and metrics (default: work_dirs/<name of the config>)')
+    parser.add_argument('--out', help='dump the predictions to this pickle file')
+    parser.add_argument('--show', action='store_true', help='show the predictions in a window')
+    parser.add_argument('--show-dir', help='draw the predictions into this folder, below the work folder')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds that --show shows each image')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help="override settings of the config: a.b=1 c=x,y d='[(1,2),(3,4)]' (lists quoted, without white space)",
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    # Launchers pass the rank by argument or by environment.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main() -> None:
+    """Evaluates as the command line says."""
+    args = parse_args()
+    try:
+        cfg = testing_config(
+            args.config,
+            args.checkpoint,
+            work_dir=args.work_dir,
+            cfg_options=args.cfg_options,
+            launcher=args.launcher,
+        )
+        if args.show or args.show_dir:
+            cfg = trigger_visualization_hook(cfg, args)
+        test_model(cfg, out=args.out)
+    except (FileNotFoundError, CheckpointError) as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()

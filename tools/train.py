@@ -1,0 +1,71 @@
+"""Trains a model from a config file.
+
+Examples:
+    python tools/train.py configs/gen_vlkt_s_hico.py
+    python tools/train.py configs/gen_vlkt_s_hico.py --resume --cfg-options model.bbox_head.num_queries=100
+"""
+
+import genvlkt_mmdet  # noqa: F401, I001  (first: it settles the thread policy before torch is loaded)
+
+import argparse
+import os
+import sys
+
+from mmengine.config import DictAction
+
+from genvlkt_mmdet.engine import CheckpointError, train_model, training_config
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description='Train a human-object interaction detector')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/<name of the config>)')
+    parser.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true', help="scale the learning rate to the real batch size, from the config's"
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const=True,
+        default=False,
+        metavar='CHECKPOINT',
+        help='go on from this checkpoint, or, without a value, from the latest one in the work folder',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help="override settings of the config: a.b=1 c=x,y d='[(1,2),(3,4)]' (lists quoted, without white space)",
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    # Launchers pass the rank by argument or by environment.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main() -> None:
+    """Trains as the command line says."""
+    args = parse_args()
+    try:
+        train_model(
+            training_config(
+                args.config,
+                work_dir=args.work_dir,
+                cfg_options=args.cfg_options,
+                amp=args.amp,
+                auto_scale_lr=args.auto_scale_lr,
+                resume=args.resume,
+                launcher=args.launcher,
+            )
+        )
+    except (FileNotFoundError, CheckpointError) as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()
