@@ -1,0 +1,306 @@
+"""Scenes: what is to be seen where, drawn from a random generator, and the picture and annotation of it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+
+from .catalog import TWO_HANDED, label_sets, vocabulary
+from .interactions import Group, idle_object, idle_person, interacting_person
+from .shapes import OUTLINE, SUPERSAMPLE, draw, extent
+
+IMAGE_SIZE = 128
+_MARGIN = 1.5  # pixels between a box and the border of the image
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """How hard the scenes are.
+
+    Attributes:
+        person_height (tuple[float, float]): Smallest and largest height of a standing person, in pixels of 128.
+        pairs (tuple[float, ...]): Probability of 0, 1, 2 ... pairs in an image.
+        idle_objects (float): Expected number of objects that nobody uses.
+        idle_persons (float): Expected number of persons that do nothing.
+        share_person (float): Probability that two pairs that one person can do at once are done by one person.
+        shade (float): Standard deviation of colours, in levels of 255.
+        noise (float): Standard deviation of the pixel noise, in levels of 255.
+        texture (float): Strength of the background's texture, in levels of 255.
+        overlap (float): Largest share of a group's box that the box of another group may cover.
+        gap (float): Smallest distance between groups in pixels, where they may not overlap.
+    """
+
+    person_height: tuple[float, float] = (44.0, 60.0)
+    pairs: tuple[float, ...] = (0.04, 0.52, 0.34, 0.10)
+    idle_objects: float = 0.3
+    idle_persons: float = 0.2
+    share_person: float = 0.6
+    shade: float = 12.0
+    noise: float = 3.0
+    texture: float = 8.0
+    overlap: float = 0.0
+    gap: float = 2.0
+
+
+DIFFICULTIES: Mapping[str, Difficulty] = {
+    'easy': Difficulty(
+        person_height=(52.0, 64.0), pairs=(0.02, 0.78, 0.2), idle_objects=0.15, idle_persons=0.1, shade=8.0, texture=4.0
+    ),
+    'default': Difficulty(),
+    'hard': Difficulty(
+        person_height=(28.0, 50.0), pairs=(0.04, 0.3, 0.36, 0.3), idle_objects=0.9, idle_persons=0.6, shade=24.0,
+        noise=8.0, texture=20.0, overlap=0.15, gap=0.0,
+    ),
+}  # fmt: skip
+"""Named difficulties. The benchmark's figures are those of 'default'."""
+
+
+@dataclass
+class Scene:
+    """A scene in pixels, ready to be drawn.
+
+    Attributes:
+        groups (list[Group]): Persons with their objects and lone things, in drawing order.
+        background (dict): Parameters of the background.
+        size (int): Width and height of the image.
+    """
+
+    groups: list[Group]
+    background: dict[str, Any]
+    size: int = IMAGE_SIZE
+
+
+def get_difficulty(difficulty: str | Mapping[str, Any] | Difficulty) -> Difficulty:
+    """A difficulty by name, or from the fields that differ from the default.
+
+    Raises:
+        ValueError: If the name or a field is unknown.
+    """
+    if isinstance(difficulty, Difficulty):
+        return difficulty
+    if isinstance(difficulty, str):
+        if difficulty not in DIFFICULTIES:
+            raise ValueError(f"Unknown MiniHOI difficulty '{difficulty}': choose one of {', '.join(DIFFICULTIES)}.")
+        return DIFFICULTIES[difficulty]
+    unknown = set(difficulty) - set(asdict(Difficulty()))
+    if unknown:
+        raise ValueError(f"MiniHOI difficulty has no field '{min(unknown)}'; it has: {', '.join(asdict(Difficulty()))}.")
+    return replace(
+        Difficulty(), **{key: tuple(value) if isinstance(value, list) else value for key, value in difficulty.items()}
+    )
+
+
+def sample_scene(
+    rng: np.random.Generator,
+    difficulty: str | Mapping[str, Any] | Difficulty = 'default',
+    long_tail: bool = False,
+    hoi: int | None = None,
+    num_pairs: int | None = None,
+) -> Scene:
+    """Draws a scene.
+
+    Args:
+        rng (np.random.Generator): The only source of chance.
+        difficulty (str | Mapping | Difficulty): See :class:`Difficulty`.
+        long_tail (bool): Whether HOI classes follow the training split's frequencies; else all are equally frequent.
+        hoi (int, optional): Makes a scene of one pair with this HOI class alone and nothing else beside it.
+        num_pairs (int, optional): Number of pairs; by default drawn from ``difficulty.pairs``.
+
+    Returns:
+        Scene: The scene.
+    """
+    settings = get_difficulty(difficulty)
+    if hoi is not None:
+        groups = [_person_group([(hoi,)], rng, settings)]
+    else:
+        groups = _sample_groups(rng, settings, long_tail, num_pairs)
+    return Scene(_layout(groups, rng, settings), _sample_background(rng, settings))
+
+
+def render_scene(scene: Scene) -> tuple[np.ndarray, dict[str, Any]]:
+    """Draws a scene and writes down what is in it.
+
+    Args:
+        scene (Scene): The scene.
+
+    Returns:
+        tuple[np.ndarray, dict]: The image, (H, W, 3) uint8 RGB; and its entry of the annotation file without
+        ``file_name``: ``width``, ``height``, ``annotations`` (``bbox`` xyxy, ``category_id`` = object index + 1) and
+        ``hoi_annotation`` (``subject_id``, ``object_id``, ``category_id`` = verb index + 1, ``hoi_category_id`` =
+        HOI index + 1).
+    """
+    canvas = _draw_background(scene)
+    for group in scene.groups:
+        for member in group.order:
+            draw(canvas, group.members[member])
+        draw(canvas, group.props)
+    image = cv2.resize(canvas, (scene.size, scene.size), interpolation=cv2.INTER_AREA)
+    noise = np.random.default_rng(scene.background['noise_seed']).standard_normal(image.shape, dtype=np.float32)
+    image = np.clip(image + scene.background['noise'] * noise, 0, 255).astype(np.uint8)
+    return image, annotate(scene)
+
+
+def annotate(scene: Scene) -> dict[str, Any]:
+    """The annotation of a scene, as :func:`render_scene` returns it."""
+    vocab = vocabulary()
+    annotations, hoi_annotation = [], []
+    for group in scene.groups:
+        first = len(annotations)
+        for label, shapes in zip(group.labels, group.members, strict=True):
+            box = np.clip(extent(shapes, OUTLINE), 0, scene.size)
+            annotations.append(dict(bbox=[round(float(v), 2) for v in box], category_id=vocab.object_ids[label]))
+        for member, hois in group.pairs:
+            for hoi in hois:
+                hoi_annotation.append(
+                    dict(
+                        subject_id=first,
+                        object_id=first + member,
+                        category_id=vocab.verb_ids[vocab.hoi_verbs[hoi]],
+                        hoi_category_id=vocab.hoi_ids[hoi],
+                    )
+                )
+    return dict(width=scene.size, height=scene.size, annotations=annotations, hoi_annotation=hoi_annotation)
+
+
+def _sample_groups(
+    rng: np.random.Generator, settings: Difficulty, long_tail: bool, num_pairs: int | None
+) -> list[Group]:
+    vocab = vocabulary()
+    if num_pairs is None:
+        num_pairs = int(rng.choice(len(settings.pairs), p=np.array(settings.pairs) / sum(settings.pairs)))
+    sets, probabilities = label_sets(long_tail)
+    pairs = [sets[i] for i in rng.choice(len(sets), size=num_pairs, p=probabilities)]
+    groups = [_person_group(hois, rng, settings) for hois in _share_persons(pairs, rng, settings)]
+    # Nothing idle beside three pairs: the picture would be too full.
+    idle = 0 if num_pairs > 2 else 1
+    for _ in range(idle * min(3, rng.poisson(settings.idle_objects))):
+        label = int(rng.integers(1, vocab.num_objects))
+        groups.append(idle_object(label, vocab.object_names[label], rng, settings.shade))
+    for _ in range(idle * min(2, rng.poisson(settings.idle_persons))):
+        groups.append(idle_person(rng, settings.shade))
+    if not groups:
+        groups.append(idle_person(rng, settings.shade))
+    return groups
+
+
+def _share_persons(
+    pairs: list[tuple[int, ...]], rng: np.random.Generator, settings: Difficulty
+) -> list[list[tuple[int, ...]]]:
+    """Gives some pairs that can be done at once to one person; each result is a person's one or two pairs."""
+    vocab = vocabulary()
+
+    def verb(hois: tuple[int, ...]) -> str | None:
+        return vocab.verb_names[vocab.hoi_verbs[hois[0]]] if len(hois) == 1 else None
+
+    left = list(pairs)
+    persons = []
+    while left:
+        hois = left.pop(0)
+        for i, other in enumerate(left):
+            first, second = (hois, other) if verb(other) in TWO_HANDED else (other, hois)
+            if verb(first) in TWO_HANDED.get(verb(second), ()) and rng.random() < settings.share_person:
+                left.pop(i)
+                persons.append([first, second])
+                break
+        else:
+            persons.append([hois])
+    return persons
+
+
+def _person_group(hois: list[tuple[int, ...]], rng: np.random.Generator, settings: Difficulty) -> Group:
+    vocab = vocabulary()
+    tasks = []
+    for pair in hois:
+        label = vocab.hoi_objects[pair[0]]
+        verbs = tuple(vocab.verb_names[vocab.hoi_verbs[i]] for i in pair)
+        tasks.append((label, vocab.object_names[label], pair, verbs))
+    return interacting_person(tasks, rng, settings.shade)
+
+
+def _layout(groups: list[Group], rng: np.random.Generator, settings: Difficulty) -> list[Group]:
+    """Scales, mirrors and places groups so that they lie in the image and apart from each other."""
+    scales = rng.uniform(*settings.person_height, size=len(groups))
+    flips = rng.random(len(groups)) < 0.5
+    boxes = np.stack([group.extent for group in groups])
+    # Large groups first: the small ones find room beside them.
+    order = np.argsort(-np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), kind='stable')
+    while True:
+        for _ in range(12):
+            placed = _try_layout(boxes, scales, flips, order, rng, settings)
+            if placed is not None:
+                result = [
+                    group.transformed(scale, bool(flip), shift)
+                    for group, scale, flip, shift in zip(groups, scales, flips, placed, strict=True)
+                ]
+                # What stands lower in the picture is nearer.
+                return sorted(result, key=lambda group: float(group.extent[3]))
+        scales = scales * 0.94
+
+
+def _try_layout(
+    boxes: np.ndarray,
+    scales: np.ndarray,
+    flips: np.ndarray,
+    order: np.ndarray,
+    rng: np.random.Generator,
+    settings: Difficulty,
+) -> np.ndarray | None:
+    """Positions (n, 2) of the groups' origins in pixels, or None when there was no room."""
+    shifts = np.zeros((len(boxes), 2))
+    taken: list[np.ndarray] = []
+    room = _MARGIN + OUTLINE
+    for index in order:
+        x1, y1, x2, y2 = boxes[index] * scales[index]
+        if flips[index]:
+            x1, x2 = -x2, -x1
+        low = np.array([room - x1, room + y2])
+        high = np.array([IMAGE_SIZE - room - x2, IMAGE_SIZE - room + y1])
+        if (high < low).any():
+            return None
+        origins = rng.uniform(low, high, size=(12, 2))
+        candidates = np.hstack([origins, origins]) + np.array([x1, -y2, x2, -y1])
+        free = np.ones(len(candidates), dtype=bool)
+        for other in taken:
+            free &= _covered(candidates, other, settings.gap) <= settings.overlap
+        if not free.any():
+            return None
+        choice = int(free.argmax())
+        taken.append(candidates[choice])
+        shifts[index] = origins[choice]
+    return shifts
+
+
+def _covered(boxes: np.ndarray, other: np.ndarray, gap: float) -> np.ndarray:
+    """Share (n) of the smaller of two boxes that the other, widened by a gap, covers."""
+    sides = np.minimum(boxes[:, 2:], other[2:] + gap) - np.maximum(boxes[:, :2], other[:2] - gap)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    return np.prod(sides.clip(0), axis=1) / np.minimum(areas, np.prod(other[2:] - other[:2]))
+
+
+def _sample_background(rng: np.random.Generator, settings: Difficulty) -> dict[str, Any]:
+    light = rng.uniform(150, 222)
+    hue = rng.normal(0, 9, 3)
+    return dict(
+        top=light + hue,
+        bottom=light + hue + rng.normal(0, 14) + rng.normal(0, 8, 3),
+        horizon=float(rng.uniform(0.3, 0.8)) if rng.random() < 0.5 else None,
+        texture=settings.texture * float(rng.uniform(0.2, 1.0)),
+        noise=settings.noise * float(rng.uniform(0.3, 1.0)),
+        noise_seed=int(rng.integers(2**31)),
+    )
+
+
+def _draw_background(scene: Scene) -> np.ndarray:
+    background, size = scene.background, scene.size
+    t = np.linspace(0, 1, size, dtype=np.float32)[:, None, None]
+    if background['horizon'] is not None:
+        t = np.where(t < background['horizon'], t * 0.2, 0.8 + t * 0.2)
+    colors = background['top'] * (1 - t) + background['bottom'] * t  # (size, 1, 3)
+    rng = np.random.default_rng(background['noise_seed'] + 1)
+    cells = rng.standard_normal((9, 9), dtype=np.float32) * background['texture']
+    texture = cv2.resize(cells, (size, size), interpolation=cv2.INTER_CUBIC)[:, :, None]
+    image = np.clip(colors.astype(np.float32) + texture, 0, 255).astype(np.uint8)
+    # Smooth enough to be made at the image's own size and then enlarged.
+    return cv2.resize(image, None, fx=SUPERSAMPLE, fy=SUPERSAMPLE, interpolation=cv2.INTER_NEAREST)

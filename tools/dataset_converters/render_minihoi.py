@@ -1,0 +1,35 @@
+"""Renders the MiniHOI benchmark to a folder."""
+
+import argparse
+
+from genvlkt_mmdet.datasets.minihoi import DIFFICULTIES, SPLIT_SIZES, render_minihoi
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('root', nargs='?', default='data/minihoi', help='folder of the dataset')
+    parser.add_argument(
+        '--splits', nargs='+', default=['train', 'val', 'test'], metavar='SPLIT', help=f'any of {", ".join(SPLIT_SIZES)}'
+    )
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--workers', type=int, default=2, help='number of processes')
+    parser.add_argument('--difficulty', default='default', help=f'one of {", ".join(DIFFICULTIES)}')
+    parser.add_argument('--images', type=int, help='number of images of each split (default: each its own)')
+    parser.add_argument('--overwrite', action='store_true', help='render anew what was rendered with other options')
+    args = parser.parse_args()
+    try:
+        render_minihoi(
+            args.root,
+            splits=args.splits,
+            seed=args.seed,
+            workers=args.workers,
+            difficulty=args.difficulty,
+            sizes=None if args.images is None else dict.fromkeys(SPLIT_SIZES, args.images),
+            overwrite=args.overwrite,
+        )
+    except (ValueError, OSError) as error:
+        parser.exit(1, f'{error}\n')
+
+
+if __name__ == '__main__':
+    main()
