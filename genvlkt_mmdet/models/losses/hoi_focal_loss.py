@@ -31,8 +31,11 @@ class HOIFocalLoss(nn.Module):
             targets (Tensor): Multi-hot targets in {0, 1}, same shape.
 
         Returns:
-            Tensor: (L,). The sum over a layer divided by its number of positives; undivided when it has none.
+            Tensor: (L,), float32 or finer. The sum over a layer divided by its number of positives; undivided when it
+            has none.
         """
+        # In half precision 1 - eps is 1, and the logarithm of 0 would follow.
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         prob = logits.sigmoid().clamp(self.eps, 1 - self.eps)
         positive = targets.eq(1)
         # The probability of the right answer: one logarithm and one power serve both signs.
