@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from ..vocabulary import HOIVocabulary, load_vocabulary
 
-RARE_BELOW = 100
+RARE_BELOW = 80
 """An HOI class with fewer instances in the training split of 6,000 images is rare."""
 
 TRAIN_FREQUENCY: dict[str, dict[str, int]] = {

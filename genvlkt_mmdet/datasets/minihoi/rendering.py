@@ -25,9 +25,9 @@ VERSION = 1
 SPLIT_SIZES: Mapping[str, int] = {'pretrain': 12000, 'train': 6000, 'val': 500, 'test': 1000}
 """Images of each split. Every split draws from a random stream of its own."""
 
-LONG_TAIL_SPLITS = ('train', 'val')
-"""Splits whose HOI classes follow the long tail. In the others all classes are equally frequent: 'test', so that the
-AP of every class rests on enough instances, and 'pretrain', which is for detection."""
+LONG_TAIL_SPLITS = ('train',)
+"""Splits whose HOI classes follow the long tail. In the others all classes are equally frequent: 'val' and 'test', so
+that the AP of every class rests on enough instances, and 'pretrain', which is for detection."""
 
 _STREAMS = {'train': 0, 'val': 1, 'test': 2, 'pretrain': 3}
 _CHUNK = 50  # images that a worker renders before it reports
