@@ -10,23 +10,27 @@ from torch import Tensor, nn
 
 from .names import BACKBONE_RULES, mlp_rules, rename, transformer_rules
 
-# Parts of a DETR in facebookresearch's names: where each goes in GEN-VLKT. A DETR has one decoder and one box head;
-# both decoders and both box heads start from them.
+# Parts of a DETR in facebookresearch's names: where each goes in GEN-VLKT. A DETR has one decoder, one box head and one
+# set of queries; both decoders, both box heads, and the queries of humans and of objects start from them.
 _OFFICIAL = (
     (*BACKBONE_RULES, *transformer_rules('transformer.encoder', 'encoder')),
     (
         *transformer_rules('transformer.decoder', 'bbox_head.instance_decoder'),
         *mlp_rules('bbox_embed', 'bbox_head.human_bbox'),
+        ('query_embed.{}', 'bbox_head.human_embed.{}'),
     ),
     (
         *transformer_rules('transformer.decoder', 'bbox_head.interaction_decoder'),
         *mlp_rules('bbox_embed', 'bbox_head.object_bbox'),
+        ('query_embed.{}', 'bbox_head.object_embed.{}'),
     ),
 )
 
 
-def _mmdet_box_rules(ours: str) -> tuple[tuple[str, str], ...]:
+def _mmdet_rules(part: str) -> tuple[tuple[str, str], ...]:
+    ours = f'bbox_head.{part}_bbox'
     return (
+        ('query_embedding.{}', f'bbox_head.{part}_embed.{{}}'),
         ('bbox_head.reg_ffn.layers.0.0.{}', f'{ours}.0.{{}}'),
         ('bbox_head.reg_ffn.layers.1.{}', f'{ours}.2.{{}}'),
         ('bbox_head.fc_reg.{}', f'{ours}.4.{{}}'),
@@ -35,8 +39,8 @@ def _mmdet_box_rules(ours: str) -> tuple[tuple[str, str], ...]:
 
 _MMDET = (
     (('backbone.{}', 'backbone.{}'), ('neck.{}', 'neck.{}'), ('encoder.{}', 'encoder.{}')),
-    (('decoder.{}', 'bbox_head.instance_decoder.{}'), *_mmdet_box_rules('bbox_head.human_bbox')),
-    (('decoder.{}', 'bbox_head.interaction_decoder.{}'), *_mmdet_box_rules('bbox_head.object_bbox')),
+    (('decoder.{}', 'bbox_head.instance_decoder.{}'), *_mmdet_rules('human')),
+    (('decoder.{}', 'bbox_head.interaction_decoder.{}'), *_mmdet_rules('object')),
 )
 
 
@@ -71,7 +75,7 @@ def _parts(names: tuple[str, ...]) -> str:
 def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], DETRReport]:
     """Renames the weights of a DETR for GEN-VLKT.
 
-    Decoder layers beyond those of the model, the object classifier and the queries are left.
+    Decoder layers and queries beyond those of the model and the object classifier are left.
 
     Args:
         detr (Mapping): State dict of facebookresearch's DETR or of mmdet's.
@@ -93,6 +97,8 @@ def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tup
     for name, value in detr.items():
         targets = [target for rules in groups if (target := rename(name, rules)) in model]
         for target in targets:
+            if name.startswith('query_embed') and len(value) > len(model[target]):
+                value = value[: len(model[target])]
             if model[target].shape != value.shape:
                 raise ValueError(
                     f'"{name}" of the DETR checkpoint has shape {tuple(value.shape)}, but "{target}" of the model has '
