@@ -112,6 +112,7 @@ def hico_report(
     hoi_objects: Sequence[int],
     num_objects: int,
     rare: Sequence[int] = (),
+    non_rare: Sequence[int] = (),
     unseen: Sequence[int] | None = None,
     protocol: Protocol = 'official',
     image_hois: tuple[np.ndarray, np.ndarray] | None = None,
@@ -124,7 +125,8 @@ def hico_report(
         num_images (int): Number of images of the split.
         hoi_objects (Sequence[int]): (A,) object of each HOI class; ``num_objects`` where it has none.
         num_objects (int): Number of objects.
-        rare (Sequence[int]): Classes with few training instances; without any, Rare and Non-rare are left out.
+        rare (Sequence[int]): Classes with few training instances.
+        non_rare (Sequence[int]): The others; when both are empty, Rare and Non-rare are left out.
         unseen (Sequence[int], optional): Unseen classes of a zero-shot split.
         protocol (str): See :func:`evaluate_hico`.
         image_hois (tuple[np.ndarray, np.ndarray], optional): Image and HOI class of every image-level label, which
@@ -141,10 +143,8 @@ def hico_report(
     report: dict[str, dict] = {}
     for name, result in zip(('default', 'known_object'), results, strict=True):
         report[name] = dict(full=_plain(result.mean_ap()))
-        if len(rare):
-            report[name].update(
-                rare=_plain(result.mean_ap(rare)), non_rare=_plain(result.mean_ap(_others(num_classes, rare)))
-            )
+        if len(rare) or len(non_rare):
+            report[name].update(rare=_plain(result.mean_ap(rare)), non_rare=_plain(result.mean_ap(non_rare)))
         report[name].update(
             mean_max_recall=_plain(result.mean_max_recall),
             ap=[_plain(value) for value in result.ap],
@@ -154,7 +154,7 @@ def hico_report(
         default = results[0]
         report['zero_shot'] = dict(
             unseen=_plain(default.mean_ap(unseen)),
-            seen=_plain(default.mean_ap(_others(num_classes, unseen))),
+            seen=_plain(default.mean_ap(np.setdiff1d(np.arange(num_classes), np.asarray(unseen, dtype=np.int64)))),
             full=_plain(default.mean_ap()),
         )
     return report
@@ -214,10 +214,6 @@ def _per_class(labels: np.ndarray, correct: np.ndarray, num_gt: np.ndarray, prot
 def _mean(values: np.ndarray) -> float:
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else float('nan')
-
-
-def _others(num_classes: int, classes: Sequence[int]) -> np.ndarray:
-    return np.setdiff1d(np.arange(num_classes), np.asarray(classes, dtype=np.int64))
 
 
 def _plain(value: float) -> float | None:

@@ -1,15 +1,14 @@
 """HICO-DET's metric for the runner."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
-from terminaltables import AsciiTable
 
 from ..functional import Triplets, hico_report
 from ..functional.hico import PROTOCOLS
+from ..offline import image_labels, rare_classes
+from ..tables import hico_table
 from .hoi_metric import HOIMetric
 
 
@@ -62,59 +61,20 @@ class HICOMetric(HOIMetric):
         """
         vocabulary = self.vocabulary
         split = self.zero_shot or (self.dataset_meta or {}).get('zero_shot')
-        image_hois = [entry['gt'].get('image_hois', entry['gt']['hoi_labels']) for entry in entries]
         self.report = hico_report(
             Triplets.from_images([entry['det'] for entry in entries]),
             Triplets.from_images([entry['gt'] for entry in entries], label_key='hoi_labels'),
             len(entries),
             vocabulary.hoi_objects,
             vocabulary.num_objects,
-            vocabulary.rare,
+            *rare_classes(vocabulary),
             vocabulary.unseen(split) if split else None,
             self.protocol,
-            (
-                np.repeat(np.arange(len(entries)), [len(hois) for hois in image_hois]),
-                np.concatenate(image_hois).astype(np.int64) if image_hois else np.zeros(0, np.int64),
-            ),
+            image_labels([entry['gt'] for entry in entries]),
         )
         phrases = [vocabulary.phrase(i) for i in range(vocabulary.num_hois)]
         print_log('\n' + hico_table(self.report, split, phrases if self.classwise else None), logger='current')
         return _figures(self.report)
-
-
-def hico_table(report: dict[str, dict], zero_shot: str | None = None, phrases: Sequence[str] | None = None) -> str:
-    """A report as a table to read, in percent.
-
-    Args:
-        report (dict): Of :func:`genvlkt_mmdet.evaluation.functional.hico_report`.
-        zero_shot (str, optional): Name of the zero-shot split that the report has.
-        phrases (Sequence[str], optional): Phrases of the classes; adds a table of every class.
-
-    Returns:
-        str: The table.
-    """
-    columns = [key for key in ('full', 'rare', 'non_rare', 'mean_max_recall') if key in report['default']]
-    names = dict(full='Full', rare='Rare', non_rare='Non-rare', mean_max_recall='mean max recall')
-    rows = [['mAP (%)', *(names[key] for key in columns)]]
-    for mode, title in (('default', 'Default'), ('known_object', 'Known Object')):
-        rows.append([title, *(_percent(report[mode][key]) for key in columns)])
-    tables = [AsciiTable(rows).table]
-    if 'zero_shot' in report:
-        figures = report['zero_shot']
-        rows = [[f'zero-shot {zero_shot or ""}'.strip(), 'Unseen', 'Seen', 'Full']]
-        rows.append(['Default', *(_percent(figures[key]) for key in ('unseen', 'seen', 'full'))])
-        tables.append(AsciiTable(rows).table)
-    if phrases is not None:
-        modes = report['default'], report['known_object']
-        rows = [['class', 'instances', 'Default', 'Known Object']]
-        for i, phrase in enumerate(phrases):
-            rows.append([phrase, str(modes[0]['num_gt'][i]), *(_percent(mode['ap'][i]) for mode in modes)])
-        tables.append(AsciiTable(rows).table)
-    return '\n'.join(tables)
-
-
-def _percent(value: float | None) -> str:
-    return '-' if value is None else f'{100 * value:.2f}'
 
 
 def _figures(report: dict[str, dict]) -> dict[str, float]:

@@ -1,5 +1,14 @@
-"""Results files: ours, and the official formats."""
+"""Results files: ours, and the formats of the official programs."""
 
-from .results_file import write_results
+from .official_hico import read_hico_mats, write_hico_mats
+from .official_vcoco import read_vcoco_pickle, write_vcoco_pickle
+from .results_file import read_results, write_results
 
-__all__ = ['write_results']
+__all__ = [
+    'read_hico_mats',
+    'read_results',
+    'read_vcoco_pickle',
+    'write_hico_mats',
+    'write_results',
+    'write_vcoco_pickle',
+]

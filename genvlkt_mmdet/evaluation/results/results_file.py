@@ -1,11 +1,23 @@
 """The results file: one entry per image with its triplets."""
 
+import gc
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..functional import Triplets
+from .image_index import ImageIndex
+
+_KEYS = ('human_boxes', 'object_boxes', 'labels', 'scores')
+_NOTHING = dict(
+    human_boxes=np.zeros((0, 4)), object_boxes=np.zeros((0, 4)), labels=np.zeros(0, np.int64), scores=np.zeros(0)
+)
+_SPACE = re.compile(r'[\s,]*')
 
 
 def write_results(path: str | Path, entries: Iterable[Mapping[str, Any]]) -> None:
@@ -36,3 +48,136 @@ def write_results(path: str | Path, entries: Iterable[Mapping[str, Any]]) -> Non
             file.write(separator + json.dumps(line, allow_nan=False))
             separator = ',\n'
         file.write('\n]\n' if separator == ',\n' else '[]\n')
+
+
+def read_results(
+    path: str | Path, images: Sequence[Mapping[str, Any]], num_classes: int, may_lack_object: bool = False
+) -> tuple[Triplets, int]:
+    """Reads a results file and checks it against the images of a split.
+
+    Args:
+        path (str | Path): The file, see :func:`write_results`.
+        images (Sequence[Mapping]): Per image of the split ``file_name`` and ``img_id``.
+        num_classes (int): Labels are 0 to this, exclusive.
+        may_lack_object (bool): Whether a triplet may have no object box (null).
+
+    Returns:
+        tuple[Triplets, int]: The triplets, by position of the image in ``images``, and the number of images that have no
+        entry in the file.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        ValueError: If the file is no valid JSON (e.g. truncated) or an entry is wrong: an image that is unknown or
+            occurs twice, a missing key, lists of different lengths, a label out of range, a box that has not four
+            numbers, NaN or infinity.
+    """
+    index = ImageIndex(images)
+    entries: list[Mapping[str, np.ndarray] | None] = [None] * len(index)
+    with _no_garbage_collection():
+        for number, entry in enumerate(_stream(path)):
+            if not isinstance(entry, dict) or not isinstance(entry.get('file_name'), str):
+                raise ValueError(f"'{path}', entry {number}: it must be an object with `file_name`.")
+            where = f"'{path}', image '{entry['file_name']}'"
+            position = index.by_name(entry['file_name'])
+            if position is None:
+                raise ValueError(
+                    f'{where}: the annotation file has no such image; are the results of another split or dataset?'
+                )
+            if entries[position] is not None:
+                raise ValueError(f'{where}: the image occurs twice; join its triplets in one entry.')
+            entries[position] = _check(entry, where, num_classes, may_lack_object)
+    missing = sum(entry is None for entry in entries)
+    return Triplets.from_images([_NOTHING if entry is None else entry for entry in entries]), missing
+
+
+def _check(entry: Mapping[str, Any], where: str, num_classes: int, may_lack_object: bool) -> dict[str, np.ndarray]:
+    """The arrays of an entry."""
+    lengths = {}
+    for key in _KEYS:
+        if not isinstance(entry.get(key), list):
+            raise ValueError(f'{where}: `{key}` is missing or is no list.')
+        lengths[key] = len(entry[key])
+    if len(set(lengths.values())) > 1:
+        counts = ', '.join(f'{count} {key}' for key, count in lengths.items())
+        raise ValueError(f'{where}: the lists differ in length: {counts}.')
+    objects = entry['object_boxes']
+    if None in objects:
+        if not may_lack_object:
+            raise ValueError(f'{where}: an object box is null, but every class of this dataset has an object.')
+        objects = [[np.nan] * 4 if box is None else box for box in objects]
+    arrays = dict(
+        human_boxes=_numbers(entry['human_boxes'], (-1, 4), f'{where}: `human_boxes` must be [x1, y1, x2, y2] each'),
+        object_boxes=_numbers(objects, (-1, 4), f'{where}: `object_boxes` must be [x1, y1, x2, y2] each'),
+        labels=_numbers(entry['labels'], (-1,), f'{where}: `labels` must be numbers'),
+        scores=_numbers(entry['scores'], (-1,), f'{where}: `scores` must be numbers'),
+    )
+    for key, values in arrays.items():
+        finite = np.isfinite(values)
+        if not finite.all() and key == 'object_boxes':
+            finite |= np.array([[box is None] for box in entry[key]])
+        if not finite.all():
+            raise ValueError(f'{where}: `{key}` holds NaN or infinity.')
+    labels = arrays['labels'].astype(np.int64)
+    wrong = (labels != arrays['labels']) | (labels < 0) | (labels >= num_classes)
+    if wrong.any():
+        raise ValueError(
+            f'{where}: label {arrays["labels"][wrong][0]:g} is out of range; labels are 0 to {num_classes - 1}.'
+        )
+    arrays['labels'] = labels
+    return arrays
+
+
+def _numbers(values: list, shape: tuple[int, ...], message: str) -> np.ndarray:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f'{message}.') from None
+    if not len(values):
+        return array.reshape([max(size, 0) for size in shape])
+    if array.ndim != len(shape) or array.shape[1:] != shape[1:]:
+        raise ValueError(f'{message}.')
+    return array
+
+
+def _stream(path: str | Path) -> Iterable[Any]:
+    """The elements of a JSON list, one at a time: a file of a million triplets never stands in memory as objects."""
+    try:
+        text = Path(path).read_text(encoding='utf-8')
+    except UnicodeDecodeError:
+        raise ValueError(f"'{path}' is no JSON text; give a results file, a .pkl, or a folder of .mat files.") from None
+    decode = json.JSONDecoder().raw_decode
+    place = _SPACE.match(text).end()
+    if text[place : place + 1] != '[':
+        raise ValueError(f"'{path}' must hold a JSON list with one entry per image.")
+    place, name = place + 1, None
+    while True:
+        place = _SPACE.match(text, place).end()
+        if text[place : place + 1] == ']':
+            return
+        try:
+            entry, place = decode(text, place)
+        except json.JSONDecodeError as error:
+            after = f"after image '{name}'" if name else 'in its first entry'
+            cut = place == len(text) or error.pos >= len(text) - 1 or _ends_within(text)
+            what = (
+                'ends in the middle (truncated?)' if cut else f'is no valid JSON ({error.msg}, character {error.pos})'
+            )
+            raise ValueError(f"'{path}' {what} {after}; write it again.") from None
+        name = entry.get('file_name') if isinstance(entry, dict) else None
+        yield entry
+
+
+def _ends_within(text: str) -> bool:
+    return not text.rstrip().endswith(']')
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterable[None]:
+    """Millions of small lists make the cyclic collector run for nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

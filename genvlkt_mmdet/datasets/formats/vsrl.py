@@ -1,0 +1,148 @@
+"""Reader of V-COCO's release: ``vcoco_{train,val,test}.json`` with the COCO instances beside it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..vocabulary import HOIVocabulary
+
+
+def read_vsrl(
+    ann_file: str | Path, coco_file: str | Path, vocabulary: HOIVocabulary, split_ids: str | Path | None = None
+) -> list[dict]:
+    """Reads V-COCO's release.
+
+    Args:
+        ann_file (str | Path): ``vcoco_train.json``, ``vcoco_val.json`` or ``vcoco_test.json``.
+        coco_file (str | Path): ``instances_vcoco_all_2014.json``, or any COCO instances that hold the images.
+        vocabulary (HOIVocabulary): V-COCO's vocabulary.
+        split_ids (str | Path, optional): Text file with the ids of the images to read, one per line; all images of
+            ``ann_file`` by default.
+
+    Returns:
+        list[dict]: See :func:`vsrl_to_records`.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file is no valid JSON, or they do not belong together.
+    """
+    from .reader import load_json
+
+    for path in (ann_file, coco_file, split_ids):
+        if path is not None and not Path(path).is_file():
+            raise FileNotFoundError(f"'{path}' is missing: V-COCO's release needs vcoco_*.json and the COCO instances.")
+    image_ids = None
+    if split_ids is not None:
+        try:
+            image_ids = [int(line) for line in Path(split_ids).read_text().split()]
+        except (ValueError, UnicodeDecodeError):
+            raise ValueError(f"'{split_ids}' is no list of image ids: it must hold one number per line.") from None
+    return vsrl_to_records(load_json(ann_file), load_json(coco_file), vocabulary, image_ids, str(ann_file))
+
+
+def vsrl_to_records(
+    actions: Sequence[Mapping[str, Any]],
+    coco: Mapping[str, Any],
+    vocabulary: HOIVocabulary,
+    image_ids: Iterable[int] | None = None,
+    source: str = 'file',
+) -> list[dict]:
+    """Turns the content of V-COCO's release into records.
+
+    Boxes are those of the official program: ``x2 = x1 + max(0, w - 1)``, clipped to the image, dropped when empty, of
+    no area or marked ``ignore``; crowds stay.
+
+    Args:
+        actions (Sequence[Mapping]): Content of ``vcoco_*.json``, one entry per action.
+        coco (Mapping): Content of the COCO instances.
+        vocabulary (HOIVocabulary): V-COCO's vocabulary.
+        image_ids (Iterable[int], optional): The images to read; all that ``actions`` names by default.
+        source (str): Name of the file of actions, for messages.
+
+    Returns:
+        list[dict]: One record per image, in the order of the ids: ``file_name``, ``img_id``, ``width``, ``height``,
+        ``annotations`` (each with ``annotated``, whether the person's actions were) and ``hoi_annotation``, one entry
+        per person, action and role, ``object_id`` -1 where the role has no object.
+
+    Raises:
+        ValueError: If the content is of another kind, or names an image or box that the instances lack.
+    """
+    verbs = _verb_ids(actions, vocabulary, source)
+    named = np.asarray(actions[0]['image_id']).reshape(-1)
+    wanted = sorted(set(named.tolist() if image_ids is None else image_ids))
+    images = {image['id']: image for image in coco.get('images', ())}
+    if not images or 'annotations' not in coco:
+        raise ValueError(f"The COCO instances for '{source}' hold no images or annotations.")
+    unknown = [i for i in wanted if i not in images]
+    if unknown:
+        raise ValueError(
+            f"The COCO instances lack {len(unknown)} of the {len(wanted)} images of '{source}', e.g. image {unknown[0]}: "
+            'give instances that hold both train2014 and val2014.'
+        )
+    records = {
+        i: dict(
+            file_name=images[i]['file_name'],
+            img_id=i,
+            width=images[i]['width'],
+            height=images[i]['height'],
+            annotations=[],
+            hoi_annotation=[],
+        )
+        for i in wanted
+    }
+    labelled = set(np.asarray(actions[0]['ann_id']).reshape(-1).tolist())
+    places: dict[int, tuple[int, int]] = {}  # annotation id -> image id, index of its box
+    for annotation in coco['annotations']:
+        record = records.get(annotation['image_id'])
+        if record is None or annotation.get('ignore') == 1:
+            continue
+        box = _clean_box(annotation['bbox'], record['width'], record['height'])
+        if annotation['area'] > 0 and box is not None:
+            places[annotation['id']] = annotation['image_id'], len(record['annotations'])
+            record['annotations'].append(
+                dict(bbox=box, category_id=annotation['category_id'], annotated=annotation['id'] in labelled)
+            )
+    for action in actions:
+        roles = np.asarray(action['role_object_id']).reshape(len(action['role_name']), -1)
+        labels = np.asarray(action['label']).reshape(-1)
+        for k in np.flatnonzero(labels == 1):
+            person = places.get(int(action['ann_id'][k]))
+            if person is None:
+                continue
+            image_id, human = person
+            for role, ids in list(zip(action['role_name'], roles, strict=True))[1:] or [(None, None)]:
+                target = (image_id, -1) if role is None or ids[k] == 0 else places.get(int(ids[k]), (image_id, -1))
+                if target[0] != image_id:
+                    raise ValueError(f"'{source}': annotation {ids[k]} stands in another image than its person.")
+                records[image_id]['hoi_annotation'].append(
+                    dict(subject_id=human, object_id=target[1], category_id=verbs[action['action_name'], role])
+                )
+    return list(records.values())
+
+
+def _verb_ids(
+    actions: Sequence[Mapping[str, Any]], vocabulary: HOIVocabulary, source: str
+) -> dict[tuple[str, str | None], int]:
+    """File id of the verb of every action and role."""
+    if not isinstance(actions, list) or not actions or 'action_name' not in actions[0]:
+        raise ValueError(f"'{source}' is not V-COCO's release: it must be a list of actions with `action_name`.")
+    table = dict(zip(vocabulary.verb_names, vocabulary.verb_ids, strict=True))
+    verbs = {}
+    for action in actions:
+        for role in action['role_name'][1:] or [None]:
+            name = action['action_name'] + (f'_{role}' if role else '')
+            if name not in table:
+                raise ValueError(f"'{source}': '{name}' is no verb of the vocabulary '{vocabulary.name}'.")
+            verbs[action['action_name'], role] = table[name]
+    return verbs
+
+
+def _clean_box(box: Sequence[float], width: int, height: int) -> list[float] | None:
+    """The xyxy of a COCO box as ``vsrl_eval.py`` cleans it; None when nothing is left."""
+    x1, y1 = box[0], box[1]
+    x2, y2 = x1 + max(0.0, box[2] - 1.0), y1 + max(0.0, box[3] - 1.0)
+    x1, x2 = (min(width - 1.0, max(0.0, x)) for x in (x1, x2))
+    y1, y2 = (min(height - 1.0, max(0.0, y)) for y in (y1, y2))
+    return [x1, y1, x2, y2] if x2 > x1 and y2 > y1 else None

@@ -1,0 +1,253 @@
+"""The V-COCO evaluation, equal to the official ``vsrl_eval.py``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .average_precision import area_ap
+from .boxes import box_iou
+from .matching import best_matches, first_claims
+from .triplets import Triplets
+
+#: Action and role of each verb of the vocabulary: the action's index and which of its roles (0 or 1) the verb names,
+#: None for an action without object.
+Slots = Sequence[tuple[int, int | None]]
+
+
+@dataclass(frozen=True, eq=False)
+class VCOCOGroundTruth:
+    """The annotated persons of a split. Boxes are float32, as in the official program.
+
+    Attributes:
+        images (np.ndarray): (P,) image of each person.
+        boxes (np.ndarray): (P, 4) their boxes, xyxy pixels.
+        annotated (np.ndarray): (P,) bool, False for a person whose actions were not annotated.
+        actions (np.ndarray): (P, K) bool, what each person does.
+        role_boxes (np.ndarray): (P, K, 2, 4) box of each role of each action; NaN where it has no object.
+    """
+
+    images: np.ndarray
+    boxes: np.ndarray
+    annotated: np.ndarray
+    actions: np.ndarray
+    role_boxes: np.ndarray
+
+    @classmethod
+    def from_images(cls, entries: Sequence[Mapping[str, np.ndarray]], num_actions: int = 26) -> 'VCOCOGroundTruth':
+        """Joins per-image ground truth; entry i becomes image i.
+
+        Args:
+            entries (Sequence[Mapping]): Per image ``boxes`` (N, 4), ``is_person`` (N), ``actions`` (N, K; 1, 0 or -1
+                for a person without annotation) and ``role_ids`` (N, K, 2), index in ``boxes`` or -1.
+            num_actions (int): Number K of actions.
+
+        Returns:
+            VCOCOGroundTruth: All of them.
+        """
+        images, boxes, actions, role_boxes = [], [], [], []
+        for i, entry in enumerate(entries):
+            persons = np.flatnonzero(entry['is_person'])
+            images.append(np.full(len(persons), i))
+            # the row behind the last box is what the index -1 finds
+            table = np.append(np.asarray(entry['boxes']).reshape(-1, 4), [[np.nan] * 4], axis=0).astype(np.float32)
+            boxes.append(table[persons])
+            actions.append(np.asarray(entry['actions']).reshape(-1, num_actions)[persons])
+            role_boxes.append(table[np.asarray(entry['role_ids']).reshape(-1, num_actions, 2)[persons]])
+        images.append(np.zeros(0, np.int64))
+        boxes.append(np.zeros((0, 4), np.float32))
+        actions.append(np.zeros((0, num_actions), np.int64))
+        role_boxes.append(np.zeros((0, num_actions, 2, 4), np.float32))
+        doing = np.concatenate(actions)
+        return cls(
+            images=np.concatenate(images),
+            boxes=np.concatenate(boxes),
+            annotated=(doing != -1).all(axis=1),
+            actions=doing == 1,
+            role_boxes=np.concatenate(role_boxes),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class VCOCODetections:
+    """Detected persons, what they do, and with what. Numbers are float32, as in the official program.
+
+    Attributes:
+        images (np.ndarray): (n,) image of each detected person.
+        boxes (np.ndarray): (n, 4) their boxes, xyxy pixels.
+        role_persons (np.ndarray): (r,) person of each detected role.
+        role_labels (np.ndarray): (r,) its verb, an index of the vocabulary's (action, role) classes.
+        role_boxes (np.ndarray): (r, 4) its object box; all NaN or all 0 stands for 'no object'.
+        role_scores (np.ndarray): (r,) its score.
+        agent_persons (np.ndarray): (a,) person of each detected action.
+        agent_actions (np.ndarray): (a,) the action.
+        agent_scores (np.ndarray): (a,) its score.
+    """
+
+    images: np.ndarray
+    boxes: np.ndarray
+    role_persons: np.ndarray
+    role_labels: np.ndarray
+    role_boxes: np.ndarray
+    role_scores: np.ndarray
+    agent_persons: np.ndarray
+    agent_actions: np.ndarray
+    agent_scores: np.ndarray
+
+    @classmethod
+    def from_triplets(cls, triplets: Triplets, slots: Slots) -> 'VCOCODetections':
+        """Detections from triplets of (action, role) classes.
+
+        Triplets of an image with equal human and object boxes come from one detected pair: together they are one
+        detected person, whose score for an action is the highest of the action's roles.
+
+        Args:
+            triplets (Triplets): Their labels are verbs; an object box of NaN stands for 'no object'.
+            slots (Slots): Action and role of each verb.
+
+        Returns:
+            VCOCODetections: One role per triplet whose verb has one; one action per person and action.
+        """
+        humans, objects = triplets.human_boxes.astype(np.float32), triplets.object_boxes.astype(np.float32)
+        scores = triplets.scores.astype(np.float32)
+        rows = np.column_stack([triplets.images, humans, np.nan_to_num(objects, nan=-np.inf)])
+        first, persons = _groups(rows)
+        actions = np.array([action for action, _ in slots])[triplets.labels]
+        has_role = np.array([slot is not None for _, slot in slots])[triplets.labels]
+        pair_first, pairs = _groups(np.column_stack([persons, actions]))
+        agent_scores = np.full(len(pair_first), -np.inf, dtype=np.float32)
+        np.maximum.at(agent_scores, pairs, scores)
+        return cls(
+            images=triplets.images[first],
+            boxes=humans[first],
+            role_persons=persons[has_role],
+            role_labels=triplets.labels[has_role],
+            role_boxes=objects[has_role],
+            role_scores=scores[has_role],
+            agent_persons=persons[pair_first],
+            agent_actions=actions[pair_first],
+            agent_scores=agent_scores,
+        )
+
+
+def evaluate_vcoco(
+    dets: VCOCODetections, gts: VCOCOGroundTruth, slots: Slots, iou_threshold: float = 0.5
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Evaluates detections of a whole split.
+
+    Every detection looks at the one person of its image that its person box overlaps most; when that person carries
+    no annotation, it does not count at all. A role is right when that person does the action, both boxes overlap by
+    the threshold, and no better detection claimed the person for the role. Where the annotated role has no object,
+    Scenario 1 asks for an empty object box and Scenario 2 takes any. Recall counts the persons that do the action.
+    In an image without persons, where the official program fails, every detection is wrong.
+
+    Args:
+        dets (VCOCODetections): Detections.
+        gts (VCOCOGroundTruth): Ground truth.
+        slots (Slots): Action and role of each verb.
+        iou_threshold (float): Smallest overlap of a match.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray, np.ndarray]: AP of every verb in Scenario 1 and Scenario 2 (NaN where the verb has
+        no role or nobody does it) and agent AP of every action (NaN where nobody does it).
+    """
+    num_gt = gts.actions[gts.annotated].sum(axis=0)
+
+    def person_overlap(det: np.ndarray, gt: np.ndarray) -> np.ndarray:
+        return np.nan_to_num(box_iou(dets.boxes[det], gts.boxes[gt]))
+
+    best, overlap = best_matches(dets.images, gts.images, person_overlap)
+    judged = (best < 0) | gts.annotated[best] if len(gts.images) else np.ones(len(best), dtype=bool)
+    found = (best >= 0) & (overlap >= iou_threshold)
+
+    keep = judged[dets.agent_persons] & ~np.isnan(dets.agent_scores)
+    order = _ranking(dets.agent_actions, dets.agent_scores, dets.images[dets.agent_persons], keep)
+    persons, actions = dets.agent_persons[order], dets.agent_actions[order]
+    right = found[persons]
+    right[right] = gts.actions[best[persons[right]], actions[right]]
+    agent = _average_precisions(actions, right, best[persons], num_gt)
+
+    role_gt = np.array([num_gt[action] if slot is not None else 0 for action, slot in slots])
+    keep = judged[dets.role_persons] & ~np.isnan(dets.role_scores)
+    order = _ranking(dets.role_labels, dets.role_scores, dets.images[dets.role_persons], keep)
+    persons, labels, boxes = dets.role_persons[order], dets.role_labels[order], dets.role_boxes[order]
+    right = found[persons]
+    actions = np.array([action for action, _ in slots])[labels]
+    right[right] = gts.actions[best[persons[right]], actions[right]]
+    at = np.flatnonzero(right)
+    roles = np.array([slot or 0 for _, slot in slots])[labels[at]]
+    gt_boxes = gts.role_boxes[best[persons[at]], actions[at], roles]
+    no_object = np.isnan(gt_boxes).all(axis=1)
+    empty = (boxes[at] == 0).all(axis=1) | np.isnan(boxes[at]).all(axis=1)
+    agrees = box_iou(gt_boxes, boxes[at]) >= iou_threshold
+    scenarios = []
+    for without_object in (empty, True):
+        right[at] = np.where(no_object, without_object, agrees)
+        scenarios.append(_average_precisions(labels, right, best[persons], role_gt))
+    return scenarios[0], scenarios[1], agent
+
+
+def vcoco_report(
+    dets: VCOCODetections, gts: VCOCOGroundTruth, verbs: Sequence[str], actions: Sequence[str], slots: Slots
+) -> dict[str, dict]:
+    """Everything that is reported of a split, as plain containers.
+
+    Args:
+        dets (VCOCODetections): Detections.
+        gts (VCOCOGroundTruth): Ground truth.
+        verbs (Sequence[str]): Names of the vocabulary's verbs, e.g. ``'hold_obj'``.
+        actions (Sequence[str]): Names of the actions, e.g. ``'hold'``.
+        slots (Slots): Action and role of each verb.
+
+    Returns:
+        dict[str, dict]: ``scenario_1`` and ``scenario_2`` with ``mean_24`` (papers: without ``point_instr``), ``mean_25``
+        (as ``vsrl_eval.py`` prints it) and ``ap`` by role, and ``agent`` with ``mean`` and ``ap`` by action. All in
+        [0, 1]; None where nobody does the action.
+    """
+    scenario_1, scenario_2, agent = evaluate_vcoco(dets, gts, slots)
+    report: dict[str, dict] = {}
+    roles = [i for i, (_, slot) in enumerate(slots) if slot is not None]
+    for name, values in (('scenario_1', scenario_1), ('scenario_2', scenario_2)):
+        report[name] = dict(
+            mean_24=_mean([values[i] for i in roles if verbs[i] != 'point_instr']),
+            mean_25=_mean([values[i] for i in roles]),
+            ap={verbs[i]: _plain(values[i]) for i in roles},
+        )
+    report['agent'] = dict(mean=_mean(agent), ap={name: _plain(v) for name, v in zip(actions, agent, strict=True)})
+    return report
+
+
+def _groups(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Groups equal rows: first row of each group in order of appearance, and the group of each row."""
+    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    appearance = np.argsort(first)
+    rank = np.empty_like(appearance)
+    rank[appearance] = np.arange(len(appearance))
+    return first[appearance], rank[inverse.reshape(-1)]
+
+
+def _ranking(labels: np.ndarray, scores: np.ndarray, images: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Order by label, then score descending, then image, then position."""
+    index = np.flatnonzero(keep)
+    return index[np.lexsort((images[index], -scores[index], labels[index]))]
+
+
+def _average_precisions(labels: np.ndarray, right: np.ndarray, targets: np.ndarray, num_gt: np.ndarray) -> np.ndarray:
+    """AP per label; ``labels`` ascending, best first, ``targets`` the person each one claims where it is right."""
+    claims = first_claims(np.where(right, labels * np.int64(np.max(targets, initial=0) + 1) + targets, -1))
+    bounds = np.searchsorted(labels, np.arange(len(num_gt) + 1))
+    ap = np.full(len(num_gt), np.nan)
+    for i in np.flatnonzero(num_gt):
+        true_positives = np.cumsum(claims[bounds[i] : bounds[i + 1]])
+        ap[i] = area_ap(true_positives / num_gt[i], true_positives / np.arange(1, len(true_positives) + 1))
+    return ap
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    values = np.asarray(values)
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else None
+
+
+def _plain(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,49 @@
+"""Ground truth from annotation files, for evaluation outside the runner."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..datasets.formats.vsrl import read_vsrl
+from ..datasets.hoi_dataset import HOIDataset
+from ..datasets.vcoco import VCOCODataset
+from ..datasets.vocabulary import HOIVocabulary, load_vocabulary
+
+
+def load_ground_truth(
+    ann_file: str | Path,
+    vocabulary: str | Mapping | HOIVocabulary,
+    coco_file: str | Path | None = None,
+    split_ids: str | Path | None = None,
+) -> list[dict[str, Any]]:
+    """Reads the ground truth of a split, of any family of files that the datasets read.
+
+    Args:
+        ann_file (str | Path): Annotation file.
+        vocabulary (str | Mapping | HOIVocabulary): Vocabulary of the dataset; 'vcoco' gives persons with actions and
+            roles, any other triplets.
+        coco_file (str | Path, optional): COCO instances, when ``ann_file`` is ``vcoco_*.json`` of V-COCO's release.
+        split_ids (str | Path, optional): Ids of the images of the split, for V-COCO's release.
+
+    Returns:
+        list[dict]: One entry per image, in the order of ``img_id``: ``file_name``, ``img_id`` and ``eval_gt`` as in the
+        items of :class:`HOIDataset` and :class:`VCOCODataset`.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the content is of no known family or contradicts itself.
+    """
+    vocabulary = load_vocabulary(vocabulary)
+    kind = VCOCODataset if vocabulary.name == 'vcoco' else HOIDataset
+    dataset = kind(ann_file=str(ann_file), vocabulary=vocabulary, test_mode=True, pipeline=[], lazy_init=True)
+    if coco_file is not None:
+        records = read_vsrl(ann_file, coco_file, vocabulary, split_ids)
+    else:
+        records = dataset.load_records()
+    if not records:
+        raise ValueError(f"'{ann_file}' holds no image.")
+    entries = []
+    for i, record in enumerate(records):
+        item = dataset.parse_data_info(dict(record, _index=i))
+        entries.append(dict(file_name=record['file_name'], img_id=item['img_id'], eval_gt=item['eval_gt']))
+    return sorted(entries, key=lambda entry: entry['img_id'])

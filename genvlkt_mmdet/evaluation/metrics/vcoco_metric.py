@@ -1,0 +1,81 @@
+"""V-COCO's metric for the runner."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from mmdet.registry import METRICS
+from mmengine.logging import print_log
+
+from ...datasets.vcoco import action_slots
+from ..functional import Triplets, VCOCODetections, VCOCOGroundTruth, vcoco_report
+from ..tables import vcoco_table
+from .hoi_metric import HOIMetric
+
+
+@METRICS.register_module()
+class VCOCOMetric(HOIMetric):
+    """Role and agent AP, exactly as the official ``vsrl_eval.py`` computes them.
+
+    An HOI class counts for its verb, the (action, role) class; the best of a detected pair's classes of one verb is
+    the pair's score for it. Returns, in [0, 1], ``scenario_1/mean_24`` (what papers report), ``scenario_1/mean_25``
+    (with ``point_instr``, what ``vsrl_eval.py`` prints), the same of ``scenario_2``, and ``agent/mean``.
+
+    Args:
+        classwise (bool): Log the AP of every role and action as well.
+        **kwargs: Arguments of :class:`HOIMetric`.
+
+    Attributes:
+        report (dict): The last evaluation in full, with the AP of each role and action; see
+            :func:`genvlkt_mmdet.evaluation.functional.vcoco_report`.
+    """
+
+    default_prefix = 'vcoco'
+
+    def __init__(self, classwise: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.classwise = classwise
+        self.report: dict = {}
+
+    def make_detections(self, pred: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Triplets of (action, role) classes.
+
+        Args:
+            pred (Mapping[str, np.ndarray]): The best triplets as in ``HOIDataSample.pred_hois``, best first.
+
+        Returns:
+            dict[str, np.ndarray]: ``human_boxes`` (m, 4), ``object_boxes`` (m, 4), ``labels`` (m) verbs and ``scores``
+            (m), one triplet per pair of boxes and verb.
+        """
+        verbs = np.asarray(self.vocabulary.hoi_verbs)[np.asarray(pred['hoi_labels'], dtype=np.int64)]
+        dets = super().make_detections({**pred, 'hoi_labels': verbs})
+        boxes = np.column_stack([dets['human_boxes'], np.nan_to_num(dets['object_boxes'], nan=-np.inf)])
+        best = np.sort(np.unique(np.column_stack([boxes, verbs]), axis=0, return_index=True)[1])
+        return {key: values[best] for key, values in dets.items()}
+
+    def evaluate_images(self, entries: list[dict]) -> dict[str, float]:
+        """Evaluates images in their final order.
+
+        Args:
+            entries (list[dict]): Per image ``det`` and ``gt``, the latter with ``boxes``, ``is_person``, ``actions`` and
+                ``role_ids``.
+
+        Returns:
+            dict[str, float]: The figures, in [0, 1].
+        """
+        actions, slots = action_slots(self.vocabulary)
+        self.report = vcoco_report(
+            VCOCODetections.from_triplets(Triplets.from_images([entry['det'] for entry in entries]), slots),
+            VCOCOGroundTruth.from_images([entry['gt'] for entry in entries], len(actions)),
+            self.vocabulary.verb_names,
+            actions,
+            slots,
+        )
+        print_log('\n' + vcoco_table(self.report, self.classwise), logger='current')
+        figures = {
+            f'{scenario}/{key}': self.report[scenario][key]
+            for scenario in ('scenario_1', 'scenario_2')
+            for key in ('mean_24', 'mean_25')
+        }
+        figures['agent/mean'] = self.report['agent']['mean']
+        return {key: value for key, value in figures.items() if value is not None}

@@ -1,0 +1,52 @@
+"""Finds the images of an annotation file by the names and ids that results files use."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+
+class ImageIndex:
+    """Positions of the images of a split.
+
+    Args:
+        images (Sequence[Mapping]): Per image ``file_name`` and ``img_id``.
+    """
+
+    def __init__(self, images: Sequence[Mapping[str, Any]]) -> None:
+        self.names = [image['file_name'] for image in images]
+        self.ids = [_image_id(image) for image in images]
+        self._by_name = {name: i for i, name in enumerate(self.names)}
+        self._by_id = {image_id: i for i, image_id in enumerate(self.ids)}
+        bare: dict[str, int] = {}
+        for i, name in enumerate(self.names):
+            bare[PurePosixPath(name).name] = -1 if PurePosixPath(name).name in bare else i
+        self._by_bare_name = bare
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def by_name(self, name: str) -> int | None:
+        """Position of an image by its file name; None when there is none.
+
+        A name with more folders than the annotation file's, or with none, is found too where that is unambiguous.
+        """
+        if name in self._by_name:
+            return self._by_name[name]
+        parts = PurePosixPath(name.replace('\\', '/')).parts
+        for start in range(1, len(parts)):
+            position = self._by_name.get('/'.join(parts[start:]))
+            if position is not None:
+                return position
+        position = self._by_bare_name.get(parts[-1], -1) if parts else -1
+        return position if position >= 0 else None
+
+    def by_id(self, image_id: int) -> int | None:
+        """Position of an image by its number, as :attr:`ids` has it; None when there is none."""
+        return self._by_id.get(image_id)
+
+
+def _image_id(image: Mapping[str, Any]) -> Any:
+    """COCO's number of an image, which its file name ends with; else the id of the annotation file."""
+    match = re.fullmatch(r'COCO_\w+_(\d{12})', PurePosixPath(image['file_name']).stem)
+    return int(match[1]) if match else image['img_id']

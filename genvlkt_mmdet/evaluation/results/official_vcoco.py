@@ -1,0 +1,128 @@
+"""The detection format of V-COCO's ``vsrl_eval.py``: a pickled list of one dict per detected person."""
+
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...datasets.formats.safe_pickle import load_numpy_pickle
+from ..functional.vcoco import Slots, VCOCODetections
+from .image_index import ImageIndex
+
+
+def write_vcoco_pickle(
+    path: str | Path,
+    dets: VCOCODetections,
+    images: Sequence[Mapping[str, Any]],
+    verbs: Sequence[str],
+    actions: Sequence[str],
+    slots: Slots,
+) -> None:
+    """Writes detections as ``vsrl_eval.py`` reads them.
+
+    An action or role that a person was not detected with gets the score NaN, which ``vsrl_eval.py`` leaves out.
+
+    Args:
+        path (str | Path): The file; its folder is made.
+        dets (VCOCODetections): Detections.
+        images (Sequence[Mapping]): Per image of the split ``file_name`` and ``img_id``.
+        verbs (Sequence[str]): Names of the vocabulary's verbs.
+        actions (Sequence[str]): Names of the actions.
+        slots (Slots): Action and role of each verb.
+    """
+    ids = ImageIndex(images).ids
+    nan = float('nan')
+    empty = {f'{name}_agent': nan for name in actions}
+    roles = [name for name, (_, slot) in zip(verbs, slots, strict=True) if slot is not None]
+    people: list[dict[str, Any]] = []
+    for image, box in zip(dets.images.tolist(), dets.boxes.tolist(), strict=True):
+        people.append(dict(image_id=ids[image], person_box=box, **empty, **{name: [nan] * 5 for name in roles}))
+    for i, action, score in zip(
+        dets.agent_persons.tolist(), dets.agent_actions.tolist(), dets.agent_scores.tolist(), strict=True
+    ):
+        people[i][f'{actions[action]}_agent'] = score
+    rows = np.column_stack([dets.role_boxes, dets.role_scores]).tolist()
+    extra = []
+    for i, label, row in zip(dets.role_persons.tolist(), dets.role_labels.tolist(), rows, strict=True):
+        if np.isnan(people[i][verbs[label]][4]):
+            people[i][verbs[label]] = row
+        else:  # a second detection of the same role: a person of its own, without agent scores
+            again = dict(image_id=people[i]['image_id'], person_box=people[i]['person_box'], **empty)
+            extra.append({**again, **{name: [nan] * 5 for name in roles}, verbs[label]: row})
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('wb') as file:
+        pickle.dump(people + extra, file, protocol=2)
+
+
+def read_vcoco_pickle(
+    path: str | Path,
+    images: Sequence[Mapping[str, Any]],
+    verbs: Sequence[str],
+    actions: Sequence[str],
+    slots: Slots,
+) -> tuple[VCOCODetections, int, int]:
+    """Reads detections in the format of ``vsrl_eval.py``, without running anything that a pickle may hold.
+
+    Args:
+        path (str | Path): The pickle.
+        images (Sequence[Mapping]): Per image of the split ``file_name`` and ``img_id``.
+        verbs (Sequence[str]): Names of the vocabulary's verbs.
+        actions (Sequence[str]): Names of the actions.
+        slots (Slots): Action and role of each verb.
+
+    Returns:
+        tuple[VCOCODetections, int, int]: The detections, the number of images without any, and the number of detected
+        persons in images outside the split, which do not count, as in ``vsrl_eval.py``.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        ValueError: If it holds anything but plain containers and numpy arrays, or a person lacks a key.
+    """
+    people = load_numpy_pickle(path)
+    if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
+        raise ValueError(f"'{path}' must hold a list with one dict per detected person.")
+    index = ImageIndex(images)
+    labels = [i for i, (_, slot) in enumerate(slots) if slot is not None]
+    keep, positions = [], []
+    for i, person in enumerate(people):
+        if 'image_id' not in person:
+            raise ValueError(f"'{path}', person {i}: `image_id` is missing.")
+        position = index.by_id(int(person['image_id']))
+        if position is not None:
+            keep.append(person)
+            positions.append(position)
+    boxes = _table(path, keep, ['person_box'], 4)[:, 0]
+    roles = _table(path, keep, [verbs[i] for i in labels], 5)
+    agents = _table(path, keep, [f'{name}_agent' for name in actions], 1)
+    n = len(keep)
+    dets = VCOCODetections(
+        images=np.array(positions, dtype=np.int64),
+        boxes=boxes,
+        role_persons=np.repeat(np.arange(n), len(labels)),
+        role_labels=np.tile(labels, n),
+        role_boxes=roles[..., :4].reshape(-1, 4),
+        role_scores=roles[..., 4].reshape(-1),
+        agent_persons=np.repeat(np.arange(n), len(actions)),
+        agent_actions=np.tile(np.arange(len(actions)), n),
+        agent_scores=agents.reshape(-1),
+    )
+    return dets, len(index) - len(set(positions)), len(people) - n
+
+
+def _table(path: str | Path, people: list[dict], keys: Sequence[str], width: int) -> np.ndarray:
+    """(people, keys, width) float32 of the values under some keys."""
+    table = np.empty((len(people), len(keys), width), dtype=np.float32)
+    for i, person in enumerate(people):
+        for k, key in enumerate(keys):
+            try:
+                table[i, k] = person[key]
+            except KeyError:
+                raise ValueError(f"'{path}', person in image {person['image_id']}: `{key}` is missing.") from None
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"'{path}', person in image {person['image_id']}: `{key}` must be {width} number(s)."
+                ) from None
+    return table

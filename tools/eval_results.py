@@ -1,0 +1,77 @@
+"""Evaluates detections that lie in a file, with the numbers of the official programs."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.evaluation import evaluate_detections, load_detections, load_ground_truth
+from genvlkt_mmdet.evaluation.functional.hico import PROTOCOLS
+from genvlkt_mmdet.evaluation.offline import count_triplets
+from genvlkt_mmdet.evaluation.report import write_report
+from genvlkt_mmdet.evaluation.tables import hico_table, vcoco_table
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        'task', choices=('hico', 'vcoco'), help='hico: triplets of HOI classes; vcoco: roles and agents'
+    )
+    parser.add_argument('--ann-file', required=True, help='annotations of the split, of any family the datasets read')
+    parser.add_argument(
+        '--results', required=True, help='results file (JSON), pickle of vsrl_eval.py, or folder of detections_XX.mat'
+    )
+    parser.add_argument('--out', help='writes the figures, per-class AP included, to this JSON file')
+    parser.add_argument('--report', metavar='FOLDER', help='writes classes.csv and classes.png to this folder')
+    parser.add_argument('--classwise', action='store_true', help='prints every class')
+    parser.add_argument('--vocabulary', help='vocabulary of a custom dataset (file or shipped name), with task hico')
+    parser.add_argument(
+        '--protocol', choices=PROTOCOLS, default='official', help="'qpic': the authors' Python evaluator"
+    )
+    parser.add_argument('--zero-shot', metavar='SPLIT', help='also reports Unseen and Seen of this split')
+    parser.add_argument('--train-ann-file', help='training annotations: instances per class, for the report and qpic')
+    parser.add_argument('--coco-file', help="COCO instances, when --ann-file is vcoco_*.json of V-COCO's release")
+    parser.add_argument('--split-ids', help='text file with the image ids of the split, with --coco-file')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Entry point."""
+    args = parse_args()
+    if args.vocabulary and args.task == 'vcoco':
+        raise ValueError('--vocabulary goes with the task hico: vcoco has its own vocabulary.')
+    vocabulary = load_vocabulary(args.vocabulary or args.task)
+    images = load_ground_truth(args.ann_file, vocabulary, args.coco_file, args.split_ids)
+    counts = None
+    if args.train_ann_file:
+        if args.task == 'vcoco':
+            raise ValueError('--train-ann-file goes with the task hico.')
+        counts = count_triplets(load_ground_truth(args.train_ann_file, vocabulary), vocabulary)
+    detections = load_detections(args.results, images, vocabulary)
+    report = evaluate_detections(detections, images, vocabulary, args.zero_shot, args.protocol, counts)
+
+    if detections.num_missing:
+        print(f'{detections.num_missing} of {len(images)} images have no detections in {args.results}.')
+    if detections.num_foreign:
+        print(f'{detections.num_foreign} detections are in images outside the split and do not count.')
+    if args.task == 'vcoco':
+        print(vcoco_table(report, args.classwise))
+    else:
+        phrases = [vocabulary.phrase(i) for i in range(vocabulary.num_hois)] if args.classwise else None
+        print(hico_table(report, args.zero_shot, phrases))
+    if args.out:
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+        Path(args.out).write_text(json.dumps(report, indent=1, allow_nan=False) + '\n', encoding='utf-8')
+        print(f'Figures: {args.out}')
+    if args.report:
+        for path in write_report(args.report, report, vocabulary, counts, args.zero_shot):
+            print(f'Report: {path}')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (ValueError, FileNotFoundError, KeyError) as error:
+        sys.exit(f'eval_results.py: {error.args[0] if error.args else error}')
