@@ -186,4 +186,5 @@ def test_model(cfg: Config, out: str | Path | None = None) -> dict[str, float]:
     return runner.test()
 
 
-test_model.__test__ = False  # pytest: not a test, whatever its name
+# For pytest: these are no tests, whatever their names.
+test_model.__test__ = testing_config.__test__ = False

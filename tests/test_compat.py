@@ -1,0 +1,135 @@
+"""compat.py: what is replaced, when, and what torch's safe loading accepts and refuses."""
+
+import io
+import os
+import pickle
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from genvlkt_mmdet import compat
+
+
+@pytest.fixture
+def fake_mmcv(tmp_path, monkeypatch):
+    """Puts an empty package ``mmcv`` before the installed one; returns its folder."""
+    folder = tmp_path / 'mmcv'
+    folder.mkdir()
+    (folder / '__init__.py').touch()
+    for name in [name for name in sys.modules if name.split('.')[0] == 'mmcv']:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield folder
+    for name in [name for name in sys.modules if name.split('.')[0] == 'mmcv']:
+        del sys.modules[name]
+
+
+def test_nothing_is_replaced_with_the_full_mmcv(fake_mmcv):
+    (fake_mmcv / '_ext.py').write_text('compiled = True\n')
+    assert compat.install_ops_stand_in() is False
+    from mmcv import _ext
+
+    assert _ext.compiled and not isinstance(_ext, compat.MissingOps)
+
+
+def test_stand_in_with_mmcv_lite(fake_mmcv):
+    assert compat.install_ops_stand_in() is True
+    stand_in = sys.modules['mmcv._ext']
+    assert isinstance(stand_in, compat.MissingOps)
+    assert stand_in.nms.__name__ == 'nms'
+    with pytest.raises(RuntimeError, match=r'operator "nms" needs the full, compiled mmcv.*genvlkt\[full\]'):
+        stand_in.nms(torch.zeros(1, 4))
+    assert not hasattr(stand_in, '__path__')
+    assert compat.install_ops_stand_in() is False, 'a second import must not replace the module again'
+    assert sys.modules['mmcv._ext'] is stand_in
+
+
+def test_no_mmcv_says_which_extra_to_choose(monkeypatch):
+    monkeypatch.setattr(compat.importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(ImportError, match=r'No mmcv.*genvlkt\[lite\].*genvlkt\[full\]'):
+        compat.install_ops_stand_in()
+
+
+@pytest.mark.parametrize(
+    ('loaded', 'before', 'after', 'in_time'),
+    [(False, None, 'PASSIVE', True), (False, 'ACTIVE', 'ACTIVE', True), (True, None, None, False)],
+)
+def test_thread_policy_is_a_default_set_before_torch(monkeypatch, loaded, before, after, in_time):
+    monkeypatch.delenv('OMP_WAIT_POLICY', raising=False)
+    if before is not None:
+        monkeypatch.setenv('OMP_WAIT_POLICY', before)
+    if not loaded:
+        monkeypatch.delitem(sys.modules, 'torch')
+    assert compat.set_thread_policy() is in_time
+    assert os.environ.get('OMP_WAIT_POLICY') == after
+
+
+def saved(content: object) -> io.BytesIO:
+    file = io.BytesIO()
+    torch.save(content, file)
+    file.seek(0)
+    return file
+
+
+def numpy_1_names(file: io.BytesIO) -> io.BytesIO:
+    """Rewrites a checkpoint as a process with numpy 1 would have written it."""
+    renamed = io.BytesIO()
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(renamed, 'w') as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name.endswith('data.pkl'):
+                assert b'numpy._core.multiarray' in data
+                data = data.replace(b'numpy._core.multiarray', b'numpy.core.multiarray')
+            target.writestr(name, data)
+    renamed.seek(0)
+    return renamed
+
+
+@pytest.mark.parametrize('rename', [lambda file: file, numpy_1_names], ids=['numpy 2', 'numpy 1'])
+def test_what_mmengine_saves_loads_safely(rename):
+    history = HistoryBuffer([1.0, 3.0], [1, 1])
+    content = dict(
+        message_hub=dict(log_scalars=dict(loss=history), runtime_info=dict(best=np.float32(0.5), done=np.bool_(True))),
+        boxes=np.arange(4, dtype=np.int64).reshape(2, 2),
+    )
+    loaded = torch.load(rename(saved(content)), weights_only=True)
+    hub = loaded['message_hub']
+    assert hub['log_scalars']['loss'].statistics('mean', 2) == 2.0
+    assert hub['runtime_info'] == dict(best=np.float32(0.5), done=np.bool_(True))
+    np.testing.assert_array_equal(loaded['boxes'], [[0, 1], [2, 3]])
+
+
+class Command:
+    """Runs a command when it is unpickled."""
+
+    def __reduce__(self):
+        return os.system, ('exit 3',)
+
+
+class Attribute:
+    """Asks for an attribute when it is unpickled."""
+
+    def __init__(self, owner, name):
+        self.args = owner, name
+
+    def __reduce__(self):
+        return getattr, self.args
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        Command(),
+        Attribute(HistoryBuffer, '__init__'),
+        Attribute(np.ndarray, 'tofile'),
+        np.array([Command()], dtype=object),
+    ],
+    ids=['command', 'other method', 'other class', 'object array'],
+)
+def test_everything_else_stays_refused(content):
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(saved(content))

@@ -1,0 +1,78 @@
+import re
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from genvlkt_mmdet.engine import CheckpointError, test_model, testing_config, train_model, training_config
+from tests.test_engine.toy import toy_config
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch) -> str:
+    """A config file in a folder of its own, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    cfg = toy_config('x', epochs=1) | dict(load_from='pretrained.pth', experiment_name=tmp_path.name)
+    del cfg['work_dir']
+    Config(cfg).dump('toy_a.py')
+    return 'toy_a.py'
+
+
+def test_defaults_and_overrides(config):
+    cfg = training_config(config, cfg_options={'model.width': 7})
+    assert (cfg.work_dir, cfg.model.width, cfg.launcher) == ('work_dirs/toy_a', 7, 'none')
+    assert training_config(config, work_dir='elsewhere', launcher='pytorch').work_dir == 'elsewhere'
+    amp = training_config(config, amp=True).optim_wrapper
+    assert (amp.type, amp.loss_scale) == ('AmpOptimWrapper', 'dynamic')
+
+
+def test_learning_rate_scaling_needs_a_batch_size(config):
+    with pytest.raises(ValueError, match=r'toy_a\.py has no auto_scale_lr\.base_batch_size'):
+        training_config(config, auto_scale_lr=True)
+    options = {'auto_scale_lr.enable': False, 'auto_scale_lr.base_batch_size': 16}
+    assert training_config(config, auto_scale_lr=True, cfg_options=options).auto_scale_lr.enable is True
+
+
+def test_missing_files_are_named(config):
+    with pytest.raises(
+        FileNotFoundError, match=r'^The config file toy_b\.py does not exist: did you mean toy_a\.py\?$'
+    ):
+        training_config('toy_b.py')
+    with pytest.raises(FileNotFoundError, match=r'^The config file no/where\.py does not exist: check its path\.$'):
+        testing_config('no/where.py', 'x.pth')
+    with pytest.raises(FileNotFoundError, match=r'^The checkpoint file x\.pth does not exist: check its path\.$'):
+        testing_config(config, 'x.pth')
+    with pytest.raises(FileNotFoundError, match=r'^The checkpoint file x\.pth does not exist'):
+        training_config(config, resume='x.pth')
+
+
+def test_resume(config, tmp_path):
+    cfg = training_config(config, resume=True)
+    assert (cfg.resume, cfg.load_from) == (False, 'pretrained.pth'), (
+        'killed before the first checkpoint: start as at first'
+    )
+    (tmp_path / 'work_dirs' / 'toy_a').mkdir(parents=True)
+    torch.save({}, 'work_dirs/toy_a/epoch_3.pth')
+    assert training_config(config).get('resume', False) is False
+    cfg = training_config(config, resume=True)
+    assert (cfg.resume, cfg.load_from) == (True, 'work_dirs/toy_a/epoch_3.pth')
+    torch.save({}, 'other.pth')
+    assert training_config(config, resume='other.pth').load_from == 'other.pth'
+
+
+def test_checkpoint_of_another_config(config):
+    torch.save(
+        dict(state_dict={'head.0.weight': torch.zeros(9, 3)}, meta=dict(experiment_name='toy_z_20260101_000000')),
+        'z.pth',
+    )
+    sentence = r'^The checkpoint z\.pth does not fit the config toy_a\.py: .*head\.0\.weight is 9x3 instead of 4x3.*toy_z\.py\.$'
+    with pytest.raises(CheckpointError, match=sentence):
+        test_model(testing_config(config, 'z.pth'))
+    with pytest.raises(CheckpointError, match=re.escape('does not fit the config toy_a.py')):
+        train_model(training_config(config, resume='z.pth', cfg_options=dict(experiment_name='resumed')))
+
+
+def test_predictions_are_dumped_as_pickle(config):
+    torch.save({}, 'a.pth')
+    with pytest.raises(ValueError, match=r'out\.json has to end in \.pkl or \.pickle'):
+        test_model(testing_config(config, 'a.pth'), out='out.json')
