@@ -1,7 +1,11 @@
 """HICO-DET."""
 
+from pathlib import Path
+from typing import Any
+
 from mmdet.registry import DATASETS
 
+from .formats.hico_release import is_mat_file, read_hico_release
 from .hoi_dataset import HOIDataset
 
 
@@ -9,11 +13,15 @@ from .hoi_dataset import HOIDataset
 class HICODetDataset(HOIDataset):
     """HICO-DET (Chao et al., WACV 2018): 80 objects, 117 verbs, 600 HOI classes.
 
-    Reads ``trainval_hico.json`` / ``test_hico.json`` (QPIC / PPDM, 0-based boxes), ``instances_*2015.json``
-    (UPT / PViC, 1-based, turned 0-based) and the JSON of ``tools/dataset_converters/hico_det.py``.
+    The annotation file is told by its content: ``trainval_hico.json`` / ``test_hico.json`` (QPIC / PPDM, 0-based boxes),
+    the JSON of ``tools/dataset_converters/hico_det.py`` (0-based), ``instances_*2015.json`` (UPT / PViC, 1-based, made
+    0-based), or the release's ``anno_bbox.mat`` (1-based, made 0-based; ``anno.mat`` beside it adds the image-level
+    labels).
 
     Args:
         *args: See :class:`HOIDataset`.
+        split (str, optional): Split to read from ``anno_bbox.mat``, ``'train'`` or ``'test'``; None goes by
+            ``test_mode``. Other files hold one split only.
         **kwargs: See :class:`HOIDataset`.
     """
 
@@ -23,3 +31,24 @@ class HICODetDataset(HOIDataset):
         'put HICO-DET under `data_root` and let `python tools/download_dataset.py hico --root data/hico_20160224_det` '
         'tell where its files come from and verify the folder'
     )
+
+    def __init__(self, *args: Any, split: str | None = None, **kwargs: Any) -> None:
+        self.split = split
+        super().__init__(*args, **kwargs)
+
+    def load_records(self) -> list[dict]:
+        """Reads the annotation file; see the class."""
+        path = Path(self.ann_file)
+        if not path.is_file() or not is_mat_file(path):
+            records = super().load_records()
+            for record in records:
+                if not all('hoi_category_id' in hoi for hoi in record.get('hoi_annotation', ())):
+                    raise ValueError(
+                        f"'{path}' is no file of HICO-DET: image '{record.get('file_name')}' has a pair without "
+                        "`hoi_category_id` (V-COCO's files lack it)."
+                    )
+            return records
+        self.family = 'hico_release'
+        beside = path.with_name('anno.mat')
+        split = self.split or ('test' if self.test_mode else 'train')
+        return read_hico_release(path, split, self.vocabulary, beside if beside.is_file() else None)

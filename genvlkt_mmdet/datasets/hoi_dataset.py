@@ -4,6 +4,7 @@ import logging
 import os.path as osp
 from collections import Counter
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,10 @@ class HOIDataset(BaseDetDataset):
         pair_index (str): What a pair that points to no box does: ``'error'`` raises; ``'drop_image'`` leaves the
             image out of training with a counted warning, as the authors' code does, while testing leaves out that
             pair only.
-        merge_iou (float, optional): In training, boxes of one class that overlap at least this much (IoU) count as
-            one box. None merges with 0.7 where the file is of a family that annotates each HOI class apart
-            (UPT / PViC, the HICO-DET release) and not elsewhere; 0 never merges.
+        merge_iou (float, optional): In training, boxes of one class that overlap at least this much (IoU) count as one
+            box, except where one HOI class names both (see :func:`.formats.merge.merge_boxes`). None merges with 0.5
+            where the file annotates each HOI class apart (UPT / PViC, the HICO-DET release) and not elsewhere; 0
+            never merges.
         max_boxes (int, optional): In training, boxes of an image after this many are cut off, with their pairs (the
             authors cut at the number of queries).
         **kwargs: Further arguments of :class:`mmdet.datasets.BaseDetDataset`.
@@ -105,7 +107,13 @@ class HOIDataset(BaseDetDataset):
     @property
     def num_labels(self) -> int:
         """Number of HOI classes that ``hoi_labels`` of an item counts."""
-        return self.vocabulary.num_hois if self.test_mode else len(self.seen)
+        return len(self._columns)
+
+    @cached_property
+    def _columns(self) -> dict[int, int]:
+        """Column in ``hoi_labels`` of each HOI class that items count."""
+        hois = range(self.vocabulary.num_hois) if self.test_mode else self.seen
+        return {hoi: column for column, hoi in enumerate(hois)}
 
     def prepare(self) -> None:
         """Called before the annotation file is read; a dataset that can make its own files does it here."""
@@ -234,15 +242,20 @@ class HOIDataset(BaseDetDataset):
 
         Returns:
             dict[str, np.ndarray]: ``human_boxes`` (m, 4), ``object_boxes`` (m, 4; NaN without object) and
-            ``hoi_labels`` (m).
+            ``hoi_labels`` (m), and ``image_hois`` (k), the HOI indices of the image-level labels, where the record has
+            them.
         """
         known = [(h, o, c) for h, o, _, c in triplets if c is not None]
+        image_hois = record.get('image_hois')
         nowhere = np.full(4, np.nan, dtype=np.float32)
-        return dict(
+        gt = dict(
             human_boxes=np.array([boxes[h] for h, _, _ in known], dtype=np.float32).reshape(-1, 4),
             object_boxes=np.array([boxes[o] if o >= 0 else nowhere for _, o, _ in known], np.float32).reshape(-1, 4),
             hoi_labels=np.array([c for _, _, c in known], dtype=np.int64),
         )
+        if image_hois is not None:
+            gt['image_hois'] = np.array([self._file_ids.hoi(i, -1, -1) for i in image_hois], dtype=np.int64)
+        return gt
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict:
@@ -305,18 +318,17 @@ class HOIDataset(BaseDetDataset):
         triplets = [t for t in triplets if keep[t[0]] and (t[1] < 0 or keep[t[1]])]
         merge_iou = self.merge_iou
         if merge_iou is None:
-            merge_iou = 0.7 if self.family in ('upt_hico', 'hico_release') else 0
+            merge_iou = 0.5 if self.family in ('upt_hico', 'hico_release') else 0
         if merge_iou:
-            boxes, target = merge_boxes(boxes, labels, [t[:2] for t in triplets], merge_iou)
+            target = merge_boxes(boxes, labels, [(h, o, (v, c)) for h, o, v, c in triplets], merge_iou)
             keep &= target == np.arange(len(boxes))
             triplets = [(int(target[h]), int(target[o]) if o >= 0 else -1, v, c) for h, o, v, c in triplets]
         return boxes, triplets, keep
 
     def _pairs(self, triplets: list[tuple], labels: list[int]) -> dict[str, np.ndarray]:
         """Gathers triplets into pairs, ``hoi_labels`` as (k, 2) positions of ones; zero-shot dropping happens here."""
-        column = {c: c for c in range(self.vocabulary.num_hois)}
+        column = self._columns
         if not self.test_mode:
-            column = {c: i for i, c in enumerate(self.seen)}
             unseen = {(h, o) for h, o, _, c in triplets if c is not None and c not in column}
             self.skipped[f"pairs with an unseen HOI of '{self.zero_shot}'"] += len(unseen)
             triplets = [t for t in triplets if t[:2] not in unseen]

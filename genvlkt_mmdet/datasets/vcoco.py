@@ -1,8 +1,12 @@
 """V-COCO."""
 
+import os.path as osp
+from typing import Any
+
 import numpy as np
 from mmdet.registry import DATASETS
 
+from .formats.vsrl import read_vsrl
 from .hoi_dataset import HOIDataset
 from .vocabulary import HOIVocabulary
 
@@ -11,8 +15,9 @@ from .vocabulary import HOIVocabulary
 class VCOCODataset(HOIDataset):
     """V-COCO (Gupta and Malik, 2015): 80 objects, 29 action-role pairs of 26 actions, 263 HOI classes.
 
-    Reads ``trainval_vcoco.json`` / ``test_vcoco.json`` (QPIC / PPDM), UPT / PViC's files (they hold the 24 roles with
-    object only) and the JSON of ``tools/dataset_converters/vcoco.py``. A triplet whose verb and object form no HOI
+    The annotation file is told by its content: ``trainval_vcoco.json`` / ``test_vcoco.json`` (QPIC / PPDM, 0-based
+    boxes), the JSON of ``tools/dataset_converters/vcoco.py`` (0-based), UPT / PViC's files (0-based, the 24 roles with
+    object only), or the release's ``vcoco_*.json`` with ``coco_file``. A triplet whose verb and object form no HOI
     class is left out of training, as in the authors' code, and counts in evaluation.
 
     ``eval_gt`` is that of the official ``vsrl_eval.py``: ``boxes`` (N, 4), ``is_person`` (N), ``actions`` (N, 26; 1, 0,
@@ -22,6 +27,8 @@ class VCOCODataset(HOIDataset):
 
     Args:
         *args: See :class:`HOIDataset`.
+        coco_file (str, optional): COCO instances for the release's ``vcoco_*.json``, below ``data_root`` or absolute.
+        split_ids (str, optional): Text file of image ids that picks a split of the release.
         **kwargs: See :class:`HOIDataset`.
     """
 
@@ -31,6 +38,20 @@ class VCOCODataset(HOIDataset):
         'put V-COCO under `data_root` and let `python tools/download_dataset.py vcoco --root data/v-coco` tell where '
         'its files come from and verify the folder'
     )
+
+    def __init__(self, *args: Any, coco_file: str | None = None, split_ids: str | None = None, **kwargs: Any) -> None:
+        self.coco_file = coco_file
+        self.split_ids = split_ids
+        super().__init__(*args, **kwargs)
+
+    def load_records(self) -> list[dict]:
+        """Reads the annotation file; see the class."""
+        if self.coco_file is None:
+            return super().load_records()
+        self.family = 'vcoco_release'
+        root = self.data_root or ''
+        split_ids = None if self.split_ids is None else osp.join(root, self.split_ids)
+        return read_vsrl(self.ann_file, osp.join(root, self.coco_file), self.vocabulary, split_ids)
 
     def make_eval_gt(
         self, record: dict, boxes: np.ndarray, labels: list[int], triplets: list[tuple[int, int, int, int | None]]

@@ -1,5 +1,25 @@
-"""Readers of the annotation files that users have; every one returns the records of :mod:`.records`."""
+"""Readers of the annotation files that users have.
 
-from .reader import detect_family, read_annotations
+Every reader returns records: one dict per image in the layout of the documented JSON (docs/datasets.md), with 0-based
+xyxy boxes and the vocabulary's ids.
+"""
 
-__all__ = ['detect_family', 'read_annotations']
+from .hico_release import read_hico_release
+from .merge import merge_boxes, merge_record
+from .prior import read_prior, verb_object_prior
+from .reader import detect_family, load_json, read_annotations
+from .safe_pickle import load_numpy_pickle
+from .vsrl import read_vsrl
+
+__all__ = [
+    'detect_family',
+    'load_json',
+    'load_numpy_pickle',
+    'merge_boxes',
+    'merge_record',
+    'read_annotations',
+    'read_hico_release',
+    'read_prior',
+    'read_vsrl',
+    'verb_object_prior',
+]

@@ -1,64 +1,77 @@
 """Merging of the near-identical boxes that class-wise annotation leaves behind."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 
 def merge_boxes(
-    boxes: np.ndarray, labels: Sequence[int], pairs: Sequence[tuple[int, int]], iou_thr: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Merges boxes of one class that overlap highly, as training on class-wise annotation needs it.
+    boxes: np.ndarray, labels: Sequence[int], triplets: Sequence[tuple[int, int, Hashable]], iou_thr: float
+) -> np.ndarray:
+    """Finds the boxes that are one person or one object drawn several times.
 
-    HICO-DET's release draws every person and object anew for each HOI class. In file order, each box joins the first
-    earlier box of its class and role (human or object of a pair) that overlaps it at least ``iou_thr``. Joining by role
-    keeps apart the two persons of a person-person pair. The first box stands for all of them.
+    HICO-DET's release draws persons and objects anew for each HOI class. In file order, each box joins the earlier box
+    that it overlaps most, if they overlap at least ``iou_thr`` (IoU with the +1 convention), are of one class and one
+    role (human or object of a pair), and no HOI class names both: within a class the annotators drew each instance
+    once. The earliest box of a group stands for it.
 
     Args:
         boxes (np.ndarray): (N, 4) xyxy pixels.
         labels (Sequence[int]): N class indices.
-        pairs (Sequence[tuple[int, int]]): Human and object box index of every triplet; -1 for no object.
+        triplets (Sequence[tuple[int, int, Hashable]]): Human box, object box (-1 for none) and class of every
+            annotated triplet; the class may be anything that tells HOI classes apart.
         iou_thr (float): IoU from which on boxes count as one.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: The boxes, unchanged, and (N) the index of the box that stands for each.
+        np.ndarray: (N) the index of the box that stands for each box; itself for most.
     """
-    role = np.zeros(len(boxes), dtype=np.int64)  # bit 1: human of a pair, bit 2: object of a pair
-    for human, obj in pairs:
-        role[human] |= 1
+    from ...evaluation.functional import box_iou  # here: evaluation itself reads annotations through this package
+
+    classes: list[set[tuple[str, Hashable]]] = [set() for _ in boxes]  # what each box is annotated under
+    for human, obj, hoi in triplets:
+        classes[human].add(('human', hoi))
         if obj >= 0:
-            role[obj] |= 2
-    labels = np.asarray(labels, dtype=np.int64)
-    apart = {frozenset(pair) for pair in pairs if pair[1] >= 0}
-    overlaps = pairwise_iou(boxes, boxes)
+            classes[obj].add(('object', hoi))
+    kinds = [(label, frozenset(role for role, _ in known)) for label, known in zip(labels, classes)]
+    overlaps = box_iou(boxes[:, None], boxes[None])
     target = np.arange(len(boxes))
-    members: dict[int, list[int]] = {}
-    for i in range(len(boxes)):
-        for first, group in members.items():
-            same = labels[first] == labels[i] and role[first] == role[i] and overlaps[first, i] >= iou_thr
-            if same and not any(frozenset((i, j)) in apart for j in group):
-                target[i] = first
-                group.append(i)
-                break
+    taken: dict[int, set[tuple[str, Hashable]]] = {}  # per standing box, what its group is annotated under
+    for i, known in enumerate(classes):
+        candidates = [
+            first
+            for first, group in taken.items()
+            if overlaps[first, i] >= iou_thr and kinds[first] == kinds[i] and not known & group
+        ]
+        if candidates:
+            target[i] = max(candidates, key=lambda first: overlaps[first, i])
+            taken[target[i]] |= known
         else:
-            members[i] = [i]
-    return boxes, target
+            taken[i] = set(known)
+    return target
 
 
-def pairwise_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """IoU of all pairs of boxes, in continuous coordinates.
+def merge_record(record: dict, iou_thr: float = 0.5) -> dict:
+    """Merges the near-identical boxes of a record.
 
     Args:
-        a (np.ndarray): (N, 4) xyxy.
-        b (np.ndarray): (M, 4) xyxy.
+        record (dict): A record of the documented JSON, 0-based xyxy boxes.
+        iou_thr (float): See :func:`merge_boxes`.
 
     Returns:
-        np.ndarray: (N, M), in [0, 1]; 0 where both boxes are empty.
+        dict: A record with the remaining boxes and without repeated triplets; the input stays as it is.
     """
-    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
-    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = np.clip(bottom_right - top_left, 0, None).prod(axis=2)
-    area_a = (a[:, 2:] - a[:, :2]).prod(axis=1)
-    area_b = (b[:, 2:] - b[:, :2]).prod(axis=1)
-    union = area_a[:, None] + area_b[None] - inter
-    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    boxes = np.array([a['bbox'] for a in record['annotations']], dtype=np.float64).reshape(-1, 4)
+    labels = [a['category_id'] for a in record['annotations']]
+    hois = record['hoi_annotation']
+    classes = [(h['subject_id'], h['object_id'], (h['category_id'], h.get('hoi_category_id'))) for h in hois]
+    target = merge_boxes(boxes, labels, classes, iou_thr)
+    kept = np.flatnonzero(target == np.arange(len(boxes)))
+    place = {int(k): i for i, k in enumerate(kept)}
+    merged = {}
+    for hoi in hois:
+        human = place[int(target[hoi['subject_id']])]
+        obj = place[int(target[hoi['object_id']])] if hoi['object_id'] >= 0 else -1
+        triplet = {**hoi, 'subject_id': human, 'object_id': obj}
+        merged.setdefault(tuple(sorted(triplet.items())), triplet)
+    annotations = [record['annotations'][k] for k in kept]
+    return {**record, 'annotations': annotations, 'hoi_annotation': list(merged.values())}

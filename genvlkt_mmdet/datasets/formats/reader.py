@@ -68,8 +68,8 @@ def read_annotations(path: str | Path, vocabulary: HOIVocabulary) -> tuple[list[
         return upt_to_records(data, vocabulary, str(path)), family
     hints = dict(
         coco='it is a COCO detection file, without human-object pairs',
-        vcoco_release="it is V-COCO's release, which needs the COCO instances beside it: give `coco_file`, or convert "
-        'both with tools/dataset_converters/vcoco.py',
+        vcoco_release="it is V-COCO's release, which VCOCODataset reads with `coco_file`, or convert both with "
+        'tools/dataset_converters/vcoco.py',
         unknown='its content is of none of the known families: a list of images with `annotations` and '
         '`hoi_annotation` (QPIC / PPDM and this project), or UPT / PViC',
     )

@@ -5,8 +5,9 @@ from typing import Any
 
 from ..vocabulary import HOIVocabulary
 
-# HICO-DET's boxes are 1-based pixel indices there, as in the release; V-COCO's are COCO's 0-based ones.
-_BASE = dict(annotation=1, annotations=0)
+# What is taken off x1, y1, x2, y2. HICO-DET's boxes are 1-based pixel indices there, as in the release. V-COCO's start
+# at 0 and end at x + w, one beyond the last pixel, where the official evaluation ends them at x + w - 1.
+_SHIFT = dict(hico=(1, 1, 1, 1), vcoco=(0, 0, 1, 1))
 
 
 def upt_to_records(data: Mapping[str, Any], vocabulary: HOIVocabulary, source: str = 'file') -> list[dict]:
@@ -27,7 +28,7 @@ def upt_to_records(data: Mapping[str, Any], vocabulary: HOIVocabulary, source: s
         ValueError: If the file is of another dataset than the vocabulary.
     """
     is_hico = 'correspondence' in data
-    key = 'annotation' if is_hico else 'annotations'
+    key, shift = ('annotation', _SHIFT['hico']) if is_hico else ('annotations', _SHIFT['vcoco'])
     verbs = _name_ids(data['verbs'] if is_hico else data['classes'], vocabulary.verb_names, vocabulary.verb_ids)
     objects = _name_ids(data['objects'], vocabulary.object_names, vocabulary.object_ids)
     # 'background' stands before V-COCO's 80 objects
@@ -56,8 +57,8 @@ def upt_to_records(data: Mapping[str, Any], vocabulary: HOIVocabulary, source: s
         for human, obj, verb, label in zip(image['boxes_h'], image['boxes_o'], image_verbs, image_objects, strict=True):
             verb_id, object_id = verbs[verb], objects[label]
             hoi = dict(
-                subject_id=_box_index(human, vocabulary.object_ids[0], boxes, _BASE[key]),
-                object_id=_box_index(obj, object_id, boxes, _BASE[key]),
+                subject_id=_box_index(human, vocabulary.object_ids[0], boxes, shift),
+                object_id=_box_index(obj, object_id, boxes, shift),
                 category_id=verb_id,
             )
             index = classes.get((verb_index[verb_id], object_index[object_id]))
@@ -75,5 +76,5 @@ def _name_ids(names: Sequence[str], known: Sequence[str], ids: Sequence[int]) ->
     return [table.get(name.replace('_', ' ')) for name in names]
 
 
-def _box_index(box: Sequence[float], category: int, boxes: dict[tuple, int], base: int) -> int:
-    return boxes.setdefault((*(v - base for v in box), category), len(boxes))
+def _box_index(box: Sequence[float], category: int, boxes: dict[tuple, int], shift: Sequence[int]) -> int:
+    return boxes.setdefault((*(v - s for v, s in zip(box, shift, strict=True)), category), len(boxes))

@@ -1,0 +1,123 @@
+"""Reader of HICO-DET's release: ``anno_bbox.mat``, and ``anno.mat`` for the image-level labels."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.io import loadmat
+
+from ..vocabulary import HOIVocabulary
+
+SPLITS = ('train', 'test')
+
+
+def is_mat_file(path: str | Path) -> bool:
+    """Whether a file is a Matlab 5 file, by its first bytes."""
+    with open(path, 'rb') as file:
+        return file.read(6) == b'MATLAB'
+
+
+def read_hico_release(
+    bbox_file: str | Path, split: str, vocabulary: HOIVocabulary, anno_file: str | Path | None = None
+) -> list[dict]:
+    """Reads a split of HICO-DET's release.
+
+    The release annotates every HOI class apart, so one person has slightly different boxes under each class; the
+    records keep them apart (see :func:`.merge.merge_record`). Its 1-based boxes become 0-based.
+
+    Args:
+        bbox_file (str | Path): ``anno_bbox.mat``.
+        split (str): ``'train'`` or ``'test'``.
+        vocabulary (HOIVocabulary): HICO-DET's vocabulary.
+        anno_file (str | Path, optional): ``anno.mat``; adds ``image_hois``, the HOI ids of the image-level labels,
+            which the Known Object setting of the evaluation needs.
+
+    Returns:
+        list[dict]: One record per image, images without pairs included.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file is of another kind, or contradicts itself.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"HICO-DET has the splits 'train' and 'test', not '{split}'.")
+    images = _load(bbox_file, f'bbox_{split}')
+    records = [_record(image, i, vocabulary, str(bbox_file)) for i, image in enumerate(images)]
+    if anno_file is not None:
+        names = [str(name) for name in _load(anno_file, f'list_{split}')]
+        labels = np.atleast_2d(np.array(_load(anno_file, f'anno_{split}', aslist=False), dtype=float))
+        if labels.shape == (1, vocabulary.num_hois) and len(names) == 1:
+            labels = labels.T  # one image only: Matlab's column came back as a row
+        if labels.shape != (vocabulary.num_hois, len(names)):
+            raise ValueError(
+                f"'{anno_file}': anno_{split} must be {vocabulary.num_hois} x {len(names)}, not {labels.shape}."
+            )
+        column = {name: k for k, name in enumerate(names)}
+        for record in records:
+            if record['file_name'] not in column:
+                raise ValueError(f"'{anno_file}' lacks image '{record['file_name']}' of '{bbox_file}'.")
+            positive = np.flatnonzero(labels[:, column[record['file_name']]] == 1)
+            record['image_hois'] = [vocabulary.hoi_ids[k] for k in positive]
+    return records
+
+
+def _load(path: str | Path, name: str, aslist: bool = True) -> Any:
+    """A variable of a Matlab file; Matlab's 1 x 1 arrays lose their dimension on the way and get it back."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"'{path}' is missing: HICO-DET's release holds anno_bbox.mat and anno.mat.")
+    if not is_mat_file(path):
+        raise ValueError(f"'{path}' is no Matlab file; download HICO-DET's release again.")
+    content = loadmat(path, simplify_cells=True, variable_names=[name])
+    if name not in content:
+        raise ValueError(f"'{path}' holds no '{name}': it is not the file of HICO-DET's release that it should be.")
+    return _aslist(content[name]) if aslist else content[name]
+
+
+def _aslist(value: Any) -> list:
+    if isinstance(value, np.ndarray):
+        return list(value) if value.ndim else [value.item()]
+    return value if isinstance(value, list) else [value]
+
+
+def _record(image: Mapping, index: int, vocabulary: HOIVocabulary, source: str) -> dict:
+    name = str(image['filename'])
+    record: dict[str, Any] = dict(
+        file_name=name,
+        img_id=index,
+        width=int(image['size']['width']),
+        height=int(image['size']['height']),
+        annotations=[],
+        hoi_annotation=[],
+    )
+    boxes: dict[tuple, int] = {}
+    for hoi in _aslist(image['hoi']):
+        hoi_id = int(hoi['id'])
+        if not 1 <= hoi_id <= vocabulary.num_hois:
+            raise ValueError(f"'{source}', image '{name}': HOI id {hoi_id} is out of range 1 to {vocabulary.num_hois}.")
+        if hoi['invis']:
+            continue  # the image shows the class, but no pair of it is visible enough for boxes
+        humans, objects = _aslist(hoi['bboxhuman']), _aslist(hoi['bboxobject'])
+        object_id = vocabulary.object_ids[vocabulary.hoi_objects[hoi_id - 1]]
+        for human, obj in np.asarray(hoi['connection'], dtype=int).reshape(-1, 2):
+            if not (1 <= human <= len(humans) and 1 <= obj <= len(objects)):
+                raise ValueError(
+                    f"'{source}', image '{name}', HOI {hoi_id}: connection ({human}, {obj}) points to no box; there are "
+                    f'{len(humans)} human and {len(objects)} object boxes.'
+                )
+            record['hoi_annotation'].append(
+                dict(
+                    subject_id=_box(humans[human - 1], vocabulary.object_ids[0], boxes),
+                    object_id=_box(objects[obj - 1], object_id, boxes),
+                    category_id=vocabulary.verb_ids[vocabulary.hoi_verbs[hoi_id - 1]],
+                    hoi_category_id=hoi_id,
+                )
+            )
+    record['annotations'] = [dict(bbox=list(box), category_id=category) for *box, category in boxes]
+    return record
+
+
+def _box(box: Mapping, category: int, boxes: dict[tuple, int]) -> int:
+    """Index of a box; equal boxes of one class are one."""
+    key = (*(float(box[k]) - 1 for k in ('x1', 'y1', 'x2', 'y2')), category)
+    return boxes.setdefault(key, len(boxes))

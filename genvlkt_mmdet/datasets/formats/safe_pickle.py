@@ -1,0 +1,53 @@
+"""Reading pickles of strangers: plain containers and numpy arrays only."""
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_NUMPY_MODULES = ('numpy.core.multiarray', 'numpy._core.multiarray', 'numpy.core.numeric', 'numpy._core.numeric')
+_NUMPY_NAMES = ('_reconstruct', 'scalar', '_frombuffer')
+
+
+def _latin1_bytes(text: str, encoding: str) -> bytes:
+    """What pickles of protocol 2 and lower call ``_codecs.encode`` for."""
+    if encoding != 'latin1':
+        raise pickle.UnpicklingError(f"encoding '{encoding}' is not admitted")
+    return text.encode('latin1')
+
+
+class _NumpyUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if module == 'numpy' and name in ('ndarray', 'dtype'):
+            return getattr(np, name)
+        if module in _NUMPY_MODULES and name in _NUMPY_NAMES:
+            # numpy 2 renamed numpy.core; either name may stand in the file, either numpy may be installed
+            package = np._core if hasattr(np, '_core') else np.core
+            return getattr(getattr(package, module.rsplit('.', 1)[1]), name)
+        if (module, name) == ('_codecs', 'encode'):
+            return _latin1_bytes
+        raise pickle.UnpicklingError(f"it names '{module}.{name}'")
+
+
+def load_numpy_pickle(path: str | Path) -> Any:
+    """Loads a pickle that may hold plain containers, numbers, strings and numpy arrays, and nothing else.
+
+    Args:
+        path (str | Path): The file; Python 2's pickles are read too.
+
+    Returns:
+        Any: The content.
+
+    Raises:
+        ValueError: If the file names any other class or function, which unpickling would call, or is damaged.
+    """
+    try:
+        return _NumpyUnpickler(io.BytesIO(Path(path).read_bytes()), encoding='latin1').load()
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"'{path}' is refused: {error}, and only pickles of plain containers and numpy arrays are read."
+        ) from None
+    except (EOFError, IndexError, KeyError, AttributeError, TypeError, UnicodeDecodeError, ValueError) as error:
+        raise ValueError(f"'{path}' is no readable pickle ({type(error).__name__}); get it again.") from None
