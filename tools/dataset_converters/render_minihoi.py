@@ -9,7 +9,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('root', nargs='?', default='data/minihoi', help='folder of the dataset')
     parser.add_argument(
-        '--splits', nargs='+', default=['train', 'val', 'test'], metavar='SPLIT', help=f'any of {", ".join(SPLIT_SIZES)}'
+        '--splits',
+        nargs='+',
+        default=['train', 'val', 'test'],
+        metavar='SPLIT',
+        help=f'any of {", ".join(SPLIT_SIZES)}',
     )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--workers', type=int, default=2, help='number of processes')

@@ -166,9 +166,7 @@ def _hold(pose: Pose, drawing: ObjectDrawing, rng: np.random.Generator, hand: in
     return (x - x1 - 0.02 if hand == 0 else x - x2 + 0.02, y - (y1 + y2) / 2)
 
 
-def _pull(
-    pose: Pose, drawing: ObjectDrawing, rng: np.random.Generator, props: list[Shape]
-) -> tuple[float, float]:
+def _pull(pose: Pose, drawing: ObjectDrawing, rng: np.random.Generator, props: list[Shape]) -> tuple[float, float]:
     """On a rope behind a person that leans forward in a stride."""
     pose.hip, pose.neck = (0.0, 0.45), _near(rng, 0.15, 0.76, 0.015)
     pose.feet = [_near(rng, 0.24, 0.04, 0.01), _near(rng, -0.24, 0.04, 0.01)]
@@ -195,9 +193,10 @@ def _on_the_ground(
             pose.reach(hand, (0.34, y + 0.02 - pose.neck[1] + 0.06 * hand))
         side = pose.hands[0][0] + 0.02
         if 'kick' in verbs:
-            side = min(side, 0.46)
+            # More upright, and as far away as the stretched leg reaches.
+            pose.hip, pose.neck, side = (-0.03, 0.45), _near(rng, 0.14, 0.77, 0.015), 0.5
             for hand in (0, 1):
-                pose.reach(hand, (side - 0.03 - pose.neck[0], y - pose.neck[1] + 0.06 * hand))
+                pose.reach(hand, (side - 0.03 - pose.neck[0], y - pose.neck[1] + 0.03 + 0.06 * hand))
     elif 'kick' in verbs:
         pose.neck = _near(rng, -0.1, 0.79, 0.015)
         pose.reach(0, _near(rng, 0.12, -0.32))

@@ -94,6 +94,11 @@ def _parameters(seed: int, size: int, settings: Difficulty) -> dict[str, Any]:
     return json.loads(json.dumps(dict(version=VERSION, seed=seed, images=size, difficulty=asdict(settings))))
 
 
+def _flat(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters with those of the difficulty beside the others."""
+    return {**{k: v for k, v in parameters.items() if k != 'difficulty'}, **parameters.get('difficulty', {})}
+
+
 def _read_meta(root: Path) -> dict[str, Any]:
     try:
         return json.loads((root / 'meta.json').read_text(encoding='utf-8'))['splits']
@@ -107,7 +112,17 @@ def _read_meta(root: Path) -> dict[str, Any]:
 
 def _all_there(root: Path, wanted: Mapping[str, Any]) -> bool:
     there = _read_meta(root)
-    return all(there.get(split) == parameters for split, parameters in wanted.items())
+    return all(there.get(split) == parameters and _has_files(root, split) for split, parameters in wanted.items())
+
+
+def _has_files(root: Path, split: str) -> bool:
+    """Whether nobody has removed what the meta file promises."""
+    annotations = root / 'annotations'
+    return (
+        (root / 'images' / split).is_dir()
+        and (annotations / f'{split}.json').is_file()
+        and (annotations / f'{split}_coco.json').is_file()
+    )
 
 
 def _render_split(
@@ -120,14 +135,15 @@ def _render_split(
     progress: bool,
 ) -> None:
     there = _read_meta(root)  # again, inside the lock: another process may have been faster
-    if there.get(split) == parameters:
+    if _all_there(root, {split: parameters}):
         return
     target = root / 'images' / split
-    if split in there and not overwrite:
-        differs = next(key for key in parameters if there[split].get(key) != parameters[key])
+    if split in there and there[split] != parameters and not overwrite:
+        asked, found = (_flat(values) for values in (parameters, there[split]))
+        differs = next(key for key in [*asked, *found] if asked.get(key) != found.get(key))
         raise FileExistsError(
-            f"MiniHOI split '{split}' in '{root}' was rendered with another {differs} ({there[split].get(differs)} "
-            f'instead of {parameters[differs]}): remove the folder, choose another, or ask for overwriting.'
+            f"MiniHOI split '{split}' in '{root}' was rendered with {differs} {found.get(differs)} instead of "
+            f'{asked.get(differs)}: remove the folder, choose another, or ask for overwriting.'
         )
     if target.exists() and not (root / 'meta.json').exists():
         raise FileExistsError(f"'{target}' holds files that MiniHOI did not render: choose another folder.")

@@ -86,7 +86,9 @@ def get_difficulty(difficulty: str | Mapping[str, Any] | Difficulty) -> Difficul
         return DIFFICULTIES[difficulty]
     unknown = set(difficulty) - set(asdict(Difficulty()))
     if unknown:
-        raise ValueError(f"MiniHOI difficulty has no field '{min(unknown)}'; it has: {', '.join(asdict(Difficulty()))}.")
+        raise ValueError(
+            f"MiniHOI difficulty has no field '{min(unknown)}'; it has: {', '.join(asdict(Difficulty()))}."
+        )
     return replace(
         Difficulty(), **{key: tuple(value) if isinstance(value, list) else value for key, value in difficulty.items()}
     )
@@ -117,6 +119,27 @@ def sample_scene(
     else:
         groups = _sample_groups(rng, settings, long_tail, num_pairs)
     return Scene(_layout(groups, rng, settings), _sample_background(rng, settings))
+
+
+def sample_pairs(
+    rng: np.random.Generator, difficulty: Difficulty, long_tail: bool, num_pairs: int | None = None
+) -> list[tuple[int, ...]]:
+    """Draws what happens in a scene; the first thing that :func:`sample_scene` does with its generator.
+
+    Args:
+        rng (np.random.Generator): The source of chance.
+        difficulty (Difficulty): How many pairs there are.
+        long_tail (bool): See :func:`sample_scene`.
+        num_pairs (int, optional): See :func:`sample_scene`.
+
+    Returns:
+        list[tuple[int, ...]]: HOI indices of each pair.
+    """
+    if num_pairs is None:
+        shares = np.array(difficulty.pairs)
+        num_pairs = int(rng.choice(len(shares), p=shares / shares.sum()))
+    sets, probabilities = label_sets(long_tail)
+    return [sets[i] for i in rng.choice(len(sets), size=num_pairs, p=probabilities)]
 
 
 def render_scene(scene: Scene) -> tuple[np.ndarray, dict[str, Any]]:
@@ -168,13 +191,10 @@ def _sample_groups(
     rng: np.random.Generator, settings: Difficulty, long_tail: bool, num_pairs: int | None
 ) -> list[Group]:
     vocab = vocabulary()
-    if num_pairs is None:
-        num_pairs = int(rng.choice(len(settings.pairs), p=np.array(settings.pairs) / sum(settings.pairs)))
-    sets, probabilities = label_sets(long_tail)
-    pairs = [sets[i] for i in rng.choice(len(sets), size=num_pairs, p=probabilities)]
+    pairs = sample_pairs(rng, settings, long_tail, num_pairs)
     groups = [_person_group(hois, rng, settings) for hois in _share_persons(pairs, rng, settings)]
     # Nothing idle beside three pairs: the picture would be too full.
-    idle = 0 if num_pairs > 2 else 1
+    idle = 0 if len(pairs) > 2 else 1
     for _ in range(idle * min(3, rng.poisson(settings.idle_objects))):
         label = int(rng.integers(1, vocab.num_objects))
         groups.append(idle_object(label, vocab.object_names[label], rng, settings.shade))
