@@ -122,7 +122,9 @@ class HOIVocabulary:
         if split is None:
             return ()
         if split not in self.splits:
-            raise KeyError(f"'{self.name}' has no zero-shot split '{split}'; it has: {', '.join(self.splits) or 'none'}.")
+            raise KeyError(
+                f"'{self.name}' has no zero-shot split '{split}'; it has: {', '.join(self.splits) or 'none'}."
+            )
         return tuple(sorted(self.splits[split]))
 
     def phrase(self, hoi: int) -> str:
@@ -171,9 +173,13 @@ class HOIVocabulary:
         """Inverse of :meth:`to_dict`; checks indices.
 
         Raises:
-            ValueError: If a class points to a verb or object that does not exist, or counts disagree.
+            ValueError: If a part is missing, a class points to a verb or object that does not exist, two classes are
+                the same, or counts disagree.
         """
         name = data.get('name', 'custom')
+        missing = [key for key in ('objects', 'verbs', 'hois', 'object_prompts') if key not in data]
+        if missing:
+            raise ValueError(f"Vocabulary '{name}' lacks {', '.join(repr(key) for key in missing)}.")
         objects, verbs, hois = data['objects'], data['verbs'], data['hois']
         prompts = tuple(data['object_prompts'])
         extra = len(prompts) - len(objects)
@@ -183,11 +189,18 @@ class HOIVocabulary:
                 f'before it where pairs may lack an object), but has {len(prompts)} for {len(objects)} objects.'
             )
         num_objects = len(objects) + extra - 1
+        first: dict[tuple[int, int], int] = {}
         for i, hoi in enumerate(hois):
             if not 0 <= hoi['verb'] < len(verbs) or not 0 <= hoi['object'] < num_objects:
                 raise ValueError(
                     f"Vocabulary '{name}': HOI class {i} names verb {hoi['verb']} and object {hoi['object']}, but there "
                     f'are {len(verbs)} verbs and {num_objects} objects.'
+                )
+            other = first.setdefault((hoi['verb'], hoi['object']), i)
+            if other != i:
+                raise ValueError(
+                    f"Vocabulary '{name}': HOI classes {other} and {i} are both verb {hoi['verb']} with object "
+                    f'{hoi["object"]}.'
                 )
         splits = {k: tuple(v) for k, v in data.get('splits', {}).items()}
         for key, indices in {**splits, 'rare': tuple(data.get('rare', ()))}.items():

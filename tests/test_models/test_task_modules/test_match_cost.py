@@ -8,9 +8,7 @@ from mmdet.registry import TASK_UTILS
 
 def giou(a, b):
     """Generalised IoU of two cxcywh boxes, from its definition."""
-    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = (
-        (x - w / 2, y - h / 2, x + w / 2, y + h / 2) for x, y, w, h in (a, b)
-    )
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = ((x - w / 2, y - h / 2, x + w / 2, y + h / 2) for x, y, w, h in (a, b))
     inter = max(min(ax2, bx2) - max(ax1, bx1), 0) * max(min(ay2, by2) - max(ay1, by1), 0)
     union = (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - inter
     hull = (max(ax2, bx2) - min(ax1, bx1)) * (max(ay2, by2) - min(ay1, by1))

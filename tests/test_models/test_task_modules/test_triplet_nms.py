@@ -38,7 +38,9 @@ def triplets(draw):
     side = st.integers(1, 6)
 
     def boxes():
-        rows = [(x, y, x + w, y + h) for x, y, w, h in (draw(st.tuples(corner, corner, side, side)) for _ in range(count))]
+        rows = [
+            (x, y, x + w, y + h) for x, y, w, h in (draw(st.tuples(corner, corner, side, side)) for _ in range(count))
+        ]
         return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
     labels = draw(st.lists(st.integers(0, 2), min_size=count, max_size=count))
@@ -56,7 +58,11 @@ def run(nms, humans, objects, labels, scores):
 
 
 @settings(max_examples=60, deadline=None)
-@given(data=triplets(), threshold=st.sampled_from([0.123, 0.321, 0.567, 0.7001]), powers=st.sampled_from([(1, 0.5), (1, 1), (2, 1)]))
+@given(
+    data=triplets(),
+    threshold=st.sampled_from([0.123, 0.321, 0.567, 0.7001]),
+    powers=st.sampled_from([(1, 0.5), (1, 1), (2, 1)]),
+)
 def test_equals_the_plain_loop(data, threshold, powers):
     nms = TripletNMS(threshold, *powers)
     assert run(nms, *data) == reference(*data, threshold, *powers)
