@@ -1,0 +1,29 @@
+"""Finds shipped configs by their short names."""
+
+import difflib
+from pathlib import Path
+
+import genvlkt_mmdet
+
+
+def find_config(name: str) -> Path:
+    """Path of a shipped config.
+
+    Args:
+        name (str): File name without folder, e.g. ``'gen_vlkt_s_hico'``; ``.py`` may follow.
+
+    Returns:
+        Path: The config file.
+
+    Raises:
+        FileNotFoundError: If there is none of that name; near names are listed.
+    """
+    # mim's folder inside the package: a link to configs/ in a checkout, a copy in an installation.
+    root = Path(genvlkt_mmdet.__file__).parent / '.mim' / 'configs'
+    shipped = {p.stem: p for p in sorted(root.rglob('*.py')) if '_base_' not in p.parts}
+    key = name.removesuffix('.py')
+    if key in shipped:
+        return shipped[key]
+    near = difflib.get_close_matches(key, shipped, n=3, cutoff=0.5)
+    hint = f'did you mean {" or ".join(near)}?' if near else f'shipped are {", ".join(sorted(shipped)) or "none"}.'
+    raise FileNotFoundError(f"Model '{name}' is neither a config file nor a shipped config: {hint}")

@@ -1,0 +1,271 @@
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+
+import genvlkt_mmdet  # noqa: F401  (registers)
+from genvlkt_mmdet.apis import HOIInferencer
+from genvlkt_mmdet.apis.configs import find_config
+from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.engine import CheckpointError
+from genvlkt_mmdet.structures import HOIDataSample
+
+MODEL = 'gen_vlkt_tiny_minihoi'
+
+
+def _photo(seed, height=96, width=128):
+    """Smooth noise: JPEG and PNG alike keep it."""
+    noise = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    """An untrained model's checkpoint as the Runner writes it: with config and dataset_meta."""
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    cfg = Config.fromfile(find_config(MODEL))
+    model = MODELS.build(cfg.model)
+    file = tmp_path_factory.mktemp('weights') / 'tiny.pth'
+    meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(vocabulary=load_vocabulary('minihoi').to_dict()))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), file)
+    return file
+
+
+@pytest.fixture(scope='module')
+def inferencer(weights):
+    return HOIInferencer(MODEL, weights, device='cpu', show_progress=False)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three pictures of different sizes; one has an upper case suffix; and a file that is none."""
+    folder = tmp_path / 'photos'
+    folder.mkdir()
+    cv2.imwrite(str(folder / 'b.png'), _photo(0))
+    cv2.imwrite(str(folder / 'a.png'), _photo(1, 128, 100))
+    (folder / 'c.png').write_bytes((folder / 'b.png').read_bytes())
+    (folder / 'c.png').rename(folder / 'c.PNG')
+    (folder / 'notes.txt').write_text('no picture')
+    return folder
+
+
+def test_triplets_are_those_of_the_model(inferencer):
+    image = _photo(0)
+    result = inferencer(image, pred_score_thr=0)
+    assert result['images'] == [None] and result['visualization'] == []
+    (triplets,) = result['predictions']
+    sample = inferencer(image, pred_score_thr=0, return_datasamples=True)['predictions'][0]
+    hois, vocabulary = sample.pred_hois, load_vocabulary('minihoi')
+    assert len(triplets) == len(hois) > 3
+    limits = torch.tensor([128.0, 96, 128, 96])
+    for i in (0, 2, len(hois) - 1):
+        label = int(hois.hoi_labels[i])
+        name = vocabulary.object_names[vocabulary.hoi_objects[label]]
+        assert triplets[i] == dict(
+            human_box=pytest.approx(hois.human_boxes[i].clamp(min=0).minimum(limits).tolist()),
+            object_box=pytest.approx(hois.object_boxes[i].clamp(min=0).minimum(limits).tolist()),
+            object=name,
+            verb=vocabulary.verb_names[vocabulary.hoi_verbs[label]],
+            phrase=vocabulary.phrase(label),
+            score=pytest.approx(float(hois.scores[i])),
+        )
+    assert json.loads(json.dumps(triplets)) == triplets
+
+
+def test_threshold_and_top_k(inferencer):
+    image = _photo(0)
+    scores = [t['score'] for t in inferencer(image, pred_score_thr=0)['predictions'][0]]
+    assert scores == sorted(scores, reverse=True)
+    threshold = (scores[4] + scores[5]) / 2
+    kept = inferencer(image, pred_score_thr=threshold)['predictions'][0]
+    assert [t['score'] for t in kept] == scores[: len(kept)] and kept[-1]['score'] > threshold >= scores[len(kept)]
+    assert len(inferencer(image, pred_score_thr=0, top_k=3)['predictions'][0]) == 3
+    assert inferencer(image, pred_score_thr=2)['predictions'] == [[]]
+
+
+def test_path_array_list_and_folder_agree_in_any_batch_size(inferencer, folder):
+    alone = inferencer(folder / 'b.png', pred_score_thr=0, top_k=5)
+    assert alone['images'] == [str(folder / 'b.png')]
+    array = cv2.imread(str(folder / 'b.png'))
+    inputs = [str(folder / 'a.png'), folder / 'b.png', array]
+    several = inferencer(inputs, batch_size=2, pred_score_thr=0, top_k=5)
+    whole = inferencer(str(folder), batch_size=3, pred_score_thr=0, top_k=5)
+    assert several['images'] == [str(folder / 'a.png'), str(folder / 'b.png'), None]
+    assert whole['images'] == [str(folder / name) for name in ('a.png', 'b.png', 'c.PNG')]
+    # the array was alone in its batch; beside 'a.png', pictures are padded
+    for other, tolerance in ((several['predictions'][2], 1e-5), (several['predictions'][1], 0.05)):
+        best = alone['predictions'][0][0]
+        its = next(triplet for triplet in other if triplet['phrase'] == best['phrase'])
+        assert best['score'] == pytest.approx(its['score'], abs=tolerance)
+        assert best['human_box'] == pytest.approx(its['human_box'], abs=10 * tolerance)
+    first, second = ([t['phrase'] for t in triplets] for triplets in whole['predictions'][1:])
+    assert first == second
+    assert whole['predictions'][0] != whole['predictions'][1]
+
+
+def test_boxes_are_in_pixels_of_the_original_picture(inferencer):
+    small = inferencer(_photo(0, 96, 128), pred_score_thr=0, top_k=1)['predictions'][0][0]
+    # the pipeline brings both to 128 x 96
+    large = inferencer(_photo(0, 960, 1280), pred_score_thr=0, return_datasamples=True)['predictions'][0]
+    assert large.ori_shape == (960, 1280) and large.img_shape == (96, 128)
+    box = large.pred_hois.human_boxes[0].numpy()
+    assert box.max() > 300
+    assert np.abs(box / 10 - small['human_box']).max() < 15
+
+
+def test_turned_photo_is_seen_upright(inferencer, tmp_path):
+    from PIL import Image
+
+    upright = Image.fromarray(_photo(3)[..., ::-1])
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees
+    upright.rotate(90, expand=True).save(tmp_path / 'turned.png', exif=exif)
+    upright.save(tmp_path / 'upright.png')
+    turned, plain = inferencer([tmp_path / 'turned.png', tmp_path / 'upright.png'], pred_score_thr=0, top_k=3)[
+        'predictions'
+    ]
+    assert turned == plain
+
+
+def test_output_folder(inferencer, folder, tmp_path):
+    out = tmp_path / 'out'
+    twin = tmp_path / 'other'
+    twin.mkdir()
+    (twin / 'b.png').write_bytes((folder / 'b.png').read_bytes())
+    inputs = [folder / 'b.png', twin / 'b.png', _photo(2)]
+    result = inferencer(inputs, out_dir=out, return_vis=True, pred_score_thr=0, top_k=2)
+    names = ['00000002', 'b', 'b_1']
+    assert sorted(p.name for p in (out / 'vis').iterdir()) == ['00000002.jpg', 'b.png', 'b_1.png']
+    assert sorted(p.stem for p in (out / 'preds').iterdir()) == names
+    record = json.loads((out / 'preds' / 'b_1.json').read_text())
+    assert record == dict(image=str(twin / 'b.png'), width=128, height=96, hois=result['predictions'][1])
+    drawing = result['visualization'][0]
+    assert drawing.shape[:2] == (480, 640) or drawing.shape[0] > 480  # enlarged, perhaps with a list below
+    np.testing.assert_array_equal(cv2.imread(str(out / 'vis' / 'b.png'))[..., ::-1], drawing)
+
+    inferencer(folder / 'a.png', out_dir=tmp_path / 'json', no_save_vis=True)
+    inferencer(folder / 'a.png', out_dir=tmp_path / 'vis', no_save_pred=True)
+    assert [p.name for p in (tmp_path / 'json').iterdir()] == ['preds']
+    assert [p.name for p in (tmp_path / 'vis').iterdir()] == ['vis']
+
+
+def test_print_result(inferencer, capsys):
+    inferencer(_photo(0), pred_score_thr=0, top_k=1, print_result=True)
+    assert "'phrase': 'person" in capsys.readouterr().out
+
+
+def test_triplet_without_object(inferencer, monkeypatch):
+    vcoco = load_vocabulary('vcoco')
+    monkeypatch.setattr(inferencer.model, 'dataset_meta', dict(vocabulary=vcoco.to_dict()))
+    sample = HOIDataSample(metainfo=dict(ori_shape=(100, 200)))
+    sample.pred_hois = InstanceData(
+        human_boxes=torch.tensor([[-5.0, 10, 40, 120]] * 3),
+        object_boxes=torch.tensor([[30.0, 20, 50, 40], [30, 20, 50, 40], [float('nan')] * 4]),
+        hoi_labels=torch.tensor(
+            [vcoco.hoi_index('hold_obj', 'cup'), vcoco.hoi_index('stand', None), vcoco.hoi_index('hold_obj', 'cup')]
+        ),
+        scores=torch.tensor([1.5, 1.25, 1.0]),
+    )
+    hold, stand, hidden = inferencer.pred2list(sample)
+    human = [0.0, 10.0, 40.0, 100.0]
+    cup = [30.0, 20.0, 50.0, 40.0]
+    assert hold == dict(
+        human_box=human, object_box=cup, object='cup', verb='hold_obj', phrase='person holding a cup', score=1.5
+    )
+    assert stand == dict(
+        human_box=human, object_box=None, object=None, verb='stand', phrase='person standing', score=1.25
+    )
+    assert hidden['object'] == 'cup' and hidden['object_box'] is None
+
+
+def test_needs_no_clip(weights, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'open_clip', None)  # importing it now fails
+    inferencer = HOIInferencer(MODEL, weights, device='cpu', show_progress=False)
+    assert inferencer(_photo(0), pred_score_thr=0, top_k=1)['predictions'][0]
+
+
+def test_config_from_the_checkpoint(weights, inferencer):
+    own = HOIInferencer(weights=weights, device='cpu', show_progress=False)
+    image = _photo(4)
+    assert own(image, pred_score_thr=0) == inferencer(image, pred_score_thr=0)
+
+
+def test_vocabulary_of_the_config_where_the_checkpoint_has_none(weights, tmp_path):
+    checkpoint = torch.load(weights)
+    torch.save(checkpoint['state_dict'], tmp_path / 'bare.pth')
+    cfg = Config.fromfile(find_config(MODEL))
+    vocabulary = load_vocabulary('minihoi').to_dict()
+    vocabulary['name'] = 'mine'
+    cfg.test_dataloader.dataset.update(type='HOIDataset', vocabulary=vocabulary)
+    inferencer = HOIInferencer(cfg, tmp_path / 'bare.pth', device='cpu', show_progress=False)
+    assert inferencer.vocabulary.name == 'mine'
+    assert cfg.test_dataloader.dataset.pipeline[0].type == 'LoadHOIImage'  # the caller's config is untouched
+
+
+def test_short_names():
+    path = find_config('gen_vlkt_s_hico')
+    assert path.name == 'gen_vlkt_s_hico.py' and path == find_config('gen_vlkt_s_hico.py')
+    with pytest.raises(FileNotFoundError, match=r"'gen_vlkt_s_hicco' is neither .* did you mean gen_vlkt_s_hico"):
+        find_config('gen_vlkt_s_hicco')
+    with pytest.raises(FileNotFoundError, match=r'shipped are .*gen_vlkt_tiny_minihoi'):
+        find_config('/nowhere/qqq.py')
+
+
+@pytest.mark.parametrize(
+    ('inputs', 'error', 'message'),
+    [
+        ('missing.jpg', FileNotFoundError, r"Picture '.*missing.jpg' does not exist"),
+        ('broken.jpg', ValueError, r"broken.jpg' is no picture that opencv can decode"),
+        ('empty.jpg', ValueError, r"empty.jpg' is no picture that opencv can decode"),
+        ('nothing', ValueError, r"Folder '.*nothing' holds no picture"),
+        (['nothing'], FileNotFoundError, r"nothing' is a folder: give it alone"),
+        (np.zeros((4, 4), np.uint8), ValueError, r'\(H, W, 3\) uint8 .* \(4, 4\) uint8'),
+        (np.zeros((4, 4, 3)), ValueError, r'\(4, 4, 3\) float64'),
+    ],
+)
+def test_bad_inputs(inferencer, tmp_path, inputs, error, message):
+    (tmp_path / 'broken.jpg').write_bytes(b'\xff\xd8\xff\xe0 cut off')
+    (tmp_path / 'empty.jpg').write_bytes(b'')
+    (tmp_path / 'nothing').mkdir()
+    if isinstance(inputs, str):
+        inputs = tmp_path / inputs
+    elif isinstance(inputs, list):
+        inputs = [tmp_path / name for name in inputs]
+    with pytest.raises(error, match=message) as caught:
+        inferencer(inputs)
+    assert '\n' not in str(caught.value)
+
+
+def test_bad_checkpoints(weights, tmp_path):
+    with pytest.raises(ValueError, match='needs weights='):
+        HOIInferencer(MODEL)
+    with pytest.raises(FileNotFoundError, match="'.*gone.pth' does not exist"):
+        HOIInferencer(MODEL, tmp_path / 'gone.pth')
+    checkpoint = torch.load(weights)
+    content = weights.read_bytes()
+    for name, data in (('text.pth', b'hello'), ('empty.pth', b''), ('cut.pth', content[: len(content) // 2])):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(CheckpointError, match=f"{name}' is no checkpoint: it is damaged"):
+            HOIInferencer(MODEL, tmp_path / name)
+    torch.save(dict(state_dict=Path), tmp_path / 'unsafe.pth')
+    with pytest.raises(
+        CheckpointError, match="unsafe.pth' is damaged, or holds objects that torch does not load safely"
+    ):
+        HOIInferencer(MODEL, tmp_path / 'unsafe.pth')
+    torch.save(dict(state_dict=checkpoint['state_dict']), tmp_path / 'no_config.pth')
+    with pytest.raises(CheckpointError, match=r"no_config.pth' carries no config: give"):
+        HOIInferencer(weights=tmp_path / 'no_config.pth')
+
+    other = Config.fromfile(find_config(MODEL))
+    other.model.bbox_head.vocabulary = 'vcoco'
+    with pytest.raises(CheckpointError, match=r'does not fit the config .*hoi_classifier'):
+        HOIInferencer(other, weights)
