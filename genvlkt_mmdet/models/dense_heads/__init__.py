@@ -1,3 +1,4 @@
+from .ablation_heads import LearnedInteractionGENHead, SharedQueryGENHead, VerbGENHead
 from .gen_head import GENHead
 
-__all__ = ['GENHead']
+__all__ = ['GENHead', 'LearnedInteractionGENHead', 'SharedQueryGENHead', 'VerbGENHead']

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...datasets.vocabulary import load_vocabulary
 from ...structures import HOIDataSample
-from ..layers import CosineClassifier, GuidedDecoder
+from ..layers import CosineClassifier, GuidedDecoder, LinearClassifier
 from ..task_modules import PairMatches, triplet_scores
 from ..vlkt import encode_text
 
@@ -48,15 +48,18 @@ class GENHead(BaseModule):
             loss; building, loading a checkpoint and predicting do without it.
         clip_dims (int): D. Defaults to 512.
         zero_shot (str, optional): Zero-shot split of the vocabulary: the loss sees its seen classes only, and the
-            classifiers are frozen.
+            text classifiers are frozen.
+        hoi_text (bool): Whether the rows of the HOI classifier are text embeddings; False takes a plain linear layer
+            (Table 4b). Defaults to True.
+        obj_text (bool): The same for the object classifier. Defaults to True.
         loss_hoi (dict): Config of the HOI loss.
         loss_obj (dict): Config of the object loss; ``bg_cls_weight`` is the weight of 'nothing'.
         loss_bbox (dict): Config of the L1 loss, for human and object boxes alike.
         loss_iou (dict): Config of the GIoU loss, for human and object boxes alike.
         loss_mimic (dict, optional): Config of the :class:`VLKTLoss`; None trains without a teacher.
         train_cfg (dict, optional): ``assigner``: config of the :class:`HOIHungarianAssigner`.
-        test_cfg (dict, optional): ``max_per_img``: triplets to keep before NMS; ``nms``: config of
-            :class:`TripletNMS`, or None for no NMS.
+        test_cfg (dict, optional): Config of what selects the triplets of an image: :class:`TopTriplets`, the default
+            ``type``, or :class:`VerbTriplets`.
         init_cfg (dict, optional): Initialisation config.
     """
 
@@ -69,6 +72,8 @@ class GENHead(BaseModule):
         clip: Mapping[str, Any] | None = None,
         clip_dims: int = 512,
         zero_shot: str | None = None,
+        hoi_text: bool = True,
+        obj_text: bool = True,
         loss_hoi: Mapping[str, Any] = dict(type='HOIFocalLoss', loss_weight=2.0),
         loss_obj: Mapping[str, Any] = dict(type='CrossEntropyLoss', bg_cls_weight=0.1, loss_weight=1.0),
         loss_bbox: Mapping[str, Any] = dict(type='L1Loss', loss_weight=2.5),
@@ -83,29 +88,41 @@ class GENHead(BaseModule):
         self.num_queries = num_queries
         self.embed_dims = embed_dims
         self.clip = clip
-        train_cfg, test_cfg = train_cfg or {}, test_cfg or {}
-        self.assigner = TASK_UTILS.build(train_cfg.get('assigner', dict(type='HOIHungarianAssigner')))
-        self.max_per_img = test_cfg.get('max_per_img', 100)
-        nms = test_cfg.get('nms', dict(type='TripletNMS'))
-        self.nms = nms and TASK_UTILS.build(nms)
-        self._init_layers(decoder, clip_dims, zero_shot)
+        self.assigner = TASK_UTILS.build((train_cfg or {}).get('assigner', dict(type='HOIHungarianAssigner')))
+        self.triplet_selector = TASK_UTILS.build(dict(dict(type='TopTriplets'), **(test_cfg or {})))
+        self._init_queries()
+        self._init_layers(decoder)
+        self._init_classifiers(clip_dims, zero_shot, hoi_text, obj_text)
         self._init_losses(loss_hoi, loss_obj, loss_bbox, loss_iou, loss_mimic)
-        # Object of every HOI class, for the triplet score. Derived from the vocabulary, hence not in the checkpoint.
+        # Object and verb of every HOI class. Derived from the vocabulary, hence not in the checkpoint.
         self.register_buffer('hoi_objects', torch.tensor(self.vocabulary.hoi_objects), persistent=False)
+        self.register_buffer('hoi_verbs', torch.tensor(self.vocabulary.hoi_verbs), persistent=False)
 
-    def _init_layers(self, decoder: Mapping[str, Any], clip_dims: int, zero_shot: str | None) -> None:
-        channels, vocabulary = self.embed_dims, self.vocabulary
-        self.human_embed = nn.Embedding(self.num_queries, channels)
-        self.object_embed = nn.Embedding(self.num_queries, channels)
-        self.pair_embed = nn.Embedding(self.num_queries, channels)  # p-GE
+    def _init_queries(self) -> None:
+        self.human_embed = nn.Embedding(self.num_queries, self.embed_dims)
+        self.object_embed = nn.Embedding(self.num_queries, self.embed_dims)
+        self.pair_embed = nn.Embedding(self.num_queries, self.embed_dims)  # p-GE
+        nn.init.uniform_(self.pair_embed.weight)
+
+    def _init_layers(self, decoder: Mapping[str, Any]) -> None:
         self.instance_decoder = GuidedDecoder(**decoder)
         self.interaction_decoder = GuidedDecoder(**decoder)
-        self.human_bbox = _box_mlp(channels)
-        self.object_bbox = _box_mlp(channels)
-        seen = None if zero_shot is None else vocabulary.seen(zero_shot)
+        self.human_bbox = _box_mlp(self.embed_dims)
+        self.object_bbox = _box_mlp(self.embed_dims)
+
+    def _init_classifiers(self, clip_dims: int, zero_shot: str | None, hoi_text: bool, obj_text: bool) -> None:
+        channels, num_hois, num_objects = self.embed_dims, self.vocabulary.num_hois, self.vocabulary.num_object_logits
+        seen = None if zero_shot is None else self.vocabulary.seen(zero_shot)
         frozen = zero_shot is not None
-        self.hoi_classifier = CosineClassifier(channels, clip_dims, vocabulary.num_hois, seen, frozen)
-        self.obj_classifier = CosineClassifier(channels, clip_dims, vocabulary.num_object_logits, frozen=frozen)
+        if hoi_text:
+            self.hoi_classifier = CosineClassifier(channels, clip_dims, num_hois, seen, frozen)
+        else:
+            # few classes are positive: the prior that focal losses start with
+            self.hoi_classifier = LinearClassifier(channels, num_hois, seen, prior=0.01)
+        if obj_text:
+            self.obj_classifier = CosineClassifier(channels, clip_dims, num_objects, frozen=frozen)
+        else:
+            self.obj_classifier = LinearClassifier(channels, num_objects)
 
     def _init_losses(self, hoi, obj, bbox, iou, mimic) -> None:
         self.loss_hoi = MODELS.build(hoi)
@@ -118,16 +135,20 @@ class GENHead(BaseModule):
         self.loss_mimic = mimic and MODELS.build(dict(clip=self.clip, **mimic))
 
     def init_weights(self) -> None:
-        """Initialises as the authors do; text embeddings become the rows of both classifiers.
+        """Initialises as the authors do; text embeddings become the rows of the text classifiers.
 
         Raises:
             FileNotFoundError: If the CLIP weights are absent; the message says which file to bring.
         """
         super().init_weights()
-        nn.init.uniform_(self.pair_embed.weight)
-        if self.clip is not None:
-            self.hoi_classifier.set_rows(encode_text(self.vocabulary.hoi_prompts, self.clip))
-            self.obj_classifier.set_rows(encode_text(self.vocabulary.object_prompts, self.clip))
+        if self.clip is None:
+            return
+        for classifier, prompts in (
+            (self.hoi_classifier, self.vocabulary.hoi_prompts),
+            (self.obj_classifier, self.vocabulary.object_prompts),
+        ):
+            if isinstance(classifier, CosineClassifier):
+                classifier.set_rows(encode_text(prompts, self.clip))
 
     def forward(
         self, memory: Tensor, memory_pos: Tensor, memory_mask: Tensor | None = None, seen_only: bool = False
@@ -144,13 +165,9 @@ class GENHead(BaseModule):
             dict: ``hoi_logits`` (L, B, Q, A), ``obj_logits`` (L, B, Q, O), ``human_boxes`` and ``object_boxes``
             (L, B, Q, 4) cxcywh in [0, 1] of the unpadded image, ``hoi_embeds`` (L, B, Q, D) before L2 normalisation.
         """
-        batch, layers = memory.shape[0], self.instance_decoder.num_layers
-        pair_pos = self.pair_embed.weight
-        instance_pos = torch.cat([self.human_embed.weight + pair_pos, self.object_embed.weight + pair_pos])
-        instance_pos = instance_pos.expand(layers, batch, -1, -1)  # (L, B, 2Q, C)
-        instances = self.instance_decoder(instance_pos, memory, memory_pos, memory_mask)
-        human, obj = instances.chunk(2, dim=2)  # (L, B, Q, C) each
-        interactions = self.interaction_decoder((human + obj) / 2, memory, memory_pos, memory_mask)
+        encoded = (memory, memory_pos, memory_mask)
+        human, obj = self._decode_instances(*encoded)  # (L, B, Q, C) each
+        interactions = self.interaction_decoder(self._interaction_pos(human, obj), *encoded)
 
         hoi_logits, hoi_embeds = self.hoi_classifier(interactions, seen_only)
         return dict(
@@ -160,6 +177,20 @@ class GENHead(BaseModule):
             object_boxes=self.object_bbox(obj).sigmoid(),
             hoi_embeds=hoi_embeds,
         )
+
+    def _decode_instances(
+        self, memory: Tensor, memory_pos: Tensor, memory_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Human and object features of all layers, (L, B, Q, C) each."""
+        pair_pos = self.pair_embed.weight
+        pos = torch.cat([self.human_embed.weight + pair_pos, self.object_embed.weight + pair_pos])  # (2Q, C)
+        pos = pos.expand(self.instance_decoder.num_layers, memory.shape[0], -1, -1)
+        human, obj = self.instance_decoder(pos, memory, memory_pos, memory_mask).chunk(2, dim=2)
+        return human, obj
+
+    def _interaction_pos(self, human: Tensor, obj: Tensor) -> Tensor:
+        """Query positions of the interaction decoder (i-GE), (L, B, Q, C)."""
+        return (human + obj) / 2
 
     def loss(
         self,
@@ -303,7 +334,7 @@ class GENHead(BaseModule):
         return self.predict_by_feat({key: value[-1] for key, value in outputs.items()}, sizes)
 
     def predict_by_feat(self, outputs: Outputs, sizes: Sequence[tuple[int, int]]) -> list[InstanceData]:
-        """Triplets from the outputs of one layer (section 3.5): top scores, then triplet NMS.
+        """Triplets from the outputs of one layer (section 3.5), as ``test_cfg`` selects them.
 
         Args:
             outputs (dict): ``hoi_logits`` (B, Q, A), ``obj_logits`` (B, Q, O), ``human_boxes`` and ``object_boxes``
@@ -311,33 +342,25 @@ class GENHead(BaseModule):
             sizes (Sequence[tuple[int, int]]): Height and width of the B images in pixels.
 
         Returns:
-            list[InstanceData]: For every image at most ``max_per_img`` triplets, best first: ``human_boxes``,
-            ``object_boxes`` (xyxy pixels, not clipped, NaN where the pair has no object), ``object_labels``,
-            ``hoi_labels``, ``scores`` (in [0, 2]) and ``query_ids``.
+            list[InstanceData]: For every image its triplets, best first: ``human_boxes``, ``object_boxes`` (xyxy
+            pixels, not clipped, NaN where the pair has no object), ``object_labels``, ``hoi_labels``, ``scores`` (in
+            [0, 2]) and ``query_ids``.
         """
         scores = triplet_scores(outputs['hoi_logits'], outputs['obj_logits'], self.hoi_objects)
-        num_hois = scores.shape[-1]
-        # A stable sort: equal scores keep the order of queries and classes, and none is taken twice.
-        scores, order = scores.flatten(1).sort(dim=1, descending=True, stable=True)
-        scores, order = scores[:, : self.max_per_img], order[:, : self.max_per_img]
-        queries, hoi_labels = order // num_hois, order % num_hois
         object_labels = outputs['obj_logits'][..., :-1].argmax(-1)
         factor = scores.new_tensor([[w, h, w, h] for h, w in sizes])[:, None]
         human_boxes = bbox_cxcywh_to_xyxy(outputs['human_boxes']) * factor
         object_boxes = bbox_cxcywh_to_xyxy(outputs['object_boxes']) * factor
+        return [
+            self._select(InstanceData(human_boxes=human, object_boxes=obj, object_labels=label), score)
+            for human, obj, label, score in zip(human_boxes, object_boxes, object_labels, scores, strict=True)
+        ]
 
-        results = []
-        for i, query in enumerate(queries):
-            result = InstanceData(
-                human_boxes=human_boxes[i][query],
-                object_boxes=object_boxes[i][query],
-                object_labels=object_labels[i][query],
-                hoi_labels=hoi_labels[i],
-                scores=scores[i],
-                query_ids=query,
-            )
-            if self.nms is not None:
-                result = result[self.nms(result.human_boxes, result.object_boxes, result.hoi_labels, result.scores)]
-            result.object_boxes[result.object_labels == self.vocabulary.no_object] = float('nan')
-            results.append(result)
-        return results
+    def _select(self, pairs: InstanceData, scores: Tensor) -> InstanceData:
+        queries, hois = self.triplet_selector(
+            scores, pairs.human_boxes, pairs.object_boxes, pairs.object_labels, self.hoi_verbs
+        )
+        result = pairs[queries]
+        result.hoi_labels, result.scores, result.query_ids = hois, scores[queries, hois], queries
+        result.object_boxes[result.object_labels == self.vocabulary.no_object] = float('nan')
+        return result

@@ -1,5 +1,5 @@
 from .attention import FusedMultiheadAttention
-from .classifier import CosineClassifier
+from .classifier import CosineClassifier, LinearClassifier
 from .transformer import GuidedDecoder, HOIDecoderLayer, HOIEncoderLayer, HOITransformerEncoder
 
 __all__ = [
@@ -9,4 +9,5 @@ __all__ = [
     'HOIDecoderLayer',
     'HOIEncoderLayer',
     'HOITransformerEncoder',
+    'LinearClassifier',
 ]

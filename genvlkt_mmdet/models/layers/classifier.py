@@ -1,4 +1,4 @@
-"""The classifier whose rows are text embeddings."""
+"""The classifier whose rows are text embeddings, and the plain one that the ablation compares it with."""
 
 import math
 
@@ -51,7 +51,16 @@ class CosineClassifier(BaseModule):
 
         Args:
             embeddings (Tensor): One per class, (num_classes, D), any length; they are L2-normalised.
+
+        Raises:
+            ValueError: If the number of embeddings or their width is another.
         """
+        wanted = (self.fc if self.seen is None else self.eval_fc).weight.shape
+        if embeddings.shape != wanted:
+            raise ValueError(
+                f'The text embeddings are {tuple(embeddings.shape)}, the classifier takes {tuple(wanted)}: set '
+                'model.bbox_head.clip_dims to the embedding width of model.bbox_head.clip.'
+            )
         rows = normalize(embeddings.to(self.fc.weight), dim=-1)
         if self.seen is None:
             self.fc.weight.copy_(rows)
@@ -76,3 +85,47 @@ class CosineClassifier(BaseModule):
         embeds = self.proj(features)
         fc = self.fc if self.seen is None or seen_only else self.eval_fc
         return self.logit_scale.exp() * fc(normalize(embeds, dim=-1)), embeds
+
+
+class LinearClassifier(BaseModule):
+    """A linear layer on decoder features: what a classifier without text embeddings is (Table 4b, first row).
+
+    In zero-shot training the loss reaches the rows of seen classes only. The rows of unseen classes are zero, so that
+    their logit is the prior's for every query: without text nothing is known of them but their object.
+
+    Args:
+        in_channels (int): Channels C of the decoder features.
+        num_classes (int): Number of classes to predict.
+        seen (Sequence[int], optional): The classes of zero-shot training; None trains all of them.
+        prior (float, optional): Probability (of a sigmoid) that every class starts with; None starts as torch does.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        seen: 'tuple[int, ...] | None' = None,
+        prior: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.seen = seen
+        self.linear = nn.Linear(in_channels, num_classes)
+        if prior is not None:
+            nn.init.constant_(self.linear.bias, math.log(prior / (1 - prior)))
+        if seen is not None:
+            unseen = sorted(set(range(num_classes)) - set(seen))
+            with torch.no_grad():
+                self.linear.weight[unseen] = 0
+
+    def forward(self, features: Tensor, seen_only: bool = False) -> tuple[Tensor, Tensor]:
+        """Classifies.
+
+        Args:
+            features (Tensor): (..., C).
+            seen_only (bool): Whether to give the logits of the seen classes only. Defaults to False.
+
+        Returns:
+            tuple[Tensor, Tensor]: Logits (..., num_classes), or (..., seen) where asked; the features themselves.
+        """
+        logits = self.linear(features)
+        return logits[..., list(self.seen)] if seen_only and self.seen is not None else logits, features
