@@ -256,7 +256,7 @@ class HOIVisualizer(DetLocalVisualizer):
             # A human of several pairs gets nested frames, so that every pair's colour is seen.
             nested = sum(bool(np.abs(pair.human_box - h).max() * scale < 2 * style.line) for h in humans)
             humans.append(pair.human_box)
-            human = _inside(pair.human_box * scale, canvas, style.line / 2 + nested * 1.5 * style.line) + np.tile(
+            human = _inside(pair.human_box * scale, canvas, style.line / 2 + nested * 2 * style.line) + np.tile(
                 offset, 2
             )
             ends = [human]
