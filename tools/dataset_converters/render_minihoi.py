@@ -6,6 +6,7 @@ from genvlkt_mmdet.datasets.minihoi import DIFFICULTIES, SPLIT_SIZES, render_min
 
 
 def main() -> None:
+    """Renders what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('root', nargs='?', default='data/minihoi', help='folder of the dataset')
     parser.add_argument(

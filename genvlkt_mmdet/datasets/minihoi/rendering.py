@@ -29,7 +29,8 @@ LONG_TAIL_SPLITS = ('train',)
 """Splits whose HOI classes follow the long tail. In the others all classes are equally frequent: 'val' and 'test', so
 that the AP of every class rests on enough instances, and 'pretrain', which is for detection."""
 
-_STREAMS = {'train': 0, 'val': 1, 'test': 2, 'pretrain': 3}
+STREAMS = {'train': 0, 'val': 1, 'test': 2, 'pretrain': 3}
+"""Number of the random stream of each split."""
 _CHUNK = 50  # images that a worker renders before it reports
 
 
@@ -102,7 +103,7 @@ def _flat(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def _read_meta(root: Path) -> dict[str, Any]:
     try:
         return json.loads((root / 'meta.json').read_text(encoding='utf-8'))['splits']
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (ValueError, KeyError, TypeError):
         raise FileExistsError(
@@ -186,7 +187,7 @@ def _render_chunk(job: tuple[str, str, int, Iterable[int], Difficulty]) -> list[
     cv2.setNumThreads(0)
     entries = []
     for index in indices:
-        rng = np.random.default_rng([seed, _STREAMS[split], index])
+        rng = np.random.default_rng([seed, STREAMS[split], index])
         image, annotation = render_scene(sample_scene(rng, settings, long_tail=split in LONG_TAIL_SPLITS))
         name = f'{index:06d}.jpg'
         path = os.path.join(folder, name)
