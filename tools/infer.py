@@ -10,7 +10,7 @@ import argparse
 import sys
 
 from genvlkt_mmdet.apis import HOIInferencer
-from genvlkt_mmdet.apis.hoi_inferencer import DEFAULT_SCORE_THR
+from genvlkt_mmdet.visualization import DEFAULT_SCORE_THR
 
 
 def parse_args() -> argparse.Namespace:

@@ -27,10 +27,8 @@ from torch import nn
 from ..datasets.vocabulary import HOIVocabulary, load_vocabulary
 from ..engine import CheckpointError, check_checkpoint
 from ..structures import HOIDataSample
-from ..visualization import HOIVisualizer
+from ..visualization import DEFAULT_SCORE_THR, HOIVisualizer
 from .configs import find_config
-
-DEFAULT_SCORE_THR = 1.2
 
 ImageInput = str | Path | np.ndarray
 

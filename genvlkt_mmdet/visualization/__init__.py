@@ -1,3 +1,3 @@
-from .hoi_visualizer import HOIVisualizer
+from .hoi_visualizer import DEFAULT_SCORE_THR, HOIVisualizer
 
-__all__ = ['HOIVisualizer']
+__all__ = ['DEFAULT_SCORE_THR', 'HOIVisualizer']

@@ -17,6 +17,9 @@ from genvlkt_mmdet.structures import HOIDataSample
 from .drawn_pairs import DrawnPair, assign_colors, pairs_from_ground_truth, pairs_from_predictions
 from .label_layout import place_labels
 
+# Scores lie in [0, 2]; a pair whose object is certain scores about 1 for whatever is done with it.
+DEFAULT_SCORE_THR = 1.2
+
 # One hue a pair, (human, object): the object's is the lighter one. Neighbours in the list differ most.
 _PALETTE = (
     ((255, 196, 0), (255, 226, 128)),
@@ -126,7 +129,7 @@ class HOIVisualizer(DetLocalVisualizer):
         show: bool = False,
         wait_time: float = 0,
         out_file: str | None = None,
-        pred_score_thr: float = 0.3,
+        pred_score_thr: float = DEFAULT_SCORE_THR,
         step: int = 0,
     ) -> None:
         """Draws a data sample; ground truth stands left of the prediction when the sample has both.

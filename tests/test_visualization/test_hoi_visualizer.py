@@ -66,10 +66,10 @@ def _near(image, color, tolerance=40):
 def test_small_picture_is_enlarged_and_boxes_land_on_scaled_pixels(visualizer, hico, monkeypatch):
     texts = _texts(visualizer, monkeypatch)
     image = np.full((128, 128, 3), 90, np.uint8)
-    visualizer.add_datasample('x', image, _sample(hico, [('ride', 'horse', 1.5), ('hold', 'horse', 0.25)]))
+    visualizer.add_datasample('x', image, _sample(hico, [('ride', 'horse', 1.5), ('hold', 'horse', 1.0)]))
     drawn = visualizer.get_image()
     assert drawn.shape == (480, 480, 3)
-    assert texts == ['person riding a horse 1.50']  # 0.25 is below the default threshold
+    assert texts == ['person riding a horse 1.50']  # 1.0 is below the default threshold
     scale = 480 / 128
     yellow = _near(drawn, YELLOW)
     left, top, right, bottom = (np.array(HUMAN) * scale).round().astype(int)
@@ -130,7 +130,7 @@ def test_crowded_picture_gets_numbers_and_a_list_below(visualizer, hico, monkeyp
         human_boxes=boxes.repeat_interleave(2, 0),
         object_boxes=boxes.repeat_interleave(2, 0) + torch.tensor([0.0, 40, 0, 60]),
         hoi_labels=labels,
-        scores=torch.linspace(2, 1, 16),
+        scores=torch.linspace(2, 1.5, 16),
         query_ids=torch.arange(8).repeat_interleave(2),
     )
     visualizer.add_datasample('x', np.full((128, 128, 3), 90, np.uint8), sample)
@@ -145,7 +145,7 @@ def test_triplets_are_limited_to_the_best(hico, monkeypatch):
     visualizer = HOIVisualizer(name='test_max_hois', max_hois=1)
     visualizer.dataset_meta = dict(vocabulary=hico)
     texts = _texts(visualizer, monkeypatch)
-    sample = _sample(hico, [('hold', 'horse', 0.75), ('ride', 'horse', 1.5)])
+    sample = _sample(hico, [('hold', 'horse', 1.25), ('ride', 'horse', 1.5)])
     visualizer.add_datasample('x', np.zeros((480, 480, 3), np.uint8), sample)
     assert texts == ['person riding a horse 1.50']
 
