@@ -22,6 +22,7 @@ env: $(STAMP)
 
 $(STAMP):
 	@command -v $(PYTHON) >/dev/null || { echo 'No $(PYTHON) found: install Python 3.11, or name another: make PYTHON=python3'; exit 1; }
+	@echo 'Making $(VENV)/ from requirements/pinned.txt; with PyTorch to download this takes some minutes.'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/pinned.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -34,7 +35,7 @@ demo: $(STAMP)
 # One thread each for the two test processes: on two cores more threads only wait for each other.
 test: export OMP_NUM_THREADS := 1
 test: lint
-	$(BIN)/python -m pytest -q -n 2 --durations=10
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations=10
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
