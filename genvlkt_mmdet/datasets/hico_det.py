@@ -1,11 +1,9 @@
 """HICO-DET."""
 
-from pathlib import Path
 from typing import Any
 
 from mmdet.registry import DATASETS
 
-from .formats.hico_release import is_mat_file, read_hico_release
 from .hoi_dataset import HOIDataset
 
 
@@ -38,17 +36,12 @@ class HICODetDataset(HOIDataset):
 
     def load_records(self) -> list[dict]:
         """Reads the annotation file; see the class."""
-        path = Path(self.ann_file)
-        if not path.is_file() or not is_mat_file(path):
-            records = super().load_records()
-            for record in records:
-                if not all('hoi_category_id' in hoi for hoi in record.get('hoi_annotation', ())):
-                    raise ValueError(
-                        f"'{path}' is no file of HICO-DET: image '{record.get('file_name')}' has a pair without "
-                        "`hoi_category_id` (V-COCO's files lack it)."
-                    )
-            return records
-        self.family = 'hico_release'
-        beside = path.with_name('anno.mat')
-        split = self.split or ('test' if self.test_mode else 'train')
-        return read_hico_release(path, split, self.vocabulary, beside if beside.is_file() else None)
+        self.reader_options = dict(split=self.split or ('test' if self.test_mode else 'train'))
+        records = super().load_records()
+        for record in records if self.family == 'qpic' else ():
+            if not all('hoi_category_id' in hoi for hoi in record.get('hoi_annotation', ())):
+                raise ValueError(
+                    f"'{self.ann_file}' is no file of HICO-DET: image '{record.get('file_name')}' has a pair without "
+                    "`hoi_category_id` (V-COCO's files lack it)."
+                )
+        return records

@@ -86,6 +86,7 @@ class HOIDataset(BaseDetDataset):
         self.merge_iou = merge_iou
         self.max_boxes = max_boxes
         self.family = 'qpic'
+        self.reader_options: dict[str, Any] = {}
         self.skipped: Counter = Counter()
         self._file_ids = _FileIds(self.vocabulary)
         super().__init__(*args, **kwargs)
@@ -132,7 +133,7 @@ class HOIDataset(BaseDetDataset):
             raise FileNotFoundError(
                 f"Annotation file '{self.ann_file}' of {self._title} is missing: {self.missing_hint}."
             )
-        records, self.family = read_annotations(self.ann_file, self.vocabulary)
+        records, self.family = read_annotations(self.ann_file, self.vocabulary, **self.reader_options)
         return records
 
     def load_data_list(self) -> list[dict]:

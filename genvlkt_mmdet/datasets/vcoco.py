@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from mmdet.registry import DATASETS
 
-from .formats.vsrl import read_vsrl
 from .hoi_dataset import HOIDataset
 from .vocabulary import HOIVocabulary
 
@@ -46,12 +45,10 @@ class VCOCODataset(HOIDataset):
 
     def load_records(self) -> list[dict]:
         """Reads the annotation file; see the class."""
-        if self.coco_file is None:
-            return super().load_records()
-        self.family = 'vcoco_release'
         root = self.data_root or ''
-        split_ids = None if self.split_ids is None else osp.join(root, self.split_ids)
-        return read_vsrl(self.ann_file, osp.join(root, self.coco_file), self.vocabulary, split_ids)
+        files = dict(coco_file=self.coco_file, split_ids=self.split_ids)
+        self.reader_options = {key: path and osp.join(root, path) for key, path in files.items()}
+        return super().load_records()
 
     def make_eval_gt(
         self, record: dict, boxes: np.ndarray, labels: list[int], triplets: list[tuple[int, int, int, int | None]]

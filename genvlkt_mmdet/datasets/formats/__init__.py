@@ -4,14 +4,18 @@ Every reader returns records: one dict per image in the layout of the documented
 xyxy boxes and the vocabulary's ids.
 """
 
+from .convert import convert_hico, convert_vcoco
 from .hico_release import read_hico_release
+from .json_file import load_json, write_annotations
 from .merge import merge_boxes, merge_record
 from .prior import read_prior, verb_object_prior
-from .reader import detect_family, load_json, read_annotations
+from .reader import detect_family, read_annotations
 from .safe_pickle import load_numpy_pickle
 from .vsrl import read_vsrl
 
 __all__ = [
+    'convert_hico',
+    'convert_vcoco',
     'detect_family',
     'load_json',
     'load_numpy_pickle',
@@ -22,4 +26,5 @@ __all__ = [
     'read_prior',
     'read_vsrl',
     'verb_object_prior',
+    'write_annotations',
 ]

@@ -1,11 +1,13 @@
 """One door for annotation files: the family is found out by content, the boxes come back 0-based."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ..vocabulary import HOIVocabulary
+from .hico_release import is_mat_file, read_hico_release
+from .json_file import load_json
 from .upt import upt_to_records
+from .vsrl import read_vsrl
 
 
 def detect_family(data: Any) -> str:
@@ -34,32 +36,41 @@ def detect_family(data: Any) -> str:
     return 'unknown'
 
 
-def load_json(path: str | Path) -> Any:
-    """Parses a JSON file.
-
-    Raises:
-        ValueError: If the file is no valid JSON, e.g. truncated.
-    """
-    try:
-        return json.loads(Path(path).read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"'{path}' is no valid JSON ({error}); download or convert it again.") from None
-
-
-def read_annotations(path: str | Path, vocabulary: HOIVocabulary) -> tuple[list[dict], str]:
-    """Reads an annotation file of any family.
+def read_annotations(
+    path: str | Path,
+    vocabulary: HOIVocabulary,
+    split: str | None = None,
+    coco_file: str | Path | None = None,
+    split_ids: str | Path | None = None,
+) -> tuple[list[dict], str]:
+    """Reads an annotation file of any family, told by its content.
 
     Args:
-        path (str | Path): The JSON file.
+        path (str | Path): JSON of QPIC / PPDM, of UPT / PViC or of this project, ``anno_bbox.mat`` of HICO-DET's
+            release (``anno.mat`` beside it adds the image-level labels), or ``vcoco_*.json`` of V-COCO's release.
         vocabulary (HOIVocabulary): Vocabulary that the file must fit.
+        split (str, optional): ``'train'`` or ``'test'``, for ``anno_bbox.mat`` only.
+        coco_file (str | Path, optional): COCO instances, for V-COCO's release only.
+        split_ids (str | Path, optional): Text file with the image ids to read, for V-COCO's release only.
 
     Returns:
-        tuple[list[dict], str]: The records, in the layout of the QPIC / PPDM list with 0-based xyxy boxes and the
-        vocabulary's own ids, and the family.
+        tuple[list[dict], str]: The records, in the layout of the documented JSON with 0-based xyxy boxes and the
+        vocabulary's own ids, and the family: one of :func:`detect_family` or ``'hico_release'``.
 
     Raises:
+        FileNotFoundError: If a file is missing.
         ValueError: If the content belongs to no family or to another dataset.
     """
+    path = Path(path)
+    if coco_file is not None:
+        return read_vsrl(path, coco_file, vocabulary, split_ids), 'vcoco_release'
+    if not path.is_file():
+        raise FileNotFoundError(f"Annotation file '{path}' is missing.")
+    if is_mat_file(path):
+        if split is None:
+            raise ValueError(f"'{path}' holds both splits of HICO-DET: say which, 'train' or 'test'.")
+        beside = path.with_name('anno.mat')
+        return read_hico_release(path, split, vocabulary, beside if beside.is_file() else None), 'hico_release'
     data = load_json(path)
     family = detect_family(data)
     if family == 'qpic':
@@ -68,8 +79,8 @@ def read_annotations(path: str | Path, vocabulary: HOIVocabulary) -> tuple[list[
         return upt_to_records(data, vocabulary, str(path)), family
     hints = dict(
         coco='it is a COCO detection file, without human-object pairs',
-        vcoco_release="it is V-COCO's release, which VCOCODataset reads with `coco_file`, or convert both with "
-        'tools/dataset_converters/vcoco.py',
+        vcoco_release="it is V-COCO's release, which is read together with the COCO instances: give `coco_file`, or "
+        'convert both with tools/dataset_converters/vcoco.py',
         unknown='its content is of none of the known families: a list of images with `annotations` and '
         '`hoi_annotation` (QPIC / PPDM and this project), or UPT / PViC',
     )

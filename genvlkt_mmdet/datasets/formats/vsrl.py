@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..vocabulary import HOIVocabulary
+from .json_file import load_json
 
 
 def read_vsrl(
@@ -28,8 +29,6 @@ def read_vsrl(
         FileNotFoundError: If a file is missing.
         ValueError: If a file is no valid JSON, or they do not belong together.
     """
-    from .reader import load_json
-
     for path in (ann_file, coco_file, split_ids):
         if path is not None and not Path(path).is_file():
             raise FileNotFoundError(f"'{path}' is missing: V-COCO's release needs vcoco_*.json and the COCO instances.")

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from .short_form import expand_vocabulary
+
 _FOLDER = Path(__file__).parent
 
 
@@ -170,16 +172,14 @@ class HOIVocabulary:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> 'HOIVocabulary':
-        """Inverse of :meth:`to_dict`; checks indices.
+        """Inverse of :meth:`to_dict`; fills up the short form of :func:`expand_vocabulary` and checks indices.
 
         Raises:
             ValueError: If a part is missing, a class points to a verb or object that does not exist, two classes are
                 the same, or counts disagree.
         """
-        name = data.get('name', 'custom')
-        missing = [key for key in ('objects', 'verbs', 'hois', 'object_prompts') if key not in data]
-        if missing:
-            raise ValueError(f"Vocabulary '{name}' lacks {', '.join(repr(key) for key in missing)}.")
+        data = expand_vocabulary(data)
+        name = data['name']
         objects, verbs, hois = data['objects'], data['verbs'], data['hois']
         prompts = tuple(data['object_prompts'])
         extra = len(prompts) - len(objects)
@@ -228,7 +228,8 @@ def load_vocabulary(source: 'str | Path | Mapping[str, Any] | HOIVocabulary') ->
 
     Args:
         source (str | Path | Mapping | HOIVocabulary): A shipped name (``'hico'``, ``'vcoco'``, ``'minihoi'``), a
-            ``.json`` or ``.yaml`` file in the same layout, the content of such a file, or a vocabulary.
+            ``.json`` or ``.yaml`` file in the same layout or in the short form of :func:`expand_vocabulary`, the content
+            of such a file, or a vocabulary.
 
     Returns:
         HOIVocabulary: The vocabulary.
@@ -252,5 +253,10 @@ def load_vocabulary(source: 'str | Path | Mapping[str, Any] | HOIVocabulary') ->
 @lru_cache(maxsize=16)
 def _load(path: str, mtime: int) -> HOIVocabulary:
     text = Path(path).read_text(encoding='utf-8')
-    data = json.loads(text) if path.endswith('.json') else yaml.safe_load(text)
+    try:
+        data = json.loads(text) if path.endswith('.json') else yaml.safe_load(text)
+    except (json.JSONDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"Vocabulary file '{path}' does not parse: {' '.join(str(error).split())}") from None
+    if not isinstance(data, Mapping):
+        raise ValueError(f"Vocabulary file '{path}' must hold a mapping with 'objects', 'verbs' and 'hois'.")
     return HOIVocabulary.from_dict(data)

@@ -85,7 +85,7 @@ def test_families():
     'content, message',
     [
         (dict(images=[], annotations=[], categories=[]), 'it is a COCO detection file, without human-object pairs'),
-        ([dict(action_name='hold')], "it is V-COCO's release, which VCOCODataset reads with `coco_file`"),
+        ([dict(action_name='hold')], "it is V-COCO's release, .*: give `coco_file`, or"),
         (dict(a=1), 'its content is of none of the known families'),
     ],
 )

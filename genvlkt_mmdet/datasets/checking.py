@@ -1,0 +1,327 @@
+"""What is wrong in a dataset: annotations that contradict themselves or the images."""
+
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.utils import track_iter_progress
+from PIL import Image
+
+from .vocabulary import HOIVocabulary
+
+#: Kinds of findings that training or evaluation would refuse or skip; the others are remarks.
+ERRORS = (
+    'field missing',
+    'object id out of range',
+    'verb id out of range',
+    'HOI id out of range',
+    'pair index out of range',
+    'image missing',
+    'image does not decode',
+    'image size differs from the annotation',
+    'box inverted or empty',
+    'box outside the image',
+)
+REMARKS = (
+    'box reaches over the edge of the image',
+    'human of a pair is no person',
+    'HOI class does not match verb and object',
+    'verb and object form no HOI class',
+    'box annotated twice',
+    'triplet annotated twice',
+    'file name used twice',
+    'image without pairs',
+)
+
+
+@dataclass
+class DatasetReport:
+    """Findings about a dataset.
+
+    Attributes:
+        counts (dict[str, int]): Numbers of images, boxes, triplets, pairs and of HOI classes that occur.
+        findings (dict[str, list[str]]): For each kind of :data:`ERRORS` and :data:`REMARKS` that occurs, one text per
+            case, starting with the file name.
+        hoi_counts (np.ndarray): (A) triplets of each HOI class.
+        verb_counts (np.ndarray): (V) triplets of each verb.
+        object_counts (np.ndarray): (O) boxes of each object class.
+    """
+
+    counts: dict[str, int]
+    findings: dict[str, list[str]]
+    hoi_counts: np.ndarray
+    verb_counts: np.ndarray
+    object_counts: np.ndarray
+    vocabulary: HOIVocabulary = field(repr=False)
+
+    @property
+    def num_errors(self) -> int:
+        """Number of findings that are errors."""
+        return sum(len(self.findings.get(kind, ())) for kind in ERRORS)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain containers, class counts by name."""
+        vocabulary = self.vocabulary
+        return dict(
+            counts=self.counts,
+            findings=self.findings,
+            hois={vocabulary.phrase(k): int(n) for k, n in enumerate(self.hoi_counts)},
+            verbs=dict(zip(vocabulary.verb_names, self.verb_counts.tolist(), strict=True)),
+            objects=dict(zip(vocabulary.object_names, self.object_counts.tolist(), strict=True)),
+        )
+
+    def to_text(self, examples: int = 3, classes: int = 10) -> str:
+        """The report as a table for people.
+
+        Args:
+            examples (int): Cases to quote per kind of finding.
+            classes (int): Most and least frequent HOI classes to list.
+
+        Returns:
+            str: Several lines.
+        """
+        lines = [f'{name:>24}  {count}' for name, count in self.counts.items()]
+        for title, kinds in (('Errors', ERRORS), ('Remarks', REMARKS)):
+            found = [kind for kind in kinds if kind in self.findings]
+            lines += ['', f'{title}: none' if not found else f'{title}:']
+            for kind in found:
+                cases = self.findings[kind]
+                lines.append(f'{len(cases):>8}  {kind}')
+                lines += [f'            {case}' for case in cases[:examples]]
+                if len(cases) > examples:
+                    lines.append(f'            ... and {len(cases) - examples} more')
+        order = np.argsort(-self.hoi_counts, kind='stable')
+        lines += ['', 'Triplets per HOI class:']
+        shown = order if len(order) <= 2 * classes else [*order[:classes], None, *order[-classes:]]
+        width = max((len(self.vocabulary.phrase(int(k))) for k in shown if k is not None), default=0)
+        top = max(int(self.hoi_counts.max(initial=0)), 1)
+        for k in shown:
+            if k is None:
+                lines.append(f'  {"...":<{width}}')
+            else:
+                count = int(self.hoi_counts[k])
+                bar = '#' * round(40 * count / top)
+                lines.append(f'  {self.vocabulary.phrase(int(k)):<{width}}  {count:>7}  {bar}'.rstrip())
+        return '\n'.join(lines)
+
+    def plot(self, path: str | Path) -> None:
+        """Draws triplets per HOI class, sorted, with logarithmic counts; classes without any are marked.
+
+        Args:
+            path (str | Path): Picture file to write.
+        """
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        order = np.argsort(-self.hoi_counts, kind='stable')
+        counts = self.hoi_counts[order]
+        few = len(order) <= 60
+        figure = Figure(figsize=(max(7, 0.24 * len(order)) if few else 12, 5.5), layout='constrained')
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        rare = np.isin(order, self.vocabulary.rare)
+        for chosen, color, label in (
+            (~rare, '#3b6fb6', 'HOI classes'),
+            (rare, '#d8622b', 'rare classes of the benchmark'),
+        ):
+            if chosen.any():
+                axes.bar(
+                    np.flatnonzero(chosen),
+                    counts[chosen],
+                    width=0.9 if few else 1,
+                    linewidth=0,
+                    color=color,
+                    label=label,
+                    antialiased=few,
+                )
+        absent = np.flatnonzero(counts == 0)
+        if len(absent):
+            axes.scatter(absent, np.full(len(absent), 0.7), marker='x', s=14, color='#b00020', label='no triplet')
+        axes.set_yscale('log')
+        axes.set_ylim(0.5, max(counts.max(initial=1) * 1.6, 10))
+        axes.set_xlim(-1, len(order))
+        axes.set_ylabel('triplets')
+        axes.set_title(f'{self.vocabulary.name}: {int(counts.sum())} triplets of {int((counts > 0).sum())} HOI classes')
+        if few:
+            axes.set_xticks(
+                range(len(order)), [_short(self.vocabulary, int(k)) for k in order], rotation=90, fontsize=8
+            )
+        else:
+            axes.set_xlabel('HOI classes, most frequent first')
+        axes.legend(loc='upper right', frameon=False)
+        figure.savefig(path, dpi=110)
+
+
+def _short(vocabulary: HOIVocabulary, hoi: int) -> str:
+    obj = vocabulary.hoi_objects[hoi]
+    name = vocabulary.object_names[obj] if obj < vocabulary.num_objects else ''
+    return f'{vocabulary.verb_phrases[vocabulary.hoi_verbs[hoi]]} {name}'.strip()
+
+
+def check_dataset(
+    records: Sequence[dict],
+    vocabulary: HOIVocabulary,
+    image_folder: str | Path | None = None,
+    decode: bool = False,
+    progress: bool = False,
+) -> DatasetReport:
+    """Looks for everything in a dataset that training or evaluation would stumble over.
+
+    Args:
+        records (Sequence[dict]): Records as :func:`genvlkt_mmdet.datasets.formats.read_annotations` gives them.
+        vocabulary (HOIVocabulary): Vocabulary that they must fit.
+        image_folder (str | Path, optional): Folder of the images; None looks at no image.
+        decode (bool): Whether to decode every image in full; else only its header is read.
+        progress (bool): Whether to show a progress bar.
+
+    Returns:
+        DatasetReport: The findings.
+    """
+    check = _Check(vocabulary)
+    for i, record in enumerate(track_iter_progress(list(records)) if progress else records):
+        check.record(record, i)
+        if image_folder is not None and 'file_name' in record:
+            check.image(record, Path(image_folder) / record['file_name'], decode)
+    return check.report(len(records))
+
+
+class _Check:
+    def __init__(self, vocabulary: HOIVocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.objects = {i: k for k, i in enumerate(vocabulary.object_ids)}
+        self.verbs = {i: k for k, i in enumerate(vocabulary.verb_ids)}
+        self.hois = {i: k for k, i in enumerate(vocabulary.hoi_ids)}
+        pairs = zip(vocabulary.hoi_verbs, vocabulary.hoi_objects, strict=True)
+        self.classes = {pair: k for k, pair in enumerate(pairs)}
+        self.person = vocabulary.object_names.index('person') if 'person' in vocabulary.object_names else None
+        self.findings: dict[str, list[str]] = {}
+        self.totals: Counter = Counter()
+        self.hoi_counts = np.zeros(vocabulary.num_hois, dtype=np.int64)
+        self.verb_counts = np.zeros(vocabulary.num_verbs, dtype=np.int64)
+        self.object_counts = np.zeros(vocabulary.num_objects, dtype=np.int64)
+        self.names: set[str] = set()
+
+    def add(self, kind: str, name: str, detail: str = '') -> None:
+        self.findings.setdefault(kind, []).append(f'{name}: {detail}' if detail else name)
+
+    def record(self, record: dict, index: int) -> None:
+        name = str(record.get('file_name', f'image number {index}'))
+        missing = [key for key in ('file_name', 'annotations', 'hoi_annotation') if key not in record]
+        for key in missing:
+            self.add('field missing', name, key)
+        if name in self.names:
+            self.add('file name used twice', name)
+        self.names.add(name)
+        labels = self.boxes(record, name)
+        self.pairs(record, name, labels)
+
+    def boxes(self, record: dict, name: str) -> list[int | None]:
+        labels, known = [], set()
+        for k, annotation in enumerate(record.get('annotations', ())):
+            self.totals['boxes'] += 1
+            box, category = annotation.get('bbox'), annotation.get('category_id')
+            label = self.objects.get(category)
+            labels.append(label)
+            if label is None:
+                self.add('object id out of range', name, f'box {k} has category_id {category}')
+            else:
+                self.object_counts[label] += 1
+            if not isinstance(box, (list, tuple)) or len(box) != 4:
+                self.add('field missing', name, f'box {k} needs bbox with x1, y1, x2, y2')
+                continue
+            x1, y1, x2, y2 = box
+            if not (np.isfinite(box).all() and x2 > x1 and y2 > y1):
+                self.add('box inverted or empty', name, f'box {k} is {box}')
+            elif 'width' in record and 'height' in record:
+                w, h = record['width'], record['height']
+                if x1 >= w or y1 >= h or x2 <= 0 or y2 <= 0:
+                    self.add('box outside the image', name, f'box {k} is {box} in {w} x {h}')
+                elif x1 < 0 or y1 < 0 or x2 > w or y2 > h:
+                    self.add('box reaches over the edge of the image', name, f'box {k} is {box} in {w} x {h}')
+            if (category, *box) in known:
+                self.add('box annotated twice', name, f'box {k}')
+            known.add((category, *box))
+        return labels
+
+    def pairs(self, record: dict, name: str, labels: list[int | None]) -> None:
+        known, pairs = set(), set()
+        for k, hoi in enumerate(record.get('hoi_annotation', ())):
+            self.totals['triplets'] += 1
+            human, obj, verb_id, hoi_id = (
+                hoi.get(key) for key in ('subject_id', 'object_id', 'category_id', 'hoi_category_id')
+            )
+            verb = self.verbs.get(verb_id)
+            if verb is None:
+                self.add('verb id out of range', name, f'pair {k} has category_id {verb_id}')
+            else:
+                self.verb_counts[verb] += 1
+            lowest = -1 if self.vocabulary.has_no_object else 0
+            for what, index, low in (('subject_id', human, 0), ('object_id', obj, lowest)):
+                if not isinstance(index, int) or not low <= index < len(labels):
+                    self.add('pair index out of range', name, f'pair {k} has {what} {index}, of {len(labels)} boxes')
+                    break
+            else:
+                pairs.add((human, obj))
+                if labels[human] is not None and labels[human] != self.person:
+                    self.add('human of a pair is no person', name, f'pair {k}, box {human}')
+                label = labels[obj] if obj >= 0 else self.vocabulary.no_object
+                self.hoi(name, k, hoi_id, verb, label)
+            if (human, obj, verb_id, hoi_id) in known:
+                self.add('triplet annotated twice', name, f'pair {k}')
+            known.add((human, obj, verb_id, hoi_id))
+        self.totals['pairs'] += len(pairs)
+        if not record.get('hoi_annotation'):
+            self.add('image without pairs', name)
+
+    def hoi(self, name: str, k: int, hoi_id: int | None, verb: int | None, label: int | None) -> None:
+        expected = self.classes.get((verb, label))
+        if hoi_id is None:
+            if expected is None and verb is not None and label is not None:
+                self.add('verb and object form no HOI class', name, f'pair {k}')
+            index = expected
+        else:
+            index = self.hois.get(hoi_id)
+            if index is None:
+                self.add('HOI id out of range', name, f'pair {k} has hoi_category_id {hoi_id}')
+            elif (verb, label) != (self.vocabulary.hoi_verbs[index], self.vocabulary.hoi_objects[index]):
+                self.add(
+                    'HOI class does not match verb and object', name, f'pair {k} says {self.vocabulary.phrase(index)!r}'
+                )
+        if index is not None:
+            self.hoi_counts[index] += 1
+
+    def image(self, record: dict, path: Path, decode: bool) -> None:
+        name = record['file_name']
+        if not path.is_file():
+            self.add('image missing', name, str(path))
+            return
+        try:
+            with Image.open(io.BytesIO(path.read_bytes()) if decode else path) as image:
+                size = image.size
+                if decode:
+                    image.load()
+        except (OSError, ValueError, SyntaxError) as error:  # what PIL raises for damaged files
+            self.add('image does not decode', name, str(error).splitlines()[0] if str(error) else type(error).__name__)
+            return
+        if 'width' in record and 'height' in record and size != (record['width'], record['height']):
+            self.add(
+                'image size differs from the annotation',
+                name,
+                f'{size[0]} x {size[1]} instead of {record["width"]} x {record["height"]}',
+            )
+
+    def report(self, num_images: int) -> DatasetReport:
+        counts = dict(
+            images=num_images,
+            boxes=self.totals['boxes'],
+            triplets=self.totals['triplets'],
+            pairs=self.totals['pairs'],
+            hoi_classes=int((self.hoi_counts > 0).sum()),
+        )
+        return DatasetReport(
+            counts, self.findings, self.hoi_counts, self.verb_counts, self.object_counts, self.vocabulary
+        )

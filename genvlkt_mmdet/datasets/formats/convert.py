@@ -1,0 +1,76 @@
+"""Conversion of the releases into the documented JSON, under the names that the configs read."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..vocabulary import load_vocabulary
+from .hico_release import read_hico_release
+from .json_file import write_annotations
+from .merge import merge_record
+from .prior import verb_object_prior
+from .vsrl import read_vsrl
+
+
+def convert_hico(release: str | Path, out_dir: str | Path, merge_iou: float = 0.5) -> list[Path]:
+    """Converts HICO-DET's release.
+
+    Args:
+        release (str | Path): Folder with ``anno_bbox.mat`` and ``anno.mat``.
+        out_dir (str | Path): Folder for ``trainval_hico.json`` (near-identical boxes of one pair merged),
+            ``test_hico.json`` (as annotated, with image-level labels) and ``corre_hico.npy`` (the verb-object prior).
+        merge_iou (float): IoU from which on boxes count as one, see :func:`.merge.merge_boxes`; 0 merges nothing.
+
+    Returns:
+        list[Path]: The three files.
+
+    Raises:
+        FileNotFoundError: If a file of the release is missing.
+        ValueError: If a file is not what it should be.
+    """
+    vocabulary, release, out_dir = load_vocabulary('hico'), Path(release), Path(out_dir)
+    test = read_hico_release(release / 'anno_bbox.mat', 'test', vocabulary, release / 'anno.mat')
+    train = read_hico_release(release / 'anno_bbox.mat', 'train', vocabulary)
+    if merge_iou:
+        train = [merge_record(record, merge_iou) for record in train]
+    return [
+        write_annotations(train, out_dir / 'trainval_hico.json'),
+        write_annotations(test, out_dir / 'test_hico.json'),
+        _write_prior(verb_object_prior(train, vocabulary), out_dir / 'corre_hico.npy'),
+    ]
+
+
+def convert_vcoco(release: str | Path, coco_file: str | Path, out_dir: str | Path) -> list[Path]:
+    """Converts V-COCO's release; no ``prior.pickle`` is needed.
+
+    Args:
+        release (str | Path): Folder with ``vcoco_test.json`` and ``vcoco_trainval.json``, or ``vcoco_train.json`` and
+            ``vcoco_val.json``.
+        coco_file (str | Path): ``instances_vcoco_all_2014.json``, or any COCO instances that hold the images.
+        out_dir (str | Path): Folder for ``trainval_vcoco.json``, ``test_vcoco.json`` and ``corre_vcoco.npy``.
+
+    Returns:
+        list[Path]: The three files.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file is not what it should be.
+    """
+    vocabulary, release, out_dir = load_vocabulary('vcoco'), Path(release), Path(out_dir)
+    parts = (
+        ['vcoco_trainval.json']
+        if (release / 'vcoco_trainval.json').is_file()
+        else ['vcoco_train.json', 'vcoco_val.json']
+    )
+    train = [record for part in parts for record in read_vsrl(release / part, coco_file, vocabulary)]
+    test = read_vsrl(release / 'vcoco_test.json', coco_file, vocabulary)
+    return [
+        write_annotations(train, out_dir / 'trainval_vcoco.json'),
+        write_annotations(test, out_dir / 'test_vcoco.json'),
+        _write_prior(verb_object_prior(train, vocabulary), out_dir / 'corre_vcoco.npy'),
+    ]
+
+
+def _write_prior(prior: np.ndarray, path: Path) -> Path:
+    np.save(path, prior)
+    return path

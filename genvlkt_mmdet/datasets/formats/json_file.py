@@ -1,0 +1,35 @@
+"""Reading and writing of JSON annotation files."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def load_json(path: str | Path) -> Any:
+    """Parses a JSON file.
+
+    Raises:
+        ValueError: If the file is no valid JSON, e.g. truncated.
+    """
+    try:
+        return json.loads(Path(path).read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"'{path}' is no valid JSON ({error}); download or convert it again.") from None
+
+
+def write_annotations(records: Sequence[dict], path: str | Path) -> Path:
+    """Writes records as the documented JSON.
+
+    Args:
+        records (Sequence[dict]): One record per image.
+        path (str | Path): File to write; its folder is made. It appears under its name only when it is complete.
+
+    Returns:
+        Path: The file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + '.part')
+    part.write_text(json.dumps(records))
+    return part.replace(path)

@@ -1,0 +1,148 @@
+import json
+
+import numpy as np
+import pytest
+
+from genvlkt_mmdet.datasets import VCOCODataset
+from genvlkt_mmdet.datasets.formats import convert_vcoco
+from genvlkt_mmdet.datasets.vcoco import action_slots
+from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from tests.shared import shared_path
+
+
+@pytest.fixture(scope='module')
+def release():
+    return shared_path('reference', 'vcoco_eval_vsrl.json'), shared_path(
+        'reference', 'vcoco_eval_mock_instances_vcoco_all_2014.json'
+    )
+
+
+@pytest.fixture(scope='module')
+def dataset(release):
+    ann_file, coco_file = map(str, release)
+    return VCOCODataset(ann_file=ann_file, coco_file=coco_file, test_mode=True)
+
+
+def test_actions_are_those_of_the_release(release):
+    actions, slots = action_slots(load_vocabulary('vcoco'))
+    official = json.loads(release[0].read_text())
+    # the release orders actions in its own way; names and order of roles must agree
+    assert sorted(actions) == sorted(a['action_name'] for a in official) and len(slots) == 29
+    names = load_vocabulary('vcoco').verb_names
+    for action in official:
+        roles = [
+            names[k].rsplit('_', 1)[1]
+            for k, (a, s) in enumerate(slots)
+            if actions[a] == action['action_name'] and s is not None
+        ]
+        assert roles == action['role_name'][1:]
+    assert [slots[names.index(n)][1] for n in ('eat_obj', 'eat_instr', 'cut_instr', 'cut_obj', 'stand')] == [
+        0,
+        1,
+        0,
+        1,
+        None,
+    ]
+
+
+def test_release_gives_the_official_ground_truth(release, dataset):
+    """Actions and roles of each labelled person against a direct reading of the release."""
+    official = {a['action_name']: a for a in json.loads(release[0].read_text())}
+    coco = json.loads(release[1].read_text())
+    where = {a['id']: a for a in coco['annotations']}
+    actions, slots = action_slots(load_vocabulary('vcoco'))
+    assert len(dataset) == len(set(official['hold']['image_id'])) and dataset.family == 'vcoco_release'
+    for i in range(0, len(dataset), 7):
+        item = dataset.get_data_info(i)
+        gt = item['eval_gt']
+        rows = [k for k, image in enumerate(official['hold']['image_id']) if image == item['img_id']]
+        persons = {official['hold']['ann_id'][k]: k for k in rows}
+        for ann_id, row in persons.items():
+            x, y, w, h = where[ann_id]['bbox']
+            close = np.abs(gt['boxes'][:, :2] - np.maximum([x, y], 0)).max(axis=1) < 1e-3
+            (person,) = np.flatnonzero(close & gt['is_person'] & (gt['actions'][:, 0] >= 0))
+            for a, name in enumerate(actions):
+                assert gt['actions'][person, a] == official[name]['label'][row], (item['img_id'], name)
+                roles = np.asarray(official[name]['role_object_id']).reshape(len(official[name]['role_name']), -1)[1:]
+                for slot, ids in enumerate(roles):
+                    role = gt['role_ids'][person, a, slot]
+                    if role >= 0:
+                        expected = where[ids[row]]['bbox']
+                        np.testing.assert_allclose(gt['boxes'][role, :2], np.maximum(expected[:2], 0), atol=1e-3)
+                    elif gt['actions'][person, a]:
+                        assert ids[row] == 0 or where[ids[row]]['area'] == 0 or where[ids[row]].get('ignore')
+        unlabelled = gt['is_person'] & (gt['actions'] == -1).all(axis=1)
+        assert gt['is_person'].sum() - unlabelled.sum() == len(persons)
+        assert (gt['actions'][~gt['is_person']] == -1).all()
+
+
+def test_conversion_keeps_the_ground_truth(release, dataset, tmp_path):
+    """Our JSON of the release evaluates as the release does, down to who was not annotated."""
+    for part in ('trainval', 'test'):
+        (tmp_path / f'vcoco_{part}.json').write_bytes(release[0].read_bytes())
+    files = convert_vcoco(tmp_path, release[1], tmp_path / 'out')
+    assert [f.name for f in files] == ['trainval_vcoco.json', 'test_vcoco.json', 'corre_vcoco.npy']
+    converted = VCOCODataset(ann_file=str(files[1]), test_mode=True)
+    assert len(converted) == len(dataset) and converted.family == 'qpic'
+    for i in range(len(dataset)):
+        ours, theirs = converted.get_data_info(i), dataset.get_data_info(i)
+        assert ours['img_id'] == theirs['img_id']
+        for key, value in theirs['eval_gt'].items():
+            np.testing.assert_array_equal(ours['eval_gt'][key], value)
+    train = VCOCODataset(ann_file=str(files[0]), data_prefix=dict(img='images'))
+    item = train.get_data_info(0)
+    no_object = item['pairs']['object_ids'] < 0
+    assert (item['pairs']['object_labels'][no_object] == 80).all()
+    prior = np.load(files[2])
+    assert prior.shape == (29, 80) and prior[1].sum() == 0  # nothing is stood
+
+
+def test_convert_from_train_and_val(release, tmp_path):
+    for part in ('train', 'val', 'test'):
+        (tmp_path / f'vcoco_{part}.json').write_bytes(release[0].read_bytes())
+    files = convert_vcoco(tmp_path, release[1], tmp_path)
+    assert len(json.loads(files[0].read_text())) == 2 * len(json.loads(files[1].read_text()))
+
+
+def test_qpic_file(tmp_path):
+    """Pairs without object train as class 'person only'; who has no triplet counts as not annotated."""
+    vocabulary = load_vocabulary('vcoco')
+    verb = dict(zip(vocabulary.verb_names, vocabulary.verb_ids, strict=True))
+    record = dict(
+        file_name='COCO_val2014_000000000001.jpg',
+        annotations=[
+            dict(bbox=[0, 0, 50, 90], category_id=1),
+            dict(bbox=[10, 10, 40, 30], category_id=47),  # cup
+            dict(bbox=[60, 0, 90, 90], category_id=1),
+        ],
+        hoi_annotation=[
+            dict(subject_id=0, object_id=1, category_id=verb['hold_obj']),
+            dict(subject_id=0, object_id=-1, category_id=verb['stand']),
+            dict(subject_id=0, object_id=1, category_id=verb['surf_instr']),
+        ],
+    )
+    (tmp_path / 'test_vcoco.json').write_text(json.dumps([record]))
+    train = VCOCODataset(data_root=str(tmp_path), ann_file='test_vcoco.json')
+    pairs = train.get_data_info(0)['pairs']
+    assert pairs['object_ids'].tolist() == [1, -1] and pairs['object_labels'].tolist() == [41, 80]
+    classes = [np.flatnonzero(row).tolist() for row in pairs['hoi_labels']]
+    # surfing a cup is none of the 263 classes
+    assert classes == [[vocabulary.hoi_index('hold_obj', 'cup')], [vocabulary.hoi_index('stand', None)]]
+    assert train.skipped['triplets of no HOI class'] == 1
+
+    gt = VCOCODataset(data_root=str(tmp_path), ann_file='test_vcoco.json', test_mode=True).get_data_info(0)['eval_gt']
+    actions, _ = action_slots(vocabulary)
+    assert gt['boxes'].shape == (3, 4) and gt['is_person'].tolist() == [True, False, True]
+    assert (gt['actions'][0] == 1).sum() == 3 and (gt['actions'][0] == 0).sum() == 23
+    assert (gt['actions'][1:] == -1).all()
+    assert gt['role_ids'][0, actions.index('hold')].tolist() == [1, -1]
+    assert gt['role_ids'][0, actions.index('stand')].tolist() == [-1, -1]
+    assert gt['role_ids'][0, actions.index('surf')].tolist() == [1, -1]
+
+
+def test_missing_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match='trainval_vcoco.json.*V-COCO.*tools/download_dataset.py vcoco'):
+        VCOCODataset(data_root=str(tmp_path), ann_file='annotations/trainval_vcoco.json')
+    (tmp_path / 'vcoco_test.json').write_text('[]')
+    with pytest.raises(FileNotFoundError, match="instances.json' is missing: V-COCO's release needs"):
+        VCOCODataset(data_root=str(tmp_path), ann_file='vcoco_test.json', coco_file='instances.json', test_mode=True)

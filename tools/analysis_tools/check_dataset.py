@@ -1,0 +1,56 @@
+"""Reports what is wrong in a dataset: counts, missing images, invalid boxes, duplicates, class histogram.
+
+Ends with an error when something would make training or evaluation fail or skip data.
+
+Examples:
+    python tools/analysis_tools/check_dataset.py data/hico_20160224_det/annotations/test_hico.json \
+        --vocabulary hico --images data/hico_20160224_det/images/test2015 --plot classes.png
+    python tools/analysis_tools/check_dataset.py my/train.json --vocabulary my/vocabulary.yaml --images my/photos --decode
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from genvlkt_mmdet.datasets.checking import check_dataset
+from genvlkt_mmdet.datasets.formats import read_annotations
+from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description='Check a dataset')
+    parser.add_argument('ann_file', type=Path, help='annotation file of any family that the datasets read')
+    parser.add_argument('--vocabulary', required=True, help='hico, vcoco, minihoi or a vocabulary file')
+    parser.add_argument('--images', type=Path, help='folder of the images')
+    parser.add_argument('--decode', action='store_true', help='decode every image in full, not only its header')
+    parser.add_argument('--split', choices=['train', 'test'], help="split to read, for HICO-DET's anno_bbox.mat")
+    parser.add_argument('--coco-file', type=Path, help="COCO instances, for V-COCO's release")
+    parser.add_argument('--examples', type=int, default=3, help='cases to quote per finding (default: %(default)s)')
+    parser.add_argument('--plot', type=Path, help='picture of the class histogram to write')
+    parser.add_argument('--json', type=Path, help='file to write the whole report to')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Checks as the command line says."""
+    args = parse_args()
+    try:
+        vocabulary = load_vocabulary(args.vocabulary)
+        records, family = read_annotations(args.ann_file, vocabulary, args.split, args.coco_file)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    report = check_dataset(records, vocabulary, args.images, args.decode, progress=sys.stdout.isatty())
+    print(f'{args.ann_file}, family {family}:')
+    print(report.to_text(args.examples))
+    if args.json:
+        args.json.write_text(json.dumps(report.to_dict(), indent=1))
+    if args.plot:
+        report.plot(args.plot)
+    if report.num_errors:
+        sys.exit(f'error: {report.num_errors} findings would make training or evaluation fail or skip data.')
+
+
+if __name__ == '__main__':
+    main()

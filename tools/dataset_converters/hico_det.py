@@ -1,0 +1,39 @@
+"""Converts HICO-DET's release (anno_bbox.mat, anno.mat) into the JSON that the configs read.
+
+Example:
+    python tools/dataset_converters/hico_det.py data/hico_20160224_det
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from genvlkt_mmdet.datasets.formats import convert_hico
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description="Convert HICO-DET's release")
+    parser.add_argument('release', type=Path, help='folder with anno_bbox.mat and anno.mat')
+    parser.add_argument('--out-dir', type=Path, help='folder for the JSON files (default: annotations in the release)')
+    parser.add_argument(
+        '--merge-iou',
+        type=float,
+        default=0.5,
+        help='in the training file, boxes of a pair that overlap this much become one; 0: none (default: %(default)s)',
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Converts as the command line says."""
+    args = parse_args()
+    try:
+        files = convert_hico(args.release, args.out_dir or args.release / 'annotations', args.merge_iou)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    print('\n'.join(f'written: {file}' for file in files))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,35 @@
+"""Converts V-COCO's release and the COCO instances into the JSON that the configs read.
+
+Example:
+    python tools/dataset_converters/vcoco.py v-coco/data/vcoco v-coco/data/instances_vcoco_all_2014.json \
+        --out-dir data/v-coco/annotations
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from genvlkt_mmdet.datasets.formats import convert_vcoco
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description="Convert V-COCO's release")
+    parser.add_argument('release', type=Path, help='folder with vcoco_trainval.json (or _train and _val) and _test')
+    parser.add_argument('coco_file', type=Path, help='COCO instances that hold the images of train2014 and val2014')
+    parser.add_argument('--out-dir', type=Path, default=Path('data/v-coco/annotations'), help='folder for the files')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Converts as the command line says."""
+    args = parse_args()
+    try:
+        files = convert_vcoco(args.release, args.coco_file, args.out_dir)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    print('\n'.join(f'written: {file}' for file in files))
+
+
+if __name__ == '__main__':
+    main()
