@@ -227,7 +227,6 @@ def test_wrong_content_is_said_in_a_sentence(toy_vocabulary):
         (lambda d: d.update(rare=[-1]), "'rare' names an HOI class outside 0..3"),
         (lambda d: d['hois'].append(dict(d['hois'][1], id=99)), 'HOI classes 1 and 4 are both'),
         (lambda d: d.pop('hois'), "lacks 'hois'"),
-        (lambda d: d.pop('object_prompts'), "lacks 'object_prompts'"),
     ]
     for change, message in cases:
         with pytest.raises(ValueError, match=f"Vocabulary 'toy'.*{message}"):
