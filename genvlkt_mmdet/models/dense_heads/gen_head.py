@@ -40,9 +40,9 @@ class GENHead(BaseModule):
     Args:
         vocabulary (str | dict): HOI vocabulary, see :func:`genvlkt_mmdet.datasets.vocabulary.load_vocabulary`; it
             decides A and O.
+        decoder (dict): Arguments of :class:`GuidedDecoder`, for both decoders.
         num_queries (int): Q. Defaults to 64.
         embed_dims (int): C. Defaults to 256.
-        decoder (dict): Arguments of :class:`GuidedDecoder`, for both decoders.
         clip (dict, optional): The CLIP model whose text embeddings start the classifiers and whose image encoder
             teaches, see :func:`genvlkt_mmdet.models.vlkt.build_teacher`. Read by ``init_weights()`` and by the first
             loss; building, loading a checkpoint and predicting do without it.
@@ -66,9 +66,9 @@ class GENHead(BaseModule):
     def __init__(
         self,
         vocabulary: 'str | Mapping[str, Any]',
+        decoder: Mapping[str, Any],
         num_queries: int = 64,
         embed_dims: int = 256,
-        decoder: Mapping[str, Any] = dict(num_layers=3),
         clip: Mapping[str, Any] | None = None,
         clip_dims: int = 512,
         zero_shot: str | None = None,
@@ -216,7 +216,10 @@ class GENHead(BaseModule):
         clip_images = None
         if self.loss_mimic is not None:
             clip_images = torch.stack([sample.clip_image for sample in batch_data_samples])
-        return self.loss_by_feat(outputs, targets, clip_images)
+        # Under automatic mixed precision half precision is for the network: costs and losses add up small numbers.
+        outputs = {key: value.to(torch.promote_types(value.dtype, torch.float32)) for key, value in outputs.items()}
+        with torch.autocast(memory.device.type, enabled=False):
+            return self.loss_by_feat(outputs, targets, clip_images)
 
     @staticmethod
     def _relative_pairs(sample: HOIDataSample) -> InstanceData:
