@@ -11,8 +11,7 @@ from ..datasets.vocabulary import HOIVocabulary
 from .offline import rare_classes
 
 # Okabe and Ito's palette: readable with every kind of colour vision
-_COLOURS = {'non-rare': '#0072B2', 'rare': '#E69F00', 'unseen': '#D55E00', 'class': '#0072B2'}
-_MARKERS = {'non-rare': 'o', 'rare': '^', 'unseen': 's', 'class': 'o'}
+_BLUE, _ORANGE, _RED = '#0072B2', '#E69F00', '#D55E00'
 
 
 def write_report(
@@ -58,13 +57,13 @@ def _hico_rows(
     unseen = set(vocabulary.unseen(zero_shot))
     rows = []
     for i in range(vocabulary.num_hois):
-        group = 'unseen' if i in unseen else 'rare' if i in rare else 'non-rare' if rare else 'class'
         rows.append(
             dict(
                 index=i,
                 id=vocabulary.hoi_ids[i],
                 phrase=vocabulary.phrase(i),
-                group=group,
+                rare=int(i in rare) if rare else '',
+                unseen=int(i in unseen) if unseen else '',
                 train_instances='' if train_counts is None else int(train_counts[i]),
                 test_instances=report['default']['num_gt'][i],
                 ap_default=report['default']['ap'][i],
@@ -82,37 +81,36 @@ def _vcoco_rows(report: dict) -> list[dict[str, Any]]:
 
 
 def _draw_classes(path: Path, rows: Sequence[dict], report: dict, count_key: str) -> None:
+    """Left the classes from best to worst, right their AP against their instances; colour rare, marker unseen."""
     figure, (left, right) = _axes(2)
-    rows = [row for row in rows if row['ap_default'] is not None]
-    order = sorted(rows, key=lambda row: -row['ap_default'])
-    groups = [name for name in _COLOURS if any(row['group'] == name for row in rows)]
-    for name in groups:
-        places = [i for i, row in enumerate(order) if row['group'] == name]
-        values = [100 * order[i]['ap_default'] for i in places]
-        label = f'{name} ({len(places)}), mean {np.mean(values):.2f}'
-        left.bar(places, values, width=1.0, color=_COLOURS[name], label=label)
-        counts = np.array([order[i][count_key] for i in places], dtype=float)
-        right.scatter(
-            # half an instance stands for none on a logarithmic axis
-            np.maximum(counts, 0.5),
-            values,
-            s=16,
-            alpha=0.65,
-            marker=_MARKERS[name],
-            color=_COLOURS[name],
-            edgecolors='none',
-            label=name,
-        )
-    left.set(xlabel='classes, best first', ylabel='AP, Default (%)', xlim=(-0.5, max(len(order), 1) - 0.5))
+    order = sorted((row for row in rows if row['ap_default'] is not None), key=lambda row: -row['ap_default'])
+    values = np.array([100 * row['ap_default'] for row in order])
+    # half an instance stands for none on a logarithmic axis
+    counts = np.maximum([float(row[count_key]) for row in order], 0.5)
+    rare, unseen = (np.array([row[key] == 1 for row in order], dtype=bool) for key in ('rare', 'unseen'))
+    names = ('rare', 'non-rare') if rare.any() else ('', 'classes')
+    for group, name, colour in ((~rare, names[1], _BLUE), (rare, names[0], _ORANGE)):
+        if group.any():
+            label = f'{name} ({group.sum()}), mean {values[group].mean():.2f}'
+            left.bar(np.flatnonzero(group), values[group], width=1.0, color=colour, label=label)
+        for part, marker, face in ((group & ~unseen, 'o', colour), (group & unseen, 's', 'none')):
+            if part.any():
+                label = f'{name}, unseen' if marker == 's' else name
+                right.scatter(counts[part], values[part], s=16, marker=marker, c=face, edgecolors=colour, label=label)
+    if unseen.any():
+        label = f'unseen ({unseen.sum()}), mean {values[unseen].mean():.2f}'
+        left.vlines(np.flatnonzero(unseen), -6, -2, color=_RED, linewidth=0.9, label=label)
+    left.set(xlabel='classes, best first', ylabel='AP, Default (%)', ylim=(-8 if unseen.any() else 0, 102))
     left.set_title(f'AP by class: Full {100 * report["default"]["full"]:.2f}', loc='left')
     left.legend(frameon=False)
     which = 'training' if count_key == 'train_instances' else 'test'
     right.set_xscale('log')
-    right.set(xlabel=f'{which} instances of the class', ylim=(-2, 102))
+    right.xaxis.set_major_formatter(lambda value, _: f'{value:g}')
+    right.set(xlabel=f'{which} instances of the class', ylabel='AP, Default (%)', ylim=(-2, 102))
     right.set_title(f'AP against the number of {which} instances', loc='left')
-    left.set_ylim(0, 102)
-    if count_key == 'train_instances' and 'rare' in groups:
-        right.axvline(9.5, color='0.5', linewidth=0.8, linestyle=':')
+    if count_key == 'train_instances' and rare.any():
+        right.axvline(9.5, color='0.4', linewidth=0.8, linestyle=':', label='rare: fewer than 10')
+    right.legend(frameon=True, framealpha=0.85, edgecolor='none', fontsize=8)
     _save(figure, path)
 
 
@@ -123,11 +121,11 @@ def _draw_roles(path: Path, rows: Sequence[dict]) -> None:
         part.sort(key=lambda row: row['ap_scenario_1'])
         places = np.arange(len(part))
         if kind == 'role':
-            axis.barh(places + 0.2, [100 * r['ap_scenario_2'] for r in part], 0.4, color='#E69F00', label='Scenario 2')
-            axis.barh(places - 0.2, [100 * r['ap_scenario_1'] for r in part], 0.4, color='#0072B2', label='Scenario 1')
+            axis.barh(places + 0.2, [100 * r['ap_scenario_2'] for r in part], 0.4, color=_ORANGE, label='Scenario 2')
+            axis.barh(places - 0.2, [100 * r['ap_scenario_1'] for r in part], 0.4, color=_BLUE, label='Scenario 1')
             axis.legend(frameon=False, loc='lower right')
         else:
-            axis.barh(places, [100 * row['ap_scenario_1'] for row in part], 0.7, color='#0072B2')
+            axis.barh(places, [100 * row['ap_scenario_1'] for row in part], 0.7, color=_BLUE)
         axis.set_yticks(places, [row['name'] for row in part], fontsize=7)
         axis.set(xlabel='AP (%)', xlim=(0, 102))
         axis.set_title(title, loc='left')

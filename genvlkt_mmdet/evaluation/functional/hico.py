@@ -8,7 +8,7 @@ import numpy as np
 
 from .average_precision import MATLAB_THRESHOLDS, NUMPY_THRESHOLDS, eleven_point_ap
 from .boxes import box_iou
-from .matching import best_matches, first_claims
+from .matching import best_matches, first_claims, ranking
 from .triplets import Triplets
 
 Protocol = Literal['official', 'qpic']
@@ -82,27 +82,31 @@ def evaluate_hico(
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"Unknown protocol '{protocol}': choose one of {', '.join(PROTOCOLS)}.")
-    dets = dets[np.lexsort((dets.images, -dets.scores, dets.labels))]
 
     def overlap(det: np.ndarray, gt: np.ndarray) -> np.ndarray:
-        human = _overlap(dets.human_boxes[det], gts.human_boxes[gt], protocol)
-        obj = _overlap(dets.object_boxes[det], gts.object_boxes[gt], protocol)
-        return np.minimum(human, obj)
+        smaller = _overlap(dets.human_boxes[det], gts.human_boxes[gt], protocol)
+        # where the persons alone overlap too little, the objects cannot change what is found
+        near = np.flatnonzero(smaller >= iou_threshold)
+        obj = _overlap(dets.object_boxes[det[near]], gts.object_boxes[gt[near]], protocol)
+        smaller[near] = np.minimum(smaller[near], obj)
+        return smaller
 
     best, best_overlap = best_matches(
         dets.images * num_classes + dets.labels, gts.images * num_classes + gts.labels, overlap
     )
-    correct = first_claims(np.where(best_overlap >= iou_threshold, best, -1))
+    order = ranking(dets.labels, dets.scores, dets.images)
+    correct = first_claims(np.where(best_overlap >= iou_threshold, best, -1)[order])
+    labels = dets.labels[order]
     num_gt = np.bincount(gts.labels, minlength=num_classes)
-    default = _per_class(dets.labels, correct, num_gt, protocol)
+    default = _per_class(labels, correct, num_gt, protocol)
     if known_objects is None:
         return default, None
     # A detection on an image without the object is a false positive wherever it counts: leaving it out changes no
     # other detection's match, so one matching serves both modes.
     columns = np.ones((len(known_objects), max(hoi_objects, default=0) + 1), dtype=bool)
     columns[:, : known_objects.shape[1]] = known_objects[:, : columns.shape[1]]
-    counts = columns[dets.images, np.asarray(hoi_objects)[dets.labels]]
-    return default, _per_class(dets.labels[counts], correct[counts], num_gt, protocol)
+    counts = columns[dets.images[order], np.asarray(hoi_objects)[labels]]
+    return default, _per_class(labels[counts], correct[counts], num_gt, protocol)
 
 
 def hico_report(

@@ -8,7 +8,7 @@ Overlap = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def best_matches(
-    det_groups: np.ndarray, gt_groups: np.ndarray, overlap: Overlap, chunk: int = 1 << 20
+    det_groups: np.ndarray, gt_groups: np.ndarray, overlap: Overlap, chunk: int = 1 << 15
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ground truth of the same group that overlaps each detection most.
 
@@ -18,31 +18,34 @@ def best_matches(
         det_groups (np.ndarray): (n,) group of each detection, e.g. a number for its image and class.
         gt_groups (np.ndarray): (m,) group of each ground truth.
         overlap (Callable): Maps (p,) detection indices and (p,) ground truth indices to (p,) overlaps without NaN.
-        chunk (int): About how many candidate pairs are held at a time; bounds the memory.
+        chunk (int): About how many candidate pairs are held at a time: bounds the memory, and small arrays stay in the
+            processor's cache.
 
     Returns:
         tuple[np.ndarray, np.ndarray]: (n,) index of the best ground truth, -1 where the group has none, and (n,) its
         overlap, -1 likewise.
     """
     order = np.argsort(gt_groups, kind='stable')
-    in_order = gt_groups[order]
-    begin = np.searchsorted(in_order, det_groups, side='left')
-    counts = np.searchsorted(in_order, det_groups, side='right') - begin
+    groups, begins, sizes = np.unique(gt_groups[order], return_index=True, return_counts=True)
     best = np.full(len(det_groups), -1, dtype=np.int64)
     best_overlap = np.full(len(det_groups), -1.0)
-    active = np.flatnonzero(counts)
-    ends = np.cumsum(counts[active])
+    if not len(groups):
+        return best, best_overlap
+    group = np.minimum(np.searchsorted(groups, det_groups), len(groups) - 1)
+    active = np.flatnonzero(groups[group] == det_groups)
+    begin, counts = begins[group[active]], sizes[group[active]]
+    ends = np.cumsum(counts)
     cuts = np.searchsorted(ends, np.arange(chunk, ends[-1] + chunk, chunk), side='right') if len(active) else []
     start = 0
     for stop in [*cuts, len(active)]:
-        dets = active[start : max(stop, start + 1)]
+        part = slice(start, max(stop, start + 1))
+        dets, number = active[part], counts[part]
         start += len(dets)
         if not len(dets):
             break
-        number = counts[dets]
         first = np.cumsum(number) - number
         place = np.arange(number.sum())
-        gts = order[np.repeat(begin[dets] - first, number) + place]
+        gts = order[np.repeat(begin[part] - first, number) + place]
         values = overlap(np.repeat(dets, number), gts)
         highest = np.maximum.reduceat(values, first)
         is_highest = values == np.repeat(highest, number)
@@ -65,3 +68,22 @@ def first_claims(targets: np.ndarray) -> np.ndarray:
     candidates = np.flatnonzero(targets >= 0)
     claims[candidates[np.unique(targets[candidates], return_index=True)[1]]] = True
     return claims
+
+
+def ranking(labels: np.ndarray, scores: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Order of detections: class by class, best score first; equal scores in the order of images, then as they come.
+
+    Args:
+        labels (np.ndarray): (n,) class of each detection.
+        scores (np.ndarray): (n,) its score.
+        images (np.ndarray): (n,) its image.
+
+    Returns:
+        np.ndarray: (n,) indices.
+    """
+    order = np.arange(len(labels)) if (images[1:] >= images[:-1]).all() else np.argsort(images, kind='stable')
+    order = order[np.argsort(-scores[order], kind='stable')]
+    labels = labels[order]
+    # numpy sorts 16-bit numbers by radix, many times faster
+    small = labels.astype(np.int16) if labels.max(initial=0) < 2**15 else labels
+    return order[np.argsort(small, kind='stable')]

@@ -7,7 +7,7 @@ import numpy as np
 
 from .average_precision import area_ap
 from .boxes import box_iou
-from .matching import best_matches, first_claims
+from .matching import best_matches, first_claims, ranking
 from .triplets import Triplets
 
 #: Action and role of each verb of the vocabulary: the action's index and which of its roles (0 or 1) the verb names,
@@ -227,9 +227,9 @@ def _groups(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _ranking(labels: np.ndarray, scores: np.ndarray, images: np.ndarray, keep: np.ndarray) -> np.ndarray:
-    """Order by label, then score descending, then image, then position."""
+    """The ranking of the detections that count."""
     index = np.flatnonzero(keep)
-    return index[np.lexsort((images[index], -scores[index], labels[index]))]
+    return index[ranking(labels[index], scores[index], images[index])]
 
 
 def _average_precisions(labels: np.ndarray, right: np.ndarray, targets: np.ndarray, num_gt: np.ndarray) -> np.ndarray:
