@@ -5,4 +5,12 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
-model = dict(bbox_head=dict(vocabulary='vcoco'))
+model = dict(
+    bbox_head=dict(vocabulary='vcoco'),
+    # V-COCO ranks every detected person for every role, so all triplets of a pair stay.
+    test_cfg=dict(
+        _delete_=True,
+        type='VerbTriplets',
+        nms=dict(type='TripletNMS', iou_threshold=0.7, human_power=1.0, object_power=0.5),
+    ),
+)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.logging import MMLogger
-from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
+from .files import load_checkpoint, weights_of
 from .names import BACKBONE_RULES, mlp_rules, rename, transformer_rules
 
 # Parts of a DETR in facebookresearch's names: where each goes in GEN-VLKT. A DETR has one decoder, one box head and one
@@ -60,6 +60,13 @@ class DETRReport:
     left: tuple[str, ...]
     new: tuple[str, ...]
 
+    def lists(self) -> str:
+        """The names in full, one a line."""
+        return '\n'.join(
+            f'{title}:\n' + '\n'.join(f'  {name}' for name in names or ('none',))
+            for title, names in (('Taken', self.taken), ('Left', self.left), ('New', self.new))
+        )
+
     def __str__(self) -> str:
         return (
             f'{len(self.taken)} tensors taken from the {self.source} DETR, {len(self.left)} left '
@@ -75,7 +82,8 @@ def _parts(names: tuple[str, ...]) -> str:
 def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], DETRReport]:
     """Renames the weights of a DETR for GEN-VLKT.
 
-    Decoder layers and queries beyond those of the model and the object classifier are left.
+    Decoder layers and queries beyond those of the model and the object classifier are left; so are the queries of a DETR
+    that has fewer of them than the model.
 
     Args:
         detr (Mapping): State dict of facebookresearch's DETR or of mmdet's.
@@ -96,9 +104,12 @@ def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tup
     converted, taken = {}, []
     for name, value in detr.items():
         targets = [target for rules in groups if (target := rename(name, rules)) in model]
+        if targets and name.startswith('query_embed'):
+            queries = len(model[targets[0]])
+            if len(value) < queries:  # too few to start from: those of the model stay random
+                continue
+            value = value[:queries]
         for target in targets:
-            if name.startswith('query_embed') and len(value) > len(model[target]):
-                value = value[: len(model[target])]
             if model[target].shape != value.shape:
                 raise ValueError(
                     f'"{name}" of the DETR checkpoint has shape {tuple(value.shape)}, but "{target}" of the model has '
@@ -111,14 +122,6 @@ def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tup
     left = tuple(name for name in detr if name not in used)
     new = tuple(name for name in model if name not in converted and not name.endswith('num_batches_tracked'))
     return converted, DETRReport(source, tuple(taken), left, new)
-
-
-def detr_state_dict(checkpoint: Mapping) -> Mapping[str, Tensor]:
-    """The weights inside a checkpoint of facebookresearch (``model``) or mmengine (``state_dict``)."""
-    for key in ('state_dict', 'model'):
-        if key in checkpoint:
-            return checkpoint[key]
-    return checkpoint
 
 
 def load_detr(model: nn.Module, path: str) -> DETRReport:
@@ -140,8 +143,7 @@ def load_detr(model: nn.Module, path: str) -> DETRReport:
             f"The pre-trained DETR '{path}' is missing: bring that file (docs/train.md says which one), or start without "
             'it by model.pretrained_detr=None.'
         )
-    checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
-    converted, report = convert_detr(detr_state_dict(checkpoint), model.state_dict())
+    converted, report = convert_detr(weights_of(load_checkpoint(path)), model.state_dict())
     model.load_state_dict(converted, strict=False)
     MMLogger.get_current_instance().info(f'{path}: {report}')
     return report

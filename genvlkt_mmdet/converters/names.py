@@ -47,6 +47,26 @@ def mlp_rules(official: str, ours: str) -> tuple[tuple[str, str], ...]:
 
 BACKBONE_RULES = (('backbone.0.body.{}', 'backbone.{}'), ('input_proj.{}', 'neck.convs.0.conv.{}'))
 
+# All parameters of the GEN-VLKT authors' model.
+GEN_VLKT_RULES = (
+    *BACKBONE_RULES,
+    *transformer_rules('transformer.encoder', 'encoder'),
+    *transformer_rules('transformer.instance_decoder', 'bbox_head.instance_decoder'),
+    *transformer_rules('transformer.interaction_decoder', 'bbox_head.interaction_decoder'),
+    ('query_embed_h.{}', 'bbox_head.human_embed.{}'),
+    ('query_embed_o.{}', 'bbox_head.object_embed.{}'),
+    ('pos_guided_embedd.{}', 'bbox_head.pair_embed.{}'),
+    *mlp_rules('hum_bbox_embed', 'bbox_head.human_bbox'),
+    *mlp_rules('obj_bbox_embed', 'bbox_head.object_bbox'),
+    ('hoi_class_fc.{}', 'bbox_head.hoi_classifier.proj.{}'),
+    ('visual_projection.{}', 'bbox_head.hoi_classifier.fc.{}'),
+    ('eval_visual_projection.{}', 'bbox_head.hoi_classifier.eval_fc.{}'),
+    ('logit_scale', 'bbox_head.hoi_classifier.logit_scale'),
+    ('obj_class_fc.{}', 'bbox_head.obj_classifier.proj.{}'),
+    ('obj_visual_projection.{}', 'bbox_head.obj_classifier.fc.{}'),
+    ('obj_logit_scale', 'bbox_head.obj_classifier.logit_scale'),
+)
+
 
 def rename(name: str, rules: Sequence[tuple[str, str]]) -> str | None:
     """Applies the first rule that fits.

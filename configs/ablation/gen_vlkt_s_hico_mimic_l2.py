@@ -1,0 +1,4 @@
+# Table 4c: mimic loss as mean squared error.
+_base_ = '../gen_vlkt_s_hico.py'
+
+model = dict(bbox_head=dict(loss_mimic=dict(distance='l2')))

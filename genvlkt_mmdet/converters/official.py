@@ -1,0 +1,236 @@
+"""Checkpoints of the GEN-VLKT authors' repository, there and back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..datasets.vocabulary import load_vocabulary
+from .files import weights_of
+from .names import GEN_VLKT_RULES, rename
+
+_REVERSED = tuple((ours, official) for official, ours in GEN_VLKT_RULES)
+_HOI_ROWS = 'bbox_head.hoi_classifier.{}.weight'
+_SIZES = {(50, 3): 's', (101, 3): 'm', (101, 6): 'l'}
+_SPLITS = dict(rare_first='rf_uc', non_rare_first='nf_uc', unseen_object='uo', unseen_verb='uv')
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """Which config a model belongs to.
+
+    Attributes:
+        config (str): Name of the config in ``configs/``.
+        options (dict): What differs from that config, as ``--cfg-options`` takes it.
+        zero_shot (str, optional): The zero-shot split.
+        note (str): What the weights do not tell; empty when they tell all.
+    """
+
+    config: str
+    options: dict[str, Any] = field(default_factory=dict)
+    zero_shot: str | None = None
+    note: str = ''
+
+    def __str__(self) -> str:
+        options = ''.join(f' {key}={value}' for key, value in self.options.items())
+        return f'configs/{self.config}' + (f' with --cfg-options{options}' if options else '') + self.note
+
+
+def convert_official(official: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Renames the authors' weights for GEN-VLKT here; the tensors stay as they are.
+
+    Args:
+        official (Mapping): State dict of the authors' model.
+
+    Returns:
+        tuple[dict[str, Tensor], tuple[str]]: State dict of the model here, in the same order, with the counters of batch
+        norm added, which the authors' frozen ones lack; names that have no place here.
+    """
+    converted, unknown = {}, []
+    for name, value in official.items():
+        target = rename(name, GEN_VLKT_RULES)
+        if target is None:
+            unknown.append(name)
+            continue
+        converted[target] = value
+        if target.endswith('.running_var'):
+            converted[target.replace('running_var', 'num_batches_tracked')] = torch.tensor(0)
+    return converted, tuple(unknown)
+
+
+def revert_official(ours: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Inverse of :func:`convert_official`.
+
+    Args:
+        ours (Mapping): State dict of a GEN-VLKT model here.
+
+    Returns:
+        tuple[dict[str, Tensor], tuple[str]]: State dict of the authors' model, in the same order; names that have no
+        place there.
+    """
+    official, unknown = {}, []
+    for name, value in ours.items():
+        if name.endswith('.num_batches_tracked'):
+            continue
+        target = rename(name, _REVERSED)
+        if target is None:
+            unknown.append(name)
+        else:
+            official[target] = value
+    return official, tuple(unknown)
+
+
+def recognise(weights: Mapping[str, Tensor], args: Mapping[str, Any] | None = None) -> Recognised:
+    """Tells from the weights which config they belong to.
+
+    Args:
+        weights (Mapping): State dict of a GEN-VLKT model here.
+        args (Mapping, optional): The training arguments that came with the authors' checkpoint.
+
+    Returns:
+        Recognised: The config.
+
+    Raises:
+        ValueError: If the weights are no GEN-VLKT, or have a number of HOI classes that no config has.
+    """
+    rows = weights.get(_HOI_ROWS.format('fc'))
+    if rows is None:
+        raise ValueError(
+            'The checkpoint is no GEN-VLKT: it has no text classifier for HOIs ("visual_projection.weight" in the '
+            "authors' names)."
+        )
+    eval_rows = weights.get(_HOI_ROWS.format('eval_fc'))
+    dataset = _dataset(len(rows if eval_rows is None else eval_rows))
+    depth = 101 if any(name.startswith('backbone.layer3.22.') for name in weights) else 50
+    layers = _decoder_layers(weights)
+    size = _SIZES.get((depth, layers), 's' if depth == 50 else 'l')
+    options: dict[str, Any] = {}
+    if (depth, layers) not in _SIZES:
+        options['model.bbox_head.decoder.num_layers'] = layers
+    queries = weights.get('bbox_head.human_embed.weight')
+    if queries is not None and len(queries) != 64:
+        options['model.bbox_head.num_queries'] = len(queries)
+    if eval_rows is None:
+        return Recognised(f'gen_vlkt_{size}_{dataset}.py', options)
+
+    split, note = _split(dataset, rows, eval_rows, (args or {}).get('zero_shot_type'))
+    if size == 's':
+        return Recognised(f'gen_vlkt_s_{dataset}_{_SPLITS[split]}.py', options, split, note)
+    options['model.bbox_head.zero_shot'] = split
+    return Recognised(f'gen_vlkt_{size}_{dataset}.py', options, split, note)
+
+
+def _dataset(num_hois: int) -> str:
+    names = {load_vocabulary(name).num_hois: name for name in ('hico', 'vcoco')}
+    if num_hois not in names:
+        known = ' or '.join(f'{count} ({name})' for count, name in names.items())
+        raise ValueError(f'The HOI classifier has {num_hois} rows; a known model has {known}.')
+    return names[num_hois]
+
+
+def _decoder_layers(weights: Mapping[str, Tensor]) -> int:
+    prefix = 'bbox_head.instance_decoder.layers.'
+    return len({name.removeprefix(prefix).split('.')[0] for name in weights if name.startswith(prefix)})
+
+
+def _split(dataset: str, rows: Tensor, eval_rows: Tensor, told: str | None) -> tuple[str, str]:
+    """The zero-shot split, and what to add when the weights do not tell it."""
+    vocabulary = load_vocabulary(dataset)
+    fitting = [s for s in _SPLITS if s in vocabulary.splits and len(vocabulary.seen(s)) == len(rows)]
+    if not fitting:
+        raise ValueError(f"The classifier of seen HOIs has {len(rows)} rows; no zero-shot split of '{dataset}' has.")
+    if told in fitting:
+        return told, ''
+    # Both classifiers start from the same text and are frozen, so the seen rows of one are those of the other.
+    equal = [name for name in fitting if torch.equal(rows, eval_rows[list(vocabulary.seen(name))].to(rows))]
+    if len(equal) == 1 or len(fitting) == 1:
+        return (equal or fitting)[0], ''
+    return fitting[0], (
+        f' (the weights fit the zero-shot splits {" and ".join(fitting)} alike: take the one that the model was trained with)'
+    )
+
+
+def load_strictly(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Loads weights that have to be all that the model wants.
+
+    Args:
+        model (nn.Module): A :class:`GENVLKT`.
+        weights (Mapping): Its state dict.
+
+    Raises:
+        ValueError: If a tensor is missing, too many, or of another shape; names are given as the authors have them.
+    """
+    wanted = model.state_dict()
+    problems = {
+        'missing': [name for name in wanted if name not in weights],
+        'without a place in the model': [name for name in weights if name not in wanted],
+        'of another shape': [n for n, v in weights.items() if n in wanted and wanted[n].shape != v.shape],
+    }
+    found = [
+        f'{kind}: ' + ', '.join(rename(name, _REVERSED) or name for name in names)
+        for kind, names in problems.items()
+        if names
+    ]
+    if found:
+        raise ValueError(f'The weights do not fit the config; {"; ".join(found)}.')
+    model.load_state_dict(weights, strict=True)
+
+
+def official_to_genvlkt(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], Recognised, tuple[str, ...]]:
+    """Turns a checkpoint of the authors into one of this project.
+
+    Args:
+        checkpoint (Mapping): Content of the authors' file: ``model`` and, after training, ``args``, ``epoch`` and the
+            state of the optimiser. The latter is left, since it has no counterpart here.
+
+    Returns:
+        tuple: Content of a checkpoint for this project (``state_dict``, ``meta``); its config; names of weights that
+        have no place here.
+
+    Raises:
+        ValueError: If it is no checkpoint of GEN-VLKT.
+    """
+    official = weights_of(checkpoint)
+    args = checkpoint.get('args')
+    args = {} if args is None or isinstance(args, Tensor) else {key: _plain(value) for key, value in vars(args).items()}
+    weights, unknown = convert_official(official)
+    config = recognise(weights, args)
+    vocabulary = load_vocabulary('vcoco' if 'vcoco' in config.config else 'hico')
+    meta = dict(
+        dataset_meta=dict(
+            dataset_name=vocabulary.name,
+            classes=vocabulary.object_names,
+            vocabulary=vocabulary.to_dict(),
+            zero_shot=config.zero_shot,
+        ),
+        config_name=config.config,
+        official=dict(args=args, nested='model' in checkpoint),
+    )
+    return dict(meta=meta, state_dict=weights), config, unknown
+
+
+def genvlkt_to_official(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Turns a checkpoint of this project into one that the authors' code loads.
+
+    Args:
+        checkpoint (Mapping): Content of a checkpoint of this project.
+
+    Returns:
+        tuple: Content of the authors' file, ``dict(model=...)`` (weights alone where the checkpoint came from such a
+        file); names of weights that have no place there.
+
+    Raises:
+        ValueError: If it holds no GEN-VLKT.
+    """
+    weights = weights_of(checkpoint)
+    official, unknown = revert_official(weights)
+    if 'visual_projection.weight' not in official:
+        raise ValueError('The checkpoint is no GEN-VLKT: it has no text classifier for HOIs ("hoi_classifier.fc").')
+    origin = (checkpoint.get('meta') or {}).get('official', {}) if 'state_dict' in checkpoint else {}
+    return dict(model=official) if origin.get('nested', True) else official, unknown
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
