@@ -22,8 +22,8 @@ from typing import Any, NoReturn
 _OPS_MODULE = 'mmcv._ext'
 
 _NO_MMCV = (
-    'No mmcv is installed, and MMDetection needs one flavour of it: `pip install "genvlkt[lite]"` takes mmcv-lite (no compiler '
-    'needed, enough for GEN-VLKT), `pip install "genvlkt[full]"` the full mmcv with its compiled operators.'
+    'No mmcv is installed, and MMDetection needs one flavour of it: install the extra genvlkt[lite] (mmcv-lite: no compiler, '
+    'enough for GEN-VLKT) or genvlkt[full] (mmcv with its compiled operators).'
 )
 
 
@@ -38,7 +38,7 @@ class MissingOps(ModuleType):
         def missing(*args: Any, **kwargs: Any) -> NoReturn:
             raise RuntimeError(
                 f'The mmcv operator "{name}" needs the full, compiled mmcv, but mmcv-lite is installed: uninstall it and '
-                f'`pip install "genvlkt[full]"`.'
+                f'install the extra genvlkt[full].'
             )
 
         missing.__name__ = missing.__qualname__ = name
