@@ -1,4 +1,6 @@
 import json
+import runpy
+import sys
 from pathlib import Path
 
 import cv2
@@ -83,3 +85,20 @@ def write_toy(tmp_path: Path):
         return dict(data_root=str(tmp_path), ann_file='ann.json', data_prefix=dict(img='images'))
 
     return write
+
+
+@pytest.fixture
+def run_tool(monkeypatch, capsys):
+    """Runs a tool of ``tools/`` in this process; returns what it printed and what it exited with (None: well)."""
+
+    def run(tool: str, *args) -> tuple[str, object]:
+        path = Path(__file__).resolve().parents[2] / 'tools' / tool
+        monkeypatch.setattr(sys, 'argv', [str(path), *map(str, args)])
+        code = None
+        try:
+            runpy.run_path(str(path), run_name='__main__')
+        except SystemExit as exit_:
+            code = exit_.code
+        return capsys.readouterr().out, code
+
+    return run
