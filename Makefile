@@ -1,10 +1,10 @@
 # Everything a developer types. The environment of every target is .venv/, made from the pins when it is missing or out of date.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
 # The stamp's name holds the hash of what the environment is made from: another hash, another stamp, and pip runs again.
-ENV_FILES := requirements/pinned.txt setup.cfg pyproject.toml genvlkt_mmdet/version.py
+ENV_FILES := requirements/pinned.txt setup.cfg genvlkt_mmdet/version.py
 ENV_HASH := $(shell cat $(ENV_FILES) | cksum | tr ' ' '-')
 STAMP := $(VENV)/stamp-$(ENV_HASH)
 
@@ -21,7 +21,7 @@ help:
 env: $(STAMP)
 
 $(STAMP):
-	@command -v $(PYTHON) >/dev/null || { echo 'No $(PYTHON) found: install Python 3.11, or name another: make PYTHON=python3'; exit 1; }
+	@test -n '$(PYTHON)' || { echo 'No Python found: install Python 3.11, or name one: make PYTHON=/path/to/python'; exit 1; }
 	@echo 'Making $(VENV)/ from requirements/pinned.txt; with PyTorch to download this takes some minutes.'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/pinned.txt

@@ -48,7 +48,7 @@ def test_no_flavour_of_mmcv_is_forced_on_the_user():
 
 
 def test_make_builds_the_environment_when_it_is_missing_or_out_of_date(tmp_path):
-    for name in ('Makefile', 'requirements/pinned.txt', 'setup.cfg', 'pyproject.toml', 'genvlkt_mmdet/version.py'):
+    for name in ('Makefile', 'requirements/pinned.txt', 'setup.cfg', 'genvlkt_mmdet/version.py'):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPO / name, tmp_path / name)
     # In place of Python: notes its arguments, and makes the environment when asked to.
