@@ -210,11 +210,19 @@ class GENHead(BaseModule):
 
         Returns:
             dict: See :meth:`loss_by_feat`.
+
+        Raises:
+            ValueError: If the mimic loss is on and a sample lacks its ``clip_image``.
         """
         outputs = self(memory, memory_pos, memory_mask, seen_only=True)
         targets = [self._relative_pairs(sample) for sample in batch_data_samples]
         clip_images = None
         if self.loss_mimic is not None:
+            if not all('clip_image' in sample for sample in batch_data_samples):
+                raise ValueError(
+                    'The mimic loss needs the image that CLIP sees: put MakeCLIPImage into the training pipeline, or set '
+                    'model.bbox_head.loss_mimic=None.'
+                )
             clip_images = torch.stack([sample.clip_image for sample in batch_data_samples])
         # Under automatic mixed precision half precision is for the network: costs and losses add up small numbers.
         outputs = {key: value.to(torch.promote_types(value.dtype, torch.float32)) for key, value in outputs.items()}

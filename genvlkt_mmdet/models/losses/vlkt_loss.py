@@ -20,7 +20,7 @@ class VLKTLoss(nn.Module):
 
     Args:
         clip (Mapping): Which CLIP teaches, see :func:`genvlkt_mmdet.models.vlkt.build_teacher`. Loaded at the first
-            loss, unless :attr:`teacher` was set before.
+            loss, unless :attr:`teacher` was set before. None is an error: the head hands on what it has.
         distance (str): ``'l1'``, ``'l2'`` (mean squared error) or ``'l1+l2'`` (their sum), Table 4c. Defaults to
             ``'l1'``.
         loss_weight (float): Weight of the loss. Defaults to 20.
@@ -31,11 +31,16 @@ class VLKTLoss(nn.Module):
 
     _distances = {'l1': ('l1_loss',), 'l2': ('mse_loss',), 'l1+l2': ('l1_loss', 'mse_loss')}
 
-    def __init__(self, clip: Mapping[str, Any], distance: str = 'l1', loss_weight: float = 20.0) -> None:
+    def __init__(self, clip: Mapping[str, Any] | None, distance: str = 'l1', loss_weight: float = 20.0) -> None:
         super().__init__()
         if distance not in self._distances:
             raise ValueError(f"VLKTLoss: distance is one of {', '.join(self._distances)}, not '{distance}'.")
-        self.clip = dict(clip)
+        if clip is None:
+            raise ValueError(
+                'VLKTLoss: no CLIP model to learn from; set model.bbox_head.clip, or model.bbox_head.loss_mimic=None to '
+                'train without a teacher.'
+            )
+        self.clip = clip
         self.distance = distance
         self.loss_weight = loss_weight
         self.teacher = None

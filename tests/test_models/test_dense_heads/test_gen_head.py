@@ -188,6 +188,16 @@ def test_loss_names_and_gradients(memory):
     assert not untouched
 
 
+def test_mimic_without_what_it_needs_says_what_to_do(memory):
+    with pytest.raises(ValueError, match=r'set model\.bbox_head\.clip, or model\.bbox_head\.loss_mimic=None'):
+        build(loss_mimic=dict(type='VLKTLoss'))
+    head = build(clip=dict(model_name='absent'), loss_mimic=dict(type='VLKTLoss'))
+    samples = [sample((50, 60), seed=i) for i in range(2)]
+    del samples[1].clip_image
+    with pytest.raises(ValueError, match=r'MakeCLIPImage into the training pipeline'):
+        head.loss(*memory, samples)
+
+
 def one_pair(**kwargs):
     return InstanceData(
         hoi_labels=torch.tensor([[1.0, 0.0, 0.0, 0.0, 1.0]]),
