@@ -1,0 +1,38 @@
+"""From a training checkpoint to a file small enough to ship."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+
+def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True, drop: Sequence[str] = ()) -> int:
+    """Keeps the weights of a checkpoint and nothing else.
+
+    Args:
+        source (str | Path): Checkpoint of a training.
+        target (str | Path): File to write; it loads with ``weights_only=True``.
+        half (bool): Whether to store floats in half precision; loading turns them back.
+        drop (Sequence[str]): Beginnings of the names of weights to leave out.
+
+    Returns:
+        int: Size of the file in bytes.
+
+    Raises:
+        FileNotFoundError: If there is no such checkpoint.
+        ValueError: If it holds no weights.
+    """
+    if not Path(source).is_file():
+        raise FileNotFoundError(f"There is no checkpoint '{source}'.")
+    checkpoint = torch.load(source, map_location='cpu', weights_only=True)
+    state = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
+    if not state:
+        raise ValueError(f"'{source}' holds no 'state_dict': give a checkpoint that a training wrote.")
+    kept = {
+        name: value.half() if half and value.is_floating_point() else value.clone()
+        for name, value in state.items()
+        if not name.startswith(tuple(drop))
+    }
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    torch.save(dict(state_dict=kept), target)
+    return Path(target).stat().st_size

@@ -1,0 +1,24 @@
+"""What GEN-VLKT takes from CLIP: text embeddings for its classifiers and a teacher for its interaction features."""
+
+from .clip_source import CLIPSource, image_transform, save_clip_model
+from .teacher import CLIPTeacher, build_teacher
+from .text_embeddings import (
+    StaleCacheError,
+    compute_text_embeddings,
+    encode_text,
+    load_text_embeddings,
+    save_text_embeddings,
+)
+
+__all__ = [
+    'CLIPSource',
+    'CLIPTeacher',
+    'StaleCacheError',
+    'build_teacher',
+    'compute_text_embeddings',
+    'encode_text',
+    'image_transform',
+    'load_text_embeddings',
+    'save_clip_model',
+    'save_text_embeddings',
+]

@@ -1,0 +1,346 @@
+"""Which CLIP: from the ``clip`` setting of a config to an ``open_clip`` model, its tokenizer and its identity."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genvlkt_mmdet.assets import SCHEME, asset_path
+
+_KEYS = ('model_name', 'pretrained', 'text_embeddings')
+_CONFIG = 'open_clip_config.json'
+_WEIGHTS = ('.safetensors', '.bin', '.pth', '.pt')
+_FOLDER_SCHEME = 'local-dir:'
+
+
+@dataclass(frozen=True)
+class CLIPSource:
+    """Where a CLIP model comes from; nothing is loaded yet.
+
+    Attributes:
+        model_name (str, optional): Name of an open_clip architecture; None where ``folder`` says it.
+        pretrained (str, optional): Weights tag of open_clip, e.g. ``'openai'``; None where ``weights`` is set.
+        folder (Path, optional): Folder with ``open_clip_config.json``, weights and, if it is not the standard one, the
+            vocabulary of the tokenizer.
+        weights (Path, optional): Local weights file; None for a tag.
+        text_embeddings (Path, optional): File with text embeddings computed earlier; None uses the cache folder.
+    """
+
+    model_name: str | None
+    pretrained: str | None
+    folder: Path | None
+    weights: Path | None
+    text_embeddings: Path | None
+
+    @classmethod
+    def from_cfg(cls, clip: 'Mapping[str, Any] | str | CLIPSource') -> 'CLIPSource':
+        """Reads the ``clip`` setting.
+
+        Args:
+            clip (Mapping | str | CLIPSource): ``dict(model_name='ViT-B-32-quickgelu', pretrained='openai')`` for a
+                weights tag of open_clip; ``pretrained`` may be a weights file or a folder instead. A folder that holds
+                ``open_clip_config.json`` (or ``'genvlkt://<name>'``, a shipped one) may stand alone, as
+                ``model_name``, as ``pretrained`` or as the whole setting. ``text_embeddings`` names a file that
+                :func:`~genvlkt_mmdet.models.vlkt.save_text_embeddings` wrote.
+
+        Returns:
+            CLIPSource: The source.
+
+        Raises:
+            TypeError: If the setting has a key that does not exist.
+            ValueError: If model or weights are not named.
+            FileNotFoundError: If a named file or folder does not exist or a folder lacks what is needed.
+        """
+        if isinstance(clip, CLIPSource):
+            return clip
+        if isinstance(clip, str):
+            clip = dict(model_name=clip)
+        unknown = sorted(set(clip) - set(_KEYS))
+        if unknown:
+            raise TypeError(f"Unknown key '{unknown[0]}' in the 'clip' setting; it takes: {', '.join(_KEYS)}.")
+        embeddings = clip.get('text_embeddings')
+        embeddings = None if embeddings is None else _resolve(str(embeddings))
+        name, pretrained = clip.get('model_name'), clip.get('pretrained')
+        for value in (pretrained, name):
+            if value is not None and _is_model_folder(str(value)):
+                folder = _resolve(str(value))
+                return cls(None, None, folder, _weights_in(folder), embeddings)
+        if not name or not pretrained:
+            raise ValueError(
+                "The 'clip' setting needs 'model_name' (an open_clip architecture) and 'pretrained' (its weights: a tag, "
+                f'a file or a folder), or one folder that holds {_CONFIG}.'
+            )
+        weights = _resolve(str(pretrained))
+        if weights.is_dir():
+            return cls(str(name), None, None, _weights_in(weights), embeddings)
+        if weights.is_file():
+            return cls(str(name), None, None, weights, embeddings)
+        if _looks_like_path(str(pretrained)):
+            raise FileNotFoundError(f"'{pretrained}', named as 'pretrained' in the 'clip' setting, does not exist.")
+        return cls(str(name), str(pretrained), None, None, embeddings)
+
+    @property
+    def label(self) -> str:
+        """Readable name, the same on every machine, e.g. ``'ViT-B-32-quickgelu/openai'``."""
+        if self.folder is not None:
+            return self.folder.name
+        return f'{self.model_name}/{self.pretrained or self.weights.stem}'
+
+    def local_weights(self) -> Path | None:
+        """The weights file, if it lies on this machine already; never uses the network."""
+        return self.weights if self.weights is not None else _downloaded_weights(self.model_name, self.pretrained)
+
+    def fingerprint(self) -> str | None:
+        """SHA-256 over weights, architecture and tokenizer vocabulary; None while the weights are not here."""
+        weights = self.local_weights()
+        if weights is None:
+            return None
+        files = [weights]
+        if self.folder is not None:
+            files += sorted(p for p in self.folder.iterdir() if p.is_file() and p.suffix in ('.json', '.gz', '.txt'))
+        digest = hashlib.sha256((self.model_name or '').encode())
+        for path in files:
+            digest.update(_file_sha256(str(path), path.stat().st_mtime_ns, path.stat().st_size).encode())
+        return digest.hexdigest()
+
+    def load_model(self) -> nn.Module:
+        """Makes the model with its weights: float32, CPU, eval mode.
+
+        Returns:
+            nn.Module: The ``open_clip`` model.
+
+        Raises:
+            FileNotFoundError: If the weights of a tag are not here and cannot be downloaded.
+            ValueError: If the architecture is unknown or the weights belong to another one.
+        """
+        with _quiet():
+            model = self._create()
+        return model.eval().requires_grad_(False)
+
+    def load_tokenizer(self) -> Callable[[Sequence[str]], Tensor]:
+        """The model's own tokenizer.
+
+        Returns:
+            Callable: From N texts to tokens (N, context length), int64.
+        """
+        import open_clip
+
+        with _quiet():
+            if self.folder is None:
+                return open_clip.get_tokenizer(self.model_name)
+            text_cfg = json.loads((self.folder / _CONFIG).read_text(encoding='utf-8'))['model_cfg'].get('text_cfg', {})
+            bpe = text_cfg.get('tokenizer_kwargs', {}).get('bpe_path')
+            # open_clip takes the path of a vocabulary as it stands; in a folder that moves it is relative to the folder.
+            kwargs = {} if bpe is None else dict(bpe_path=str(self.folder / bpe))
+            return open_clip.get_tokenizer(f'{_FOLDER_SCHEME}{self.folder}', **kwargs)
+
+    def _create(self) -> nn.Module:
+        import open_clip
+
+        try:
+            if self.folder is not None:
+                return open_clip.create_model(f'{_FOLDER_SCHEME}{self.folder}')
+            if self.model_name not in open_clip.list_models():
+                raise ValueError(_unknown_model(self.model_name, open_clip.list_models()))
+            if self.weights is not None and not _is_torchscript(self.weights):
+                return open_clip.create_model(self.model_name, pretrained=str(self.weights))
+            if self.weights is not None:
+                model = open_clip.create_model(self.model_name, load_weights=False)
+                model.load_state_dict(_torchscript_weights(self.weights))
+                return model
+        except (RuntimeError, KeyError, AssertionError) as error:
+            # torch lists every key; the first one after its headline is enough.
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise ValueError(f"'{self.weights}' does not fit the CLIP model '{self.label}': {lines[:2][-1]}") from error
+        tags = open_clip.list_pretrained_tags_by_model(self.model_name)
+        if self.pretrained.lower().replace('-', '_') not in tags:
+            raise ValueError(
+                f"open_clip has no weights '{self.pretrained}' for '{self.model_name}', and there is no such file; "
+                f'it has: {", ".join(tags) or "none"}.'
+            )
+        try:
+            return open_clip.create_model(self.model_name, pretrained=self.pretrained)
+        except (RuntimeError, OSError) as error:
+            raise FileNotFoundError(self.missing_sentence()) from error
+
+    def missing_sentence(self) -> str:
+        """What to say when weights of a tag are needed, are not here and cannot be downloaded."""
+        return (
+            f"The weights '{self.pretrained}' of the CLIP model '{self.model_name}' are not on this machine and cannot be "
+            f'downloaded: on a machine with network run `python tools/extract_text_embeddings.py --model '
+            f'{self.model_name} --pretrained {self.pretrained} --save-model clip_model`, bring the folder clip_model '
+            f"here and set clip=dict(pretrained='clip_model')."
+        )
+
+
+def image_transform(clip: Mapping[str, Any] | str | CLIPSource) -> dict[str, Any]:
+    """How a CLIP model wants its images, read without loading weights.
+
+    Args:
+        clip (Mapping | str | CLIPSource): The ``clip`` setting.
+
+    Returns:
+        dict: ``size`` (pixels of the square input), ``mean`` and ``std`` (RGB, of values in [0, 1]), ``interpolation``.
+    """
+    import open_clip
+    from open_clip.transform import PreprocessCfg
+
+    source = CLIPSource.from_cfg(clip)
+    if source.folder is not None:
+        config = json.loads((source.folder / _CONFIG).read_text(encoding='utf-8'))
+        model_cfg, extra = config['model_cfg'], config.get('preprocess_cfg', {})
+    else:
+        model_cfg = open_clip.get_model_config(source.model_name)
+        if model_cfg is None:
+            raise ValueError(_unknown_model(source.model_name, open_clip.list_models()))
+        extra = open_clip.get_pretrained_cfg(source.model_name, source.pretrained) if source.pretrained else {}
+    default = PreprocessCfg()
+    size = model_cfg['vision_cfg'].get('image_size', default.size)
+    return dict(
+        size=size if isinstance(size, int) else size[0],
+        mean=tuple(extra.get('mean') or default.mean),
+        std=tuple(extra.get('std') or default.std),
+        interpolation=extra.get('interpolation') or default.interpolation,
+    )
+
+
+def save_clip_model(folder: str | Path, clip: Mapping[str, Any] | str | CLIPSource) -> None:
+    """Writes a CLIP model as a folder that is a ``clip`` setting by itself, to take to a machine without network.
+
+    Args:
+        folder (str | Path): Folder to write, made when missing.
+        clip (Mapping | str | CLIPSource): The ``clip`` setting of the model.
+
+    Raises:
+        FileNotFoundError: If the weights are not here and cannot be downloaded.
+        ValueError: If the tokenizer needs files that such a folder does not hold.
+    """
+    import open_clip
+    from safetensors.torch import save_file
+
+    source, folder = CLIPSource.from_cfg(clip), Path(folder)
+    if source.folder is not None:
+        shutil.copytree(source.folder, folder, dirs_exist_ok=True)
+        return
+    config = open_clip.get_model_config(source.model_name)
+    text_cfg = {} if config is None else config['text_cfg']
+    if {'hf_tokenizer_name', 'hf_model_name'} & set(text_cfg) or 'siglip' in source.model_name.lower():
+        raise ValueError(
+            f"'{source.model_name}' has a tokenizer that must be downloaded: bring the folder of its Hugging Face "
+            'repository instead and name it in the clip setting.'
+        )
+    model = source.load_model()
+    transform = image_transform(source)
+    preprocess = dict(mean=transform['mean'], std=transform['std'], interpolation=transform['interpolation'])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _CONFIG).write_text(
+        json.dumps(dict(model_cfg=config, preprocess_cfg=preprocess), indent=2), encoding='utf-8'
+    )
+    state = {k: v.contiguous().clone() for k, v in model.state_dict().items()}
+    save_file(state, str(folder / 'open_clip_model.safetensors'))
+
+
+def _resolve(value: str) -> Path:
+    if value.startswith(SCHEME):
+        return asset_path(value)
+    return Path(value.removeprefix(_FOLDER_SCHEME)).expanduser()
+
+
+def _looks_like_path(value: str) -> bool:
+    return '/' in value or os.sep in value or value.endswith(_WEIGHTS)
+
+
+def _is_model_folder(value: str) -> bool:
+    path = _resolve(value)
+    if value and (path / _CONFIG).is_file():
+        return True
+    if value.startswith((SCHEME, _FOLDER_SCHEME)):
+        raise FileNotFoundError(f"The folder '{path}', named in the 'clip' setting, holds no {_CONFIG}.")
+    return False
+
+
+def _weights_in(folder: Path) -> Path:
+    found = sorted(
+        (p for p in folder.iterdir() if p.suffix in _WEIGHTS), key=lambda p: (_WEIGHTS.index(p.suffix), p.name)
+    )
+    if not found:
+        raise FileNotFoundError(
+            f"The folder '{folder}', named in the 'clip' setting, holds no weights file ({', '.join(_WEIGHTS)})."
+        )
+    preferred = [p for p in found if p.stem in ('open_clip_model', 'model')]
+    return (preferred or found)[0]
+
+
+def _downloaded_weights(model_name: str, tag: str) -> Path | None:
+    """Where open_clip has put the weights of a tag, if it has."""
+    import open_clip
+    from huggingface_hub import try_to_load_from_cache
+
+    cfg = open_clip.get_pretrained_cfg(model_name, tag)
+    candidates: list[str | None] = []
+    if cfg.get('hf_hub'):
+        repo, filename = os.path.split(cfg['hf_hub'])
+        names = [filename] if filename else list(_HUB_NAMES)
+        candidates += [try_to_load_from_cache(repo, name) for name in names]
+    if cfg.get('url'):
+        candidates.append(os.path.expanduser(f'~/.cache/clip/{os.path.basename(cfg["url"])}'))
+    for path in candidates:
+        if isinstance(path, str) and os.path.isfile(path):
+            return Path(path)
+    return None
+
+
+_HUB_NAMES = ('open_clip_model.safetensors', 'open_clip_pytorch_model.safetensors', 'open_clip_pytorch_model.bin')
+
+
+@lru_cache(maxsize=64)
+def _file_sha256(path: str, mtime: int, size: int) -> str:
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _is_torchscript(path: Path) -> bool:
+    """Whether a file is OpenAI's own form of the weights, a TorchScript archive."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith('/constants.pkl') for name in archive.namelist())
+
+
+def _torchscript_weights(path: Path) -> dict[str, Tensor]:
+    state = torch.jit.load(str(path), map_location='cpu').state_dict()
+    # Stored by OpenAI beside the weights; not parameters of the architecture.
+    return {k: v.float() for k, v in state.items() if k not in ('input_resolution', 'context_length', 'vocab_size')}
+
+
+def _unknown_model(name: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=3, cutoff=0.4)
+    hint = f'; near names: {", ".join(near)}' if near else ''
+    return f"'{name}' is neither an architecture of open_clip nor a folder that holds {_CONFIG}{hint}."
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps open_clip's messages about its own steps out of the training log."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.ERROR))
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,89 @@
+"""The frozen CLIP image encoder that the interaction decoder learns to mimic."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .clip_source import CLIPSource, image_transform
+
+
+class CLIPTeacher(nn.Module):
+    """Image tower of a CLIP model, frozen: the target of the mimic loss (GEN-VLKT, Sec. 3.3, Eq. 9).
+
+    It is always in eval mode, has no parameter that takes a gradient, and turns to half precision when it is moved to
+    a GPU. Whoever holds it keeps it out of its own module tree, so that it is neither saved, nor optimised, nor wrapped
+    by DistributedDataParallel.
+
+    Args:
+        visual (nn.Module): Image tower, from (B, 3, S, S) to (B, D).
+        image_size (int): S, pixels.
+    """
+
+    def __init__(self, visual: nn.Module, image_size: int) -> None:
+        super().__init__()
+        self.visual = visual
+        self.image_size = image_size
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> 'CLIPTeacher':
+        """Does nothing: the teacher stays in eval mode, whatever the model around it does."""
+        return super().train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> 'CLIPTeacher':
+        """Does nothing but freeze."""
+        return super().requires_grad_(False)
+
+    def _apply(self, fn, recurse: bool = True) -> 'CLIPTeacher':
+        super()._apply(fn, recurse)
+        parameter = next(self.parameters())
+        wanted = torch.float16 if parameter.is_cuda else torch.float32
+        if parameter.is_floating_point() and parameter.dtype != wanted:
+            super()._apply(lambda t: t.to(wanted) if t.is_floating_point() else t, recurse)
+        return self
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Embeds images.
+
+        Args:
+            images (Tensor): (B, 3, S, S), normalised as the CLIP model wants it.
+
+        Returns:
+            Tensor: Embeddings (B, D), float32, not normalised.
+
+        Raises:
+            ValueError: If the images have another size than the model takes.
+        """
+        size = (3, self.image_size, self.image_size)
+        if tuple(images.shape[1:]) != size:
+            raise ValueError(
+                f'The CLIP teacher takes images of shape {size}, not {tuple(images.shape[1:])}: set the size of the '
+                f"pipeline's CLIP image to {self.image_size}."
+            )
+        dtype = next(self.parameters()).dtype
+        # The student may run under autocast; the teacher's precision is its own.
+        with torch.autocast(images.device.type, enabled=False):
+            features = self.visual(images.to(dtype))
+        if isinstance(features, tuple):  # towers that also return their tokens
+            features = features[0]
+        return features.float()
+
+
+def build_teacher(clip: Mapping[str, Any] | str | CLIPSource) -> CLIPTeacher:
+    """Makes the teacher of a ``clip`` setting.
+
+    Args:
+        clip (Mapping | str | CLIPSource): The ``clip`` setting, see :meth:`CLIPSource.from_cfg`.
+
+    Returns:
+        CLIPTeacher: From (B, 3, S, S) to (B, D), frozen, on the CPU.
+
+    Raises:
+        FileNotFoundError: If the weights are not here and cannot be downloaded.
+        ValueError: If the setting is wrong.
+    """
+    source = CLIPSource.from_cfg(clip)
+    return CLIPTeacher(source.load_model().visual, image_transform(source)['size'])

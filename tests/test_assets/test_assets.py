@@ -1,0 +1,61 @@
+import pytest
+import torch
+from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
+from torch import nn
+
+import genvlkt_mmdet.assets as assets
+from genvlkt_mmdet.assets import asset_path
+from genvlkt_mmdet.assets.publish import publish_checkpoint
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """A folder of shipped files of our own."""
+    monkeypatch.setattr(assets, '_FOLDER', tmp_path)
+    return tmp_path
+
+
+def test_asset_path(shipped):
+    (shipped / 'model').mkdir()
+    (shipped / 'x.pth').write_bytes(b'')
+    assert asset_path('model') == asset_path('genvlkt://model') == shipped / 'model'
+    with pytest.raises(FileNotFoundError, match="ships no 'y.pth'; it ships: model, x.pth"):
+        asset_path('genvlkt://y.pth')
+    with pytest.raises(FileNotFoundError, match='ships no'):
+        asset_path('../x.pth')
+
+
+def test_scheme_of_the_checkpoint_loader(shipped):
+    source = nn.Linear(2, 2)
+    torch.save(dict(state_dict=source.state_dict()), shipped / 'x.pth')
+    target = nn.Linear(2, 2)
+    load_checkpoint(target, 'genvlkt://x.pth', map_location='cpu', strict=True)
+    assert torch.equal(target.weight, source.weight)
+    with pytest.raises(FileNotFoundError, match='ships no'):
+        CheckpointLoader.load_checkpoint('genvlkt://absent.pth')
+
+
+def test_scheme_loads_weights_only(shipped):
+    torch.save(dict(state_dict={}, anything=print), shipped / 'x.pth')
+    with pytest.raises(Exception, match='[Ww]eights.only'):
+        CheckpointLoader.load_checkpoint('genvlkt://x.pth')
+
+
+def test_publish_checkpoint(tmp_path):
+    state = dict(a=torch.tensor([1.0, 1e-3]), count=torch.tensor(7), head=torch.ones(1000))
+    torch.save(dict(state_dict=state, optimizer=dict(x=torch.ones(10**5)), meta=dict(epoch=1)), tmp_path / 'full.pth')
+    size = publish_checkpoint(tmp_path / 'full.pth', tmp_path / 'new' / 'small.pth', drop=['head'])
+    assert size == (tmp_path / 'new' / 'small.pth').stat().st_size < 10**4
+    loaded = torch.load(tmp_path / 'new' / 'small.pth', weights_only=True)
+    assert set(loaded) == {'state_dict'} and set(loaded['state_dict']) == {'a', 'count'}
+    assert loaded['state_dict']['a'].dtype == torch.float16 and loaded['state_dict']['count'].item() == 7
+    publish_checkpoint(tmp_path / 'full.pth', tmp_path / 'exact.pth', half=False)
+    assert torch.equal(torch.load(tmp_path / 'exact.pth', weights_only=True)['state_dict']['a'], state['a'])
+
+
+def test_publish_needs_weights(tmp_path):
+    torch.save(dict(optimizer={}), tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match="holds no 'state_dict'"):
+        publish_checkpoint(tmp_path / 'x.pth', tmp_path / 'y.pth')
+    with pytest.raises(FileNotFoundError, match='There is no checkpoint'):
+        publish_checkpoint(tmp_path / 'absent.pth', tmp_path / 'y.pth')

@@ -1,0 +1,78 @@
+"""Computes the text embeddings of a vocabulary or of phrases with any open_clip model, and keeps them in a file.
+
+The file serves training and inference on a machine without the weights of CLIP: set
+``clip.text_embeddings='<file>'`` there. Training with the mimic loss needs the image tower too: ``--save-model``
+writes the whole model as a folder that is a ``clip`` setting by itself.
+
+Examples:
+    python tools/extract_text_embeddings.py --vocabulary hico --out hico_vit_b_32.safetensors
+    python tools/extract_text_embeddings.py --phrases phrases.txt --model genvlkt://tiny_clip --out phrases.safetensors
+    python tools/extract_text_embeddings.py --model ViT-B-32-quickgelu --pretrained openai --save-model clip_model
+"""
+
+import genvlkt_mmdet  # noqa: F401, I001  (first: it settles the thread policy before torch is loaded)
+
+import argparse
+import sys
+from pathlib import Path
+
+from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.models.vlkt import CLIPSource, compute_text_embeddings, save_clip_model, save_text_embeddings
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description='Compute text embeddings of CLIP')
+    parser.add_argument('--vocabulary', help='hico, vcoco, minihoi or a vocabulary file: its HOI and object prompts')
+    parser.add_argument('--phrases', type=Path, help='text file with one prompt a line')
+    parser.add_argument(
+        '--model',
+        default='ViT-B-32-quickgelu',
+        help='architecture of open_clip, or a folder with open_clip_config.json',
+    )
+    parser.add_argument('--pretrained', help='weights: a tag of open_clip, a file or a folder (default: openai)')
+    parser.add_argument('--out', type=Path, help='.safetensors file to write')
+    parser.add_argument('--save-model', type=Path, metavar='FOLDER', help='write the model itself to this folder')
+    args = parser.parse_args()
+    if not args.out and not args.save_model:
+        parser.error('nothing to do: give --out, --save-model or both')
+    if args.out and not (args.vocabulary or args.phrases):
+        parser.error('--out needs --vocabulary, --phrases or both')
+    return args
+
+
+def read_prompts(vocabulary: str | None, phrases: Path | None) -> list[str]:
+    """The prompts asked for, each once, in order."""
+    prompts: list[str] = []
+    if vocabulary:
+        loaded = load_vocabulary(vocabulary)
+        prompts += [*loaded.hoi_prompts, *loaded.object_prompts]
+    if phrases:
+        prompts += [line.strip() for line in phrases.read_text(encoding='utf-8').splitlines() if line.strip()]
+    return list(dict.fromkeys(prompts))
+
+
+def main() -> None:
+    """Computes and writes."""
+    args = parse_args()
+    clip = dict(model_name=args.model)
+    if args.pretrained or '/' not in args.model:
+        clip['pretrained'] = args.pretrained or 'openai'
+    try:
+        source = CLIPSource.from_cfg(clip)
+        if args.save_model:
+            save_clip_model(args.save_model, source)
+            print(f"{args.save_model}: the whole model; use it as clip=dict(pretrained='{args.save_model}')")
+            # What is written next shall belong to the copy, which travels with it.
+            source = CLIPSource.from_cfg(dict(pretrained=str(args.save_model)))
+        if args.out:
+            prompts = read_prompts(args.vocabulary, args.phrases)
+            embeddings = compute_text_embeddings(prompts, source)
+            save_text_embeddings(args.out, prompts, embeddings, source)
+            print(f'{args.out}: {embeddings.shape[0]} prompts, {embeddings.shape[1]} wide, by {source.label}')
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == '__main__':
+    main()
