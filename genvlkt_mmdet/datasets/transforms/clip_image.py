@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 from PIL import Image
@@ -27,6 +28,7 @@ class MakeCLIPImage(BaseTransform):
     """
 
     def __init__(self, size: int = 224, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD) -> None:
+        self.mean, self.std = tuple(mean), tuple(std)
         self.preprocess = T.Compose(
             [
                 T.Resize(size, interpolation=T.InterpolationMode.BICUBIC),
@@ -48,6 +50,18 @@ class MakeCLIPImage(BaseTransform):
         image = Image.fromarray(np.ascontiguousarray(results['img'][..., ::-1]))
         results['clip_image'] = self.preprocess(image)
         return results
+
+    def to_image(self, clip_image: torch.Tensor) -> np.ndarray:
+        """The picture that a normalised CLIP image shows.
+
+        Args:
+            clip_image (Tensor): (3, size, size) as :meth:`transform` makes it.
+
+        Returns:
+            np.ndarray: (size, size, 3) uint8 RGB.
+        """
+        image = clip_image.permute(1, 2, 0).numpy() * self.std + self.mean
+        return (image * 255).round().clip(0, 255).astype(np.uint8)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self.preprocess})'

@@ -33,3 +33,10 @@ def test_size_and_statistics_are_parameters():
     out = transform(dict(img=image))['clip_image']
     assert out.shape == (3, 8, 8)
     np.testing.assert_allclose(out.mean(dim=(1, 2)).numpy(), [1, 0, 0], atol=1e-6)
+
+
+def test_to_image_inverts_the_normalisation():
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    transform = MakeCLIPImage(size=16)
+    clip_image = transform(dict(img=image))['clip_image']
+    np.testing.assert_array_equal(transform.to_image(clip_image), image[..., ::-1])

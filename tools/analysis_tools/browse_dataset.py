@@ -1,0 +1,46 @@
+"""Draws what the network sees: the items of a dataset as they leave the pipeline of a config.
+
+Example:
+    python tools/analysis_tools/browse_dataset.py configs/gen_vlkt_tiny_minihoi.py --out-dir out --num 20
+"""
+
+import argparse
+import sys
+
+import numpy as np
+import torch
+from mmengine.config import Config, DictAction
+
+from genvlkt_mmdet.datasets.browsing import browse_dataset
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description='Draw the items of a dataset')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--split', choices=['train', 'val', 'test'], default='train', help='which dataloader')
+    parser.add_argument('--out-dir', default='browse', help='folder for the pictures (default: %(default)s)')
+    parser.add_argument('--num', type=int, default=20, help='number of items; 0: all (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the augmentation (default: %(default)s)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override settings of the config'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Draws as the command line says."""
+    args = parse_args()
+    np.random.seed(args.seed)
+    torch.manual_seed(args.seed)
+    try:
+        cfg = Config.fromfile(args.config)
+        cfg.merge_from_dict(args.cfg_options or {})
+        count = sum(1 for _ in browse_dataset(cfg, args.out_dir, args.split, args.num or None))
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    print(f'{count} pictures in {args.out_dir}')
+
+
+if __name__ == '__main__':
+    main()
