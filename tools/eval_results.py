@@ -48,7 +48,7 @@ def main() -> None:
     if args.train_ann_file:
         if args.task == 'vcoco':
             raise ValueError('--train-ann-file goes with the task hico.')
-        counts = count_triplets(load_ground_truth(args.train_ann_file, vocabulary), vocabulary)
+        counts = count_triplets(load_ground_truth(args.train_ann_file, vocabulary, split='train'), vocabulary)
     detections = load_detections(args.results, images, vocabulary)
     report = evaluate_detections(detections, images, vocabulary, args.zero_shot, args.protocol, counts)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..datasets.formats.vsrl import read_vsrl
+from ..datasets.formats import read_annotations
 from ..datasets.hoi_dataset import HOIDataset
 from ..datasets.vcoco import VCOCODataset
 from ..datasets.vocabulary import HOIVocabulary, load_vocabulary
@@ -15,6 +15,7 @@ def load_ground_truth(
     vocabulary: str | Mapping | HOIVocabulary,
     coco_file: str | Path | None = None,
     split_ids: str | Path | None = None,
+    split: str = 'test',
 ) -> list[dict[str, Any]]:
     """Reads the ground truth of a split, of any family of files that the datasets read.
 
@@ -24,6 +25,7 @@ def load_ground_truth(
             roles, any other triplets.
         coco_file (str | Path, optional): COCO instances, when ``ann_file`` is ``vcoco_*.json`` of V-COCO's release.
         split_ids (str | Path, optional): Ids of the images of the split, for V-COCO's release.
+        split (str): 'train' or 'test', for the release of HICO-DET, whose ``anno_bbox.mat`` holds both.
 
     Returns:
         list[dict]: One entry per image, in the order of ``img_id``: ``file_name``, ``img_id`` and ``eval_gt`` as in the
@@ -36,10 +38,7 @@ def load_ground_truth(
     vocabulary = load_vocabulary(vocabulary)
     kind = VCOCODataset if vocabulary.name == 'vcoco' else HOIDataset
     dataset = kind(ann_file=str(ann_file), vocabulary=vocabulary, test_mode=True, pipeline=[], lazy_init=True)
-    if coco_file is not None:
-        records = read_vsrl(ann_file, coco_file, vocabulary, split_ids)
-    else:
-        records = dataset.load_records()
+    records, _ = read_annotations(ann_file, vocabulary, coco_file=coco_file, split_ids=split_ids, split=split)
     if not records:
         raise ValueError(f"'{ann_file}' holds no image.")
     entries = []

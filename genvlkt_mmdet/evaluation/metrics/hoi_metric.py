@@ -21,7 +21,8 @@ class HOIMetric(BaseMetric):
     joined, images that a sampler repeated count once, and they are put in the order of ``img_id``.
 
     Args:
-        max_per_image (int): Number of triplets, best first, that are kept per image (papers report 100).
+        max_per_image (int, optional): Number of triplets, best first, that are kept per image (papers report 100); None
+            keeps all.
         outfile_prefix (str, optional): Writes the detections to ``<outfile_prefix>.results.json``, the file that
             ``tools/eval_results.py`` reads.
         collect_device (str): Device that joins the processes' results, 'cpu' or 'gpu'.
@@ -31,7 +32,7 @@ class HOIMetric(BaseMetric):
 
     def __init__(
         self,
-        max_per_image: int = 100,
+        max_per_image: int | None = 100,
         outfile_prefix: str | None = None,
         collect_device: str = 'cpu',
         prefix: str | None = None,
