@@ -188,7 +188,10 @@ class HOIDataset(BaseDetDataset):
         """
         record = raw_data_info
         try:
-            boxes = np.array([a['bbox'] for a in record['annotations']], dtype=np.float32).reshape(-1, 4)
+            boxes = np.array([a['bbox'] for a in record['annotations']], dtype=np.float32)
+            if len(boxes) and boxes.shape[1:] != (4,):
+                raise ValueError('a bbox must be x1, y1, x2, y2.')
+            boxes = boxes.reshape(-1, 4)
             labels = [self._file_ids.object(a['category_id']) for a in record['annotations']]
             hois = [
                 (
@@ -287,13 +290,13 @@ class HOIDataset(BaseDetDataset):
         """Checks indices and finds HOI classes; the flag says that no pair points to a missing box."""
         triplets, intact = [], True
         for k, (human, obj, verb, hoi_id) in enumerate(hois):
-            wrong = next((i for i, low in ((human, 0), (obj, -1)) if not low <= i < len(labels)), None)
-            if obj == -1 and not self.vocabulary.has_no_object:
-                wrong = obj
-            if wrong is not None:
+            lowest = -1 if self.vocabulary.has_no_object else 0
+            ends = ((human, 0), (obj, lowest))
+            wrong = [i for i, low in ends if not isinstance(i, int) or not low <= i < len(labels)]
+            if wrong:
                 if self.pair_index == 'error':
                     raise ValueError(
-                        f'{self._where(record)}: pair {k} names box {wrong}, but the image has {len(labels)} boxes.'
+                        f'{self._where(record)}: pair {k} names box {wrong[0]!r}, but the image has {len(labels)} boxes.'
                     )
                 intact = False
                 continue

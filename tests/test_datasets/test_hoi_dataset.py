@@ -161,6 +161,8 @@ def test_pair_index_out_of_range(build, toy_records, warnings_of, field, value):
         ),
         (lambda r: r['annotations'][0].pop('bbox'), "field 'bbox' is missing"),
         (lambda r: r['annotations'][0].update(bbox=[1, 2, 3]), "image 'a.png': "),
+        (lambda r: [a.update(bbox=[1, 2]) for a in r['annotations']], 'a bbox must be x1, y1, x2, y2'),
+        (lambda r: r['hoi_annotation'][0].update(subject_id='0'), "pair 0 names box '0', but the image has 3 boxes"),
     ],
 )
 def test_structural_mistakes_are_errors(build, toy_records, edit, message):
