@@ -141,7 +141,7 @@ def render_captioned(
 
 def resize(image: np.ndarray) -> np.ndarray:
     """Brings an RGB picture to the tiny CLIP's size as its preprocessing does: bicubic with antialiasing."""
-    return np.asarray(Image.fromarray(image).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC))
+    return np.array(Image.fromarray(image).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC))
 
 
 def normalize(images: Tensor) -> Tensor:
@@ -153,7 +153,7 @@ def normalize(images: Tensor) -> Tensor:
 def train_tiny_clip(
     out: str | Path,
     num_images: int = 12000,
-    steps: int = 2400,
+    steps: int = 1400,
     batch_size: int = 128,
     lr: float = 2e-3,
     seed: int = 0,
