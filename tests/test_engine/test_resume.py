@@ -103,7 +103,7 @@ def run_tool(work_dir: Path, *arguments: str, kill: str = '') -> subprocess.Comp
         env=os.environ | dict(TOY_KILL=kill, PYTHONPATH=str(REPO)),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
     )
 
 

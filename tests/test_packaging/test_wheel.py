@@ -32,7 +32,7 @@ def run(*command: str | Path, cwd: Path, code: int = 0) -> str:
     """Runs a command without what the test's own process has on its path; returns all it printed."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(('PYTHON', 'PYTEST'))}
     done = subprocess.run(
-        command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
+        command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900
     )
     assert (done.returncode != 0) == bool(code), done.stdout
     return done.stdout

@@ -20,7 +20,7 @@ def run(tool: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
         env=os.environ | dict(PYTHONPATH=str(REPO)),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 
