@@ -158,6 +158,7 @@ def train_tiny_clip(
     lr: float = 2e-3,
     seed: int = 0,
     long_tail: bool = False,
+    eval_images: int = 1000,
 ) -> dict[str, float]:
     """Trains the tiny CLIP and writes it as a folder that a ``clip`` setting, and ``open_clip`` itself, can load.
 
@@ -173,6 +174,7 @@ def train_tiny_clip(
         lr (float): Highest learning rate.
         seed (int): Seed of everything.
         long_tail (bool): Whether HOI classes follow the training split's frequencies; else all are equally frequent.
+        eval_images (int): Held-out pictures to measure the result on.
 
     Returns:
         dict: What :func:`evaluate_tiny_clip` measures of the written folder.
@@ -227,7 +229,7 @@ def train_tiny_clip(
     _scale_features(model, images[:1000])
     state = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
     save_file({k: v.contiguous() for k, v in state.items()}, str(out / _WEIGHTS))
-    return evaluate_tiny_clip(out)
+    return evaluate_tiny_clip(out, eval_images, seed + 1)
 
 
 @torch.no_grad()
