@@ -1,4 +1,4 @@
-# The paper's recipe on MiniHOI in about ten minutes of two CPU cores: sizes and schedule differ, nothing else.
+# The paper's recipe on MiniHOI in a few minutes of two CPU cores: sizes and schedule differ, nothing else.
 _base_ = [
     '_base_/models/gen_vlkt_tiny.py',
     '_base_/datasets/minihoi.py',
@@ -6,10 +6,10 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
-max_epochs = 10
+max_epochs = 4
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 
-# A tenth of the paper's epochs wants larger steps, and new parts (queries, classifiers) larger ones than DETR's.
+# Few epochs want larger steps, and new parts (queries, classifiers) larger ones than DETR's.
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=200),
