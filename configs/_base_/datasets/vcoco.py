@@ -21,5 +21,6 @@ test_dataloader = dict(
 )
 val_dataloader = test_dataloader
 
-test_evaluator = dict(_delete_=True, type='VCOCOMetric')
+# every role of every detected pair, as the official evaluation wants them
+test_evaluator = dict(_delete_=True, type='VCOCOMetric', max_per_image=None)
 val_evaluator = test_evaluator

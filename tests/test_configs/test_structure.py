@@ -1,0 +1,159 @@
+"""What each config builds, at its own size: layers, rows, what is frozen, how many parameters."""
+
+import pytest
+import torch
+import yaml
+from mmdet.registry import MODELS
+from mmengine.config import Config
+
+from .conftest import CONFIGS
+
+C, D, Q = 256, 512, 64  # channels, CLIP width, queries
+BASELINES = ['gen_s_hico_rf_uc.py', 'gen_s_hico_nf_uc.py', 'gen_s_hico_uo.py', 'gen_s_hico_uv.py']
+ZERO_SHOT = {
+    'rf_uc': ('rare_first', 480),
+    'nf_uc': ('non_rare_first', 480),
+    'uo': ('unseen_object', 500),
+    'uv': ('unseen_verb', 516),
+}
+PAPER = [
+    *(f'gen_vlkt_{size}_{data}.py' for size in 'sml' for data in ('hico', 'vcoco')),
+    *(f'gen_vlkt_s_hico_{split}.py' for split in ZERO_SHOT),
+    *BASELINES,
+    *sorted(f'ablation/{path.name}' for path in (CONFIGS / 'ablation').glob('*.py')),
+]
+
+
+@pytest.fixture(scope='module')
+def built():
+    """Builds a config's model without memory for weights, once."""
+    models = {}
+
+    def build(name):
+        if name not in models:
+            with torch.device('meta'):
+                models[name] = MODELS.build(Config.fromfile(CONFIGS / name).model)
+        return models[name]
+
+    return build
+
+
+def count(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def cosine(rows, eval_rows=0):
+    """Parameters of a text classifier: projection, layer norm, rows with bias, temperature."""
+    return (C * D + D) + 2 * D + (rows + eval_rows) * (D + 1) + 1
+
+
+def linear(rows):
+    return rows * (C + 1)
+
+
+def test_every_row_of_the_paper_is_there():
+    assert len(PAPER) == 24
+    assert all((CONFIGS / name).is_file() for name in PAPER)
+
+
+def test_every_config_is_listed_for_mim():
+    index = yaml.safe_load((CONFIGS.parent / 'model-index.yml').read_text())
+    listed = {model['Config'] for model in index['Models']}
+    assert {f'configs/{name}' for name in PAPER} <= listed
+    assert all((CONFIGS.parent / config).is_file() for config in listed)
+    names = [model['Name'] for model in index['Models']]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize('name', PAPER)
+def test_what_all_have_in_common(built, name):
+    model = built(name)
+    head = model.bbox_head
+    large, deep = '_l_' in name, '_m_' in name or '_l_' in name
+    assert len(head.instance_decoder.layers) == len(head.interaction_decoder.layers) == (6 if large else 3)
+    assert len(model.encoder.layers) == 6
+    assert model.backbone.depth == (101 if deep else 50)
+    assert head.num_queries == Q
+    frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
+    stem = {n for n, _ in model.named_parameters() if n.startswith(('backbone.conv1', 'backbone.layer1'))}
+    norms = {n for n, p in model.named_parameters() if n.startswith('backbone') and p.dim() == 1}
+    rows = {n for n in frozen if n.startswith('bbox_head')}
+    assert frozen == stem | norms | rows
+    text_rows = {
+        f'bbox_head.{n}.{kind}'
+        for n in ('hoi_classifier.fc', 'hoi_classifier.eval_fc', 'obj_classifier.fc')
+        for kind in ('weight', 'bias')
+    }
+    zero_shot = name.startswith('gen_vlkt') and name.removesuffix('.py').endswith(tuple(ZERO_SHOT))
+    assert rows == (text_rows if zero_shot else set())
+
+
+@pytest.mark.parametrize(('data', 'hois', 'objects'), [('hico', 600, 81), ('vcoco', 263, 82)])
+@pytest.mark.parametrize('size', 'sml')
+def test_classifiers_of_the_main_tables(built, size, data, hois, objects):
+    head = built(f'gen_vlkt_{size}_{data}.py').bbox_head
+    assert head.hoi_classifier.fc.weight.shape == (hois, D)
+    assert head.obj_classifier.fc.weight.shape == (objects, D)
+    assert count(head.hoi_classifier) == cosine(hois)
+    assert head.loss_mimic.distance == 'l1' and head.loss_mimic.loss_weight == 20
+    assert type(head.triplet_selector).__name__ == ('TopTriplets' if data == 'hico' else 'VerbTriplets')
+
+
+@pytest.mark.parametrize(('suffix', 'split'), ZERO_SHOT.items())
+def test_zero_shot_rows(built, suffix, split):
+    zero_shot, seen = split
+    name = f'gen_vlkt_s_hico_{suffix}.py'
+    head = built(name).bbox_head
+    assert head.hoi_classifier.fc.weight.shape == (seen, D)
+    assert head.hoi_classifier.eval_fc.weight.shape == (600, D)
+    assert count(head) - count(built('gen_vlkt_s_hico.py').bbox_head) == seen * (D + 1)
+    baseline = built(f'gen_s_hico_{suffix}.py').bbox_head
+    assert baseline.hoi_classifier.linear.weight.shape == (600, C)
+    assert len(baseline.hoi_classifier.seen) == seen
+    for config in (name, f'gen_s_hico_{suffix}.py'):
+        cfg = Config.fromfile(CONFIGS / config)
+        loaders = (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
+        assert [loader.dataset.zero_shot for loader in loaders] == [zero_shot] * 3
+        assert cfg.model.bbox_head.zero_shot == zero_shot
+
+
+def test_parameter_counts_of_the_ablation(built):
+    full = count(built('gen_vlkt_s_hico.py'))
+    base = count(built('ablation/gen_s_hico_base_triplet.py'))
+    assert base == full - cosine(600) - cosine(81) + linear(600) + linear(81)
+    expected = {
+        # a: against the base
+        'gen_s_hico_base_verb': base - linear(600) + linear(117),
+        'gen_s_hico_wo_pge': base - 2 * Q * C,  # one embedding per pair instead of human's, object's and pair's
+        'gen_s_hico_wo_ige': base + Q * C,
+        # b: parts added one after another
+        'gen_s_hico_hoi_text': base - linear(600) + cosine(600),
+        'gen_s_hico_hoi_obj_text': full,
+        'gen_s_hico_hoi_obj_text_mimic': full,
+        # c
+        'gen_vlkt_s_hico_mimic_l1': full,
+        'gen_vlkt_s_hico_mimic_l2': full,
+        'gen_vlkt_s_hico_mimic_l1_l2': full,
+    }
+    assert {name: count(built(f'ablation/{name}.py')) for name in expected} == expected
+    for split in ZERO_SHOT:
+        assert count(built(f'gen_s_hico_{split}.py')) == base
+
+
+def test_mimic_of_the_ablation(built):
+    distances = {}
+    for name in PAPER:
+        loss = built(name).bbox_head.loss_mimic
+        distances[name.removeprefix('ablation/').removesuffix('.py')] = loss and loss.distance
+    without = {name for name, distance in distances.items() if distance is None}
+    assert without == {name for name in distances if name.startswith('gen_s_')} - {'gen_s_hico_hoi_obj_text_mimic'}
+    assert [distances[f'gen_vlkt_s_hico_mimic_{k}'] for k in ('l1', 'l2', 'l1_l2')] == ['l1', 'l2', 'l1+l2']
+
+
+def test_learning_rates_of_plain_classifiers(built):
+    """Only rows that are text learn slowly."""
+    cfg = Config.fromfile(CONFIGS / 'ablation/gen_s_hico_hoi_text.py')
+    slow = [key for key in cfg.optim_wrapper.paramwise_cfg.custom_keys if key != 'backbone']
+    names = [n for n, _ in built('ablation/gen_s_hico_hoi_text.py').named_parameters()]
+    hit = {n for n in names if any(key in n for key in slow)}
+    assert hit == {'bbox_head.hoi_classifier.fc.weight', 'bbox_head.hoi_classifier.fc.bias'}

@@ -1,0 +1,58 @@
+"""Each config trains for two iterations and evaluates, at a small size."""
+
+import math
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from genvlkt_mmdet.models.layers import CosineClassifier
+
+from .conftest import shrunk
+from .test_structure import PAPER
+
+LOSSES = {f'loss_{kind}' for kind in ('hoi', 'obj', 'human_bbox', 'object_bbox', 'human_iou', 'object_iou')}
+
+
+@pytest.fixture(autouse=True)
+def _quick_log(monkeypatch):
+    """The runner logs its config nicely formatted, which would take most of the time here."""
+    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: str(self._cfg_dict)))
+
+
+@pytest.mark.parametrize('name', PAPER)
+def test_two_iterations_and_an_evaluation(name, toy_data, tiny_clip, tmp_path):
+    cfg = shrunk(name, toy_data, tiny_clip, tmp_path)
+    runner = Runner.from_cfg(cfg)
+    before = {}
+    layers = cfg.model.bbox_head.decoder.num_layers
+
+    def remember(*_args, **_kwargs):
+        before.update({n: p.detach().clone() for n, p in runner.model.named_parameters()})
+
+    runner._hooks[0].before_train_epoch = remember
+    runner.train()
+
+    scalars = {key.removeprefix('train/'): value for key, value in runner.message_hub.log_scalars.items()}
+    expected = LOSSES | ({'loss_mimic'} if cfg.model.bbox_head.loss_mimic else set())
+    expected |= {f'd{i}.{loss}' for i in range(layers - 1) for loss in expected}
+    assert {key for key in scalars if 'loss_' in key} == expected
+    assert runner.iter == 2
+    assert all(math.isfinite(scalars[key].current()) for key in expected)
+
+    changed = {n for n, p in runner.model.named_parameters() if not torch.equal(p, before[n])}
+    trainable = {n for n, p in runner.model.named_parameters() if p.requires_grad}
+    assert changed <= trainable
+    head = runner.model.bbox_head
+    for part, classifier in (('hoi', head.hoi_classifier), ('obj', head.obj_classifier)):
+        rows = 'fc' if isinstance(classifier, CosineClassifier) else 'linear'
+        name_of_rows = f'bbox_head.{part}_classifier.{rows}.weight'
+        assert (name_of_rows in changed) == (name_of_rows in trainable)
+    assert {'encoder.layers.0.ffn.layers.0.0.weight', 'backbone.layer4.0.downsample.0.weight'} <= changed
+
+    figures = {key: value for key, value in scalars.items() if key.startswith('val/')}
+    wanted = 'val/vcoco/scenario_1/mean_24' if 'vcoco' in name else 'val/hico/full'
+    assert 0 <= figures[wanted].current() <= 1
+    if cfg.model.bbox_head.get('zero_shot'):
+        assert 'val/hico/unseen' in figures and 'val/hico/seen' in figures

@@ -1,0 +1,54 @@
+"""Checkpoints load without running code from them, and what does not load says why."""
+
+from argparse import Namespace
+
+import pytest
+import torch
+
+from genvlkt_mmdet.converters import load_checkpoint, weights_of
+
+
+class Foreign:
+    """A class that no checkpoint needs."""
+
+
+def test_arguments_of_training_scripts_load(tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.save(dict(model={'w': torch.ones(2)}, args=Namespace(lr=0.1, folder=tmp_path)), path)
+    loaded = load_checkpoint(str(path))
+    assert loaded['args'].folder == tmp_path
+    assert weights_of(loaded)['w'].tolist() == [1, 1]
+
+
+def test_foreign_objects_are_refused(tmp_path):
+    path = tmp_path / 'b.pth'
+    torch.save(dict(model={}, more=Foreign()), path)
+    with pytest.raises(ValueError, match=r'holds an object of \S*Foreign, which safe loading refuses'):
+        load_checkpoint(str(path))
+
+
+def test_damaged_and_missing_files(tmp_path):
+    whole = tmp_path / 'c.pth'
+    torch.save({'w': torch.ones(1000)}, whole)
+    for name, content in (('half', whole.read_bytes()[:2000]), ('empty', b''), ('text', b'hello world' * 9)):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match='is no checkpoint of torch, or is damaged'):
+            load_checkpoint(str(tmp_path / name))
+    with pytest.raises(FileNotFoundError, match=r"'.*nowhere.pth' does not exist"):
+        load_checkpoint(str(tmp_path / 'nowhere.pth'))
+    torch.save([1, 2], whole)
+    with pytest.raises(ValueError, match='holds a list, not a checkpoint'):
+        load_checkpoint(str(whole))
+
+
+@pytest.mark.parametrize('key', ['model', 'state_dict', None])
+def test_weights_of_every_layout(key):
+    weights = {'module.a.weight': torch.ones(1), 'b': torch.zeros(1)}
+    assert list(weights_of(weights if key is None else {key: weights, 'epoch': 3})) == ['a.weight', 'b']
+
+
+def test_no_weights():
+    with pytest.raises(ValueError, match='holds no weights'):
+        weights_of(dict(epoch=3))
+    with pytest.raises(ValueError, match='holds no weights'):
+        weights_of(dict(model={}))
