@@ -249,6 +249,7 @@ def save_clip_model(folder: str | Path, clip: Mapping[str, Any] | str | CLIPSour
     )
     state = {k: v.contiguous().clone() for k, v in model.state_dict().items()}
     save_file(state, str(folder / 'open_clip_model.safetensors'))
+    os.chmod(folder / 'open_clip_model.safetensors', 0o644)  # safetensors writes for the owner alone
 
 
 def _resolve(value: str) -> Path:

@@ -114,6 +114,7 @@ def save_text_embeddings(
     os.close(handle)
     try:
         save_file({_TENSOR: embeddings.detach().float().cpu().contiguous()}, temporary, metadata=metadata)
+        os.chmod(temporary, 0o644)  # temporary files are for their owner alone; this one is to be shared
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

@@ -229,6 +229,7 @@ def train_tiny_clip(
     _scale_features(model, images[:1000])
     state = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
     save_file({k: v.contiguous() for k, v in state.items()}, str(out / _WEIGHTS))
+    (out / _WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
     return evaluate_tiny_clip(out, eval_images, seed + 1)
 
 
