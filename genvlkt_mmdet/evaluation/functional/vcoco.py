@@ -110,11 +110,10 @@ class VCOCODetections:
         """
         humans, objects = triplets.human_boxes.astype(np.float32), triplets.object_boxes.astype(np.float32)
         scores = triplets.scores.astype(np.float32)
-        rows = np.column_stack([triplets.images, humans, np.nan_to_num(objects, nan=-np.inf)])
-        first, persons = _groups(rows)
+        first, persons = _groups(triplets.images, *humans.T, *np.nan_to_num(objects, nan=-np.inf).T)
         actions = np.array([action for action, _ in slots])[triplets.labels]
         has_role = np.array([slot is not None for _, slot in slots])[triplets.labels]
-        pair_first, pairs = _groups(np.column_stack([persons, actions]))
+        pair_first, pairs = _groups(persons, actions)
         agent_scores = np.full(len(pair_first), -np.inf, dtype=np.float32)
         np.maximum.at(agent_scores, pairs, scores)
         return cls(
@@ -217,13 +216,19 @@ def vcoco_report(
     return report
 
 
-def _groups(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Groups equal rows: first row of each group in order of appearance, and the group of each row."""
-    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+def _groups(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Groups equal rows: first row of each group in order of appearance, and the group of each row.
+
+    One column after the other: a whole split has millions of rows, and sorting them whole takes gigabytes.
+    """
+    first, group = np.zeros(0, dtype=np.int64), np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        values, index = np.unique(column, return_inverse=True)
+        _, first, group = np.unique(group * len(values) + index, return_index=True, return_inverse=True)
     appearance = np.argsort(first)
     rank = np.empty_like(appearance)
     rank[appearance] = np.arange(len(appearance))
-    return first[appearance], rank[inverse.reshape(-1)]
+    return first[appearance], rank[group]
 
 
 def _ranking(labels: np.ndarray, scores: np.ndarray, images: np.ndarray, keep: np.ndarray) -> np.ndarray:
