@@ -13,7 +13,11 @@ from .names import BACKBONE_RULES, mlp_rules, rename, transformer_rules
 # Parts of a DETR in facebookresearch's names: where each goes in GEN-VLKT. A DETR has one decoder, one box head and one
 # set of queries; both decoders, both box heads, and the queries of humans and of objects start from them.
 _OFFICIAL = (
-    (*BACKBONE_RULES, *transformer_rules('transformer.encoder', 'encoder')),
+    (
+        *BACKBONE_RULES,
+        *transformer_rules('transformer.encoder', 'encoder'),
+        ('query_embed.{}', 'bbox_head.instance_embed.{}'),  # SharedQueryGENHead
+    ),
     (
         *transformer_rules('transformer.decoder', 'bbox_head.instance_decoder'),
         *mlp_rules('bbox_embed', 'bbox_head.human_bbox'),
@@ -38,7 +42,12 @@ def _mmdet_rules(part: str) -> tuple[tuple[str, str], ...]:
 
 
 _MMDET = (
-    (('backbone.{}', 'backbone.{}'), ('neck.{}', 'neck.{}'), ('encoder.{}', 'encoder.{}')),
+    (
+        ('backbone.{}', 'backbone.{}'),
+        ('neck.{}', 'neck.{}'),
+        ('encoder.{}', 'encoder.{}'),
+        ('query_embedding.{}', 'bbox_head.instance_embed.{}'),  # SharedQueryGENHead
+    ),
     (('decoder.{}', 'bbox_head.instance_decoder.{}'), *_mmdet_rules('human')),
     (('decoder.{}', 'bbox_head.interaction_decoder.{}'), *_mmdet_rules('object')),
 )
