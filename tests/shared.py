@@ -19,7 +19,9 @@ def shared_path(*parts: str) -> Path:
     """
     path = SHARED.joinpath(*parts)
     if not path.exists():
-        message = f'fixture {"/".join(parts)} is absent: put the shared folder beside the repository or set GENVLKT_SHARED'
+        message = (
+            f'fixture {"/".join(parts)} is absent: put the shared folder beside the repository or set GENVLKT_SHARED'
+        )
         if os.environ.get('CI', '').lower() == 'true':
             pytest.fail(message)
         pytest.skip(message)

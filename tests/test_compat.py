@@ -59,13 +59,16 @@ def test_no_mmcv_says_which_extra_to_choose(monkeypatch):
     [(False, None, 'PASSIVE', True), (False, 'ACTIVE', 'ACTIVE', True), (True, None, None, False)],
 )
 def test_thread_policy_is_a_default_set_before_torch(monkeypatch, loaded, before, after, in_time):
-    monkeypatch.delenv('OMP_WAIT_POLICY', raising=False)
+    for name in ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'):
+        monkeypatch.setenv(name, '')  # so that it is as before after the test, whatever the function sets
+        monkeypatch.delenv(name)
     if before is not None:
         monkeypatch.setenv('OMP_WAIT_POLICY', before)
     if not loaded:
         monkeypatch.delitem(sys.modules, 'torch')
     assert compat.set_thread_policy() is in_time
     assert os.environ.get('OMP_WAIT_POLICY') == after
+    assert ('GOMP_SPINCOUNT' in os.environ) == (after == 'PASSIVE'), 'the short spin goes with the default only'
 
 
 def saved(content: object) -> io.BytesIO:

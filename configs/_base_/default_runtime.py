@@ -9,7 +9,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     # a killed and resumed training ends like one that was not killed
     reproducible_epochs=dict(type='ReproducibleEpochsHook'),
-    visualization=dict(type='DetVisualizationHook', score_thr=1.2),  # of 2, see docs/inference.md
+    visualization=dict(type='DetVisualizationHook', score_thr=1.4),  # of 2, see docs/inference.md
 )
 # A killed and resumed training ends as one that was not stopped.
 custom_hooks = [dict(type='ReproducibleEpochsHook')]

@@ -6,6 +6,7 @@ from typing import Any
 
 import mmcv
 import numpy as np
+import torch
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -67,7 +68,8 @@ def draw_test_images(cfg: Config, checkpoint: str, out_dir: Path, count: int) ->
     files, drawn = [], []
     for index in np.linspace(0, len(dataset) - 1, count).astype(int):
         batch = pseudo_collate([dataset[index]])
-        sample = inferencer.model.test_step(batch)[0]
+        with torch.no_grad():
+            sample = inferencer.model.test_step(batch)[0]
         file = out_dir / f'{Path(sample.img_path).stem}.png'
         image = mmcv.imread(sample.img_path, channel_order='rgb')
         inferencer.visualizer.add_datasample(

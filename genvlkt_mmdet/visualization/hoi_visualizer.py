@@ -18,7 +18,7 @@ from .drawn_pairs import DrawnPair, assign_colors, pairs_from_ground_truth, pair
 from .label_layout import place_labels
 
 # Scores lie in [0, 2]; a pair whose object is certain scores about 1 for whatever is done with it.
-DEFAULT_SCORE_THR = 1.2
+DEFAULT_SCORE_THR = 1.4
 
 # One hue a pair, (human, object): the object's is the lighter one. Neighbours in the list differ most.
 _PALETTE = (
