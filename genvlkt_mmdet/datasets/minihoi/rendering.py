@@ -79,8 +79,8 @@ def render_minihoi(
         return
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            pass
+        with tempfile.TemporaryFile(dir=root) as probe:
+            probe.write(b'')
     except OSError as error:
         raise PermissionError(
             f"Cannot write to '{root}' ({error.strerror}): give MiniHOI a folder that you may write to."
