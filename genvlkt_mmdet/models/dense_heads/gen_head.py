@@ -1,6 +1,7 @@
 """GENHead: guided-embedding network with an instance and an interaction decoder (section 3.2)."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -257,10 +258,12 @@ class GENHead(BaseModule):
             ``loss_mimic`` of the last layer, ``d0.loss_hoi`` ... of the earlier ones, all weighted.
         """
         matches = self.assigner.assign_batch(outputs, targets)
+        matched = self._matched(targets, matches)
+        num_pairs = sum(len(target.object_labels) for target in targets)
         losses = dict(
-            loss_hoi=self._hoi_loss(outputs['hoi_logits'], targets, matches),
-            loss_obj=self._object_loss(outputs['obj_logits'], targets, matches),
-            **self._box_losses(outputs, targets, matches),
+            loss_hoi=self._hoi_loss(outputs['hoi_logits'], matched['hoi_labels'], matches),
+            loss_obj=self._object_loss(outputs['obj_logits'], matched['object_labels'], matches),
+            **self._box_losses(outputs, matched, matches, num_pairs),
         )
         if self.loss_mimic is not None:
             losses['loss_mimic'] = self.loss_mimic(outputs['hoi_embeds'], clip_images)
@@ -272,33 +275,31 @@ class GENHead(BaseModule):
         }
 
     @staticmethod
-    def _matched(targets: Sequence[InstanceData], key: str, matches: PairMatches) -> Tensor:
-        """The matched targets' ``key``, (K, ...)."""
-        starts = [0]
-        for target in targets[:-1]:
-            starts.append(starts[-1] + len(target.object_labels))
-        start = torch.tensor(starts, device=matches.images.device)
-        return torch.cat([getattr(t, key) for t in targets])[start[matches.images] + matches.pairs]
+    def _matched(targets: Sequence[InstanceData], matches: PairMatches) -> dict[str, Tensor]:
+        """Everything that is annotated of the matched pairs, (K, ...) each."""
+        starts = list(accumulate((len(target.object_labels) for target in targets[:-1]), initial=0))
+        index = torch.tensor(starts, device=matches.images.device)[matches.images] + matches.pairs
+        keys = ('hoi_labels', 'object_labels', 'human_boxes', 'object_boxes')
+        return {key: torch.cat([getattr(target, key) for target in targets])[index] for key in keys}
 
-    def _hoi_loss(self, logits: Tensor, targets: Sequence[InstanceData], matches: PairMatches) -> Tensor:
+    def _hoi_loss(self, logits: Tensor, matched_labels: Tensor, matches: PairMatches) -> Tensor:
         labels = torch.zeros_like(logits)
-        labels[matches.layers, matches.images, matches.queries] = self._matched(targets, 'hoi_labels', matches).to(
-            logits.dtype
-        )
+        labels[matches.layers, matches.images, matches.queries] = matched_labels.to(logits.dtype)
         return self.loss_hoi(logits, labels)
 
-    def _object_loss(self, logits: Tensor, targets: Sequence[InstanceData], matches: PairMatches) -> Tensor:
+    def _object_loss(self, logits: Tensor, matched_labels: Tensor, matches: PairMatches) -> Tensor:
         labels = logits.new_full(logits.shape[:-1], logits.shape[-1] - 1, dtype=torch.long)  # 'nothing'
-        labels[matches.layers, matches.images, matches.queries] = self._matched(targets, 'object_labels', matches)
+        labels[matches.layers, matches.images, matches.queries] = matched_labels
         loss = self.loss_obj(logits.flatten(0, -2), labels.flatten(), reduction_override='none')
         weight = logits.new_tensor(self.loss_obj.class_weight)[labels]
         return loss.view_as(labels).flatten(1).sum(1) / weight.flatten(1).sum(1)
 
-    def _box_losses(self, outputs: Outputs, targets: Sequence[InstanceData], matches: PairMatches) -> Outputs:
+    def _box_losses(
+        self, outputs: Outputs, matched: Mapping[str, Tensor], matches: PairMatches, num_pairs: int
+    ) -> Outputs:
         layers, images, queries, _ = matches
         num_layers = len(outputs['human_boxes'])
-        num_pairs = outputs['human_boxes'].new_tensor([sum(len(t.object_labels) for t in targets)])
-        num_pairs = reduce_mean(num_pairs).clamp(min=1)
+        mean_pairs = reduce_mean(outputs['human_boxes'].new_tensor([num_pairs])).clamp(min=1)
 
         def per_layer(values: Tensor) -> Tensor:
             return values.new_zeros(num_layers).index_add(0, layers, values)
@@ -311,9 +312,9 @@ class GENHead(BaseModule):
                 )
                 continue
             pred = outputs[f'{part}_boxes'][layers, images, queries]
-            target = self._matched(targets, f'{part}_boxes', matches).to(pred.dtype)
+            target = matched[f'{part}_boxes'].to(pred.dtype)
             exists = pred.new_ones(len(pred)) if part == 'human' else target.ne(0).any(1).to(pred.dtype)
-            norm = num_pairs if part == 'human' else per_layer(exists) + 1e-4
+            norm = mean_pairs if part == 'human' else per_layer(exists) + 1e-4
             distance = self.loss_bbox(pred, target, reduction_override='none').sum(1)
             overlap = self.loss_iou(bbox_cxcywh_to_xyxy(pred), bbox_cxcywh_to_xyxy(target), reduction_override='none')
             losses[f'loss_{part}_bbox'] = per_layer(distance * exists) / norm
