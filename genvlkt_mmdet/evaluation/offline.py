@@ -91,31 +91,68 @@ def evaluate_detections(
         KeyError: If the vocabulary has no such zero-shot split.
     """
     vocabulary = load_vocabulary(vocabulary)
-    content = detections.content
     entries = [image['eval_gt'] for image in images]
     if vocabulary.name == 'vcoco':
         if protocol != 'official' or zero_shot is not None:
             raise ValueError("V-COCO has the protocol 'official' only, and no zero-shot split.")
-        actions, slots = action_slots(vocabulary)
-        if isinstance(content, Triplets):
-            content = VCOCODetections.from_triplets(content, slots)
-        gts = VCOCOGroundTruth.from_images(entries, len(actions))
-        report = vcoco_report(content, gts, vocabulary.verb_names, actions, slots)
+        report = report_roles(detections.content, entries, vocabulary)
     else:
-        rare, non_rare = rare_classes(vocabulary, train_counts, protocol)
-        report = hico_report(
-            content,
-            Triplets.from_images(entries, label_key='hoi_labels'),
-            len(entries),
-            vocabulary.hoi_objects,
-            vocabulary.num_objects,
-            rare,
-            non_rare,
-            vocabulary.unseen(zero_shot) if zero_shot else None,
-            protocol,
-            image_labels(entries),
-        )
+        report = report_triplets(detections.content, entries, vocabulary, zero_shot, protocol, train_counts)
     return {**report, 'num_images': len(images), 'missing_images': detections.num_missing}
+
+
+def report_triplets(
+    detections: Triplets,
+    entries: Sequence[Mapping[str, np.ndarray]],
+    vocabulary: HOIVocabulary,
+    zero_shot: str | None = None,
+    protocol: str = 'official',
+    train_counts: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Evaluates triplets of HOI classes: what the metric and the evaluation of files have in common.
+
+    Args:
+        detections (Triplets): The detections.
+        entries (Sequence[Mapping]): ``eval_gt`` of each image.
+        vocabulary (HOIVocabulary): Vocabulary of the dataset.
+        zero_shot (str, optional): Zero-shot split to report.
+        protocol (str): 'official' or 'qpic'.
+        train_counts (np.ndarray, optional): (A,) training instances of each class, see :func:`rare_classes`.
+
+    Returns:
+        dict[str, Any]: The report of :func:`hico_report`.
+    """
+    return hico_report(
+        detections,
+        Triplets.from_images(entries, label_key='hoi_labels'),
+        len(entries),
+        vocabulary.hoi_objects,
+        vocabulary.num_objects,
+        *rare_classes(vocabulary, train_counts, protocol),
+        vocabulary.unseen(zero_shot) if zero_shot else None,
+        protocol,
+        image_labels(entries),
+    )
+
+
+def report_roles(
+    detections: Triplets | VCOCODetections, entries: Sequence[Mapping[str, np.ndarray]], vocabulary: HOIVocabulary
+) -> dict[str, Any]:
+    """Evaluates V-COCO's roles and agents: what the metric and the evaluation of files have in common.
+
+    Args:
+        detections (Triplets | VCOCODetections): The detections; triplets are of (action, role) classes.
+        entries (Sequence[Mapping]): ``eval_gt`` of each image.
+        vocabulary (HOIVocabulary): Vocabulary of the dataset.
+
+    Returns:
+        dict[str, Any]: The report of :func:`vcoco_report`.
+    """
+    actions, slots = action_slots(vocabulary)
+    if isinstance(detections, Triplets):
+        detections = VCOCODetections.from_triplets(detections, slots)
+    gts = VCOCOGroundTruth.from_images(entries, len(actions))
+    return vcoco_report(detections, gts, vocabulary.verb_names, actions, slots)
 
 
 def export_detections(

@@ -5,9 +5,9 @@ from typing import Any
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
-from ..functional import Triplets, hico_report
+from ..functional import Triplets
 from ..functional.hico import PROTOCOLS
-from ..offline import image_labels, rare_classes
+from ..offline import report_triplets
 from ..tables import hico_table
 from .hoi_metric import HOIMetric
 
@@ -61,16 +61,12 @@ class HICOMetric(HOIMetric):
         """
         vocabulary = self.vocabulary
         split = self.zero_shot or (self.dataset_meta or {}).get('zero_shot')
-        self.report = hico_report(
+        self.report = report_triplets(
             Triplets.from_images([entry['det'] for entry in entries]),
-            Triplets.from_images([entry['gt'] for entry in entries], label_key='hoi_labels'),
-            len(entries),
-            vocabulary.hoi_objects,
-            vocabulary.num_objects,
-            *rare_classes(vocabulary),
-            vocabulary.unseen(split) if split else None,
+            [entry['gt'] for entry in entries],
+            vocabulary,
+            split,
             self.protocol,
-            image_labels([entry['gt'] for entry in entries]),
         )
         phrases = [vocabulary.phrase(i) for i in range(vocabulary.num_hois)]
         print_log('\n' + hico_table(self.report, split, phrases if self.classwise else None), logger='current')

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -148,6 +149,7 @@ class HOIMetric(BaseMetric):
             print_log(f'Detections are in {path}.', logger='current')
         return self.evaluate_images(entries)
 
+    @abstractmethod
     def evaluate_images(self, entries: list[dict]) -> dict[str, float]:
         """Evaluates images in their final order.
 
@@ -157,7 +159,6 @@ class HOIMetric(BaseMetric):
         Returns:
             dict[str, float]: The figures, in [0, 1].
         """
-        raise TypeError(f'{type(self).__name__} must say how images are evaluated.')
 
 
 def _numpy(value: Any) -> np.ndarray:

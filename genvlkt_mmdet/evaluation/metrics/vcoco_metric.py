@@ -7,8 +7,8 @@ import numpy as np
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
-from ...datasets.vcoco import action_slots
-from ..functional import Triplets, VCOCODetections, VCOCOGroundTruth, vcoco_report
+from ..functional import Triplets
+from ..offline import report_roles
 from ..tables import vcoco_table
 from .hoi_metric import HOIMetric
 
@@ -63,13 +63,10 @@ class VCOCOMetric(HOIMetric):
         Returns:
             dict[str, float]: The figures, in [0, 1].
         """
-        actions, slots = action_slots(self.vocabulary)
-        self.report = vcoco_report(
-            VCOCODetections.from_triplets(Triplets.from_images([entry['det'] for entry in entries]), slots),
-            VCOCOGroundTruth.from_images([entry['gt'] for entry in entries], len(actions)),
-            self.vocabulary.verb_names,
-            actions,
-            slots,
+        self.report = report_roles(
+            Triplets.from_images([entry['det'] for entry in entries]),
+            [entry['gt'] for entry in entries],
+            self.vocabulary,
         )
         print_log('\n' + vcoco_table(self.report, self.classwise), logger='current')
         figures = {
