@@ -7,14 +7,11 @@ Example:
 import genvlkt_mmdet  # noqa: F401, I001  (first: it settles the thread policy before torch is loaded)
 
 import argparse
-import os
 import sys
-
-from mmengine.config import DictAction
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 
-from genvlkt_mmdet.engine import CheckpointError, test_model, testing_config
+from genvlkt_mmdet.engine import CheckpointError, parse_runner_args, test_model, testing_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,19 +24,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
     parser.add_argument('--show-dir', help='draw the predictions into this folder, below the work folder')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds that --show shows each image')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help="override settings of the config: a.b=1 c=x,y d='[(1,2),(3,4)]' (lists quoted, without white space)",
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
-    # Launchers pass the rank by argument or by environment.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return parse_runner_args(parser)
 
 
 def main() -> None:

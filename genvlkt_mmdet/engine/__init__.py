@@ -1,5 +1,6 @@
 """Training machinery around mmengine's Runner: reproducible resuming, safe checkpoints, and what tools/train and test call."""
 
+from .arguments import parse_runner_args
 from .checkpoints import AtomicLocalBackend, CheckpointError, check_checkpoint, latest_checkpoint
 from .hooks import ReproducibleEpochsHook, SafeCheckpointHook
 from .launch import test_model, testing_config, train_model, training_config
@@ -11,6 +12,7 @@ __all__ = [
     'SafeCheckpointHook',
     'check_checkpoint',
     'latest_checkpoint',
+    'parse_runner_args',
     'test_model',
     'testing_config',
     'train_model',
