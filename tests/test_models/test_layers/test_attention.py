@@ -10,7 +10,10 @@ from genvlkt_mmdet.models.layers import FusedMultiheadAttention
 def blocks():
     """mmcv's block and ours with the same weights; biases that are not zero."""
     torch.manual_seed(0)
-    theirs, ours = MultiheadAttention(16, 4, batch_first=True), FusedMultiheadAttention(16, 4)
+    # mmcv's default `dropout_layer` is one dict for all blocks, and building a block with dropout writes into it.
+    no_dropout = dict(type='Dropout', drop_prob=0.0)
+    theirs = MultiheadAttention(16, 4, batch_first=True, dropout_layer=no_dropout)
+    ours = FusedMultiheadAttention(16, 4)
     for parameter in theirs.parameters():
         torch.nn.init.normal_(parameter)
     ours.load_state_dict(theirs.state_dict(), strict=True)
