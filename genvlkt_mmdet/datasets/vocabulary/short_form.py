@@ -36,7 +36,7 @@ def expand_vocabulary(data: Mapping[str, Any]) -> dict[str, Any]:
     prompts = data.get('object_prompts')
     if prompts is None:
         lacking = any(hoi['object'] == len(objects) for hoi in hois)
-        prompts = [f'a photo of {_article(o["name"])}' for o in objects]
+        prompts = [f'a photo of {with_article(o["name"])}' for o in objects]
         prompts += ['a photo of a person only'] * lacking + ['a photo of nothing']
 
     def indices(classes: Sequence) -> list[int]:
@@ -73,7 +73,7 @@ def _hoi(hoi: Any, i: int, objects: list[dict], verbs: list[dict], vocabulary: s
     obj = len(objects) if obj is None else _index(obj, objects, vocabulary, 'object')
     full = {'id': i + 1, **hoi, 'verb': verb, 'object': obj}
     if 'prompt' not in full and 0 <= verb < len(verbs):
-        target = f' {_article(objects[obj]["name"])}' if 0 <= obj < len(objects) else ''
+        target = f' {with_article(objects[obj]["name"])}' if 0 <= obj < len(objects) else ''
         full['prompt'] = f'a photo of a person {verbs[verb]["phrase"]}{target}'
     return full
 
@@ -103,5 +103,6 @@ def _check_unique(values: Sequence, vocabulary: str, what: str) -> None:
         known.add(value)
 
 
-def _article(name: str) -> str:
+def with_article(name: str) -> str:
+    """An object's name as it stands in prompts, e.g. ``'a cell phone'`` of ``'cell_phone'``."""
     return f'{"an" if name[:1].lower() in "aeiou" else "a"} {name.replace("_", " ")}'

@@ -1,0 +1,44 @@
+"""The text file that lists the interactions to look for."""
+
+from pathlib import Path
+
+from .open_vocabulary import HOIEntry
+
+
+def read_hoi_list(path: str | Path) -> list[HOIEntry]:
+    """Reads phrases and (verb, object) pairs, one a line.
+
+    A line with a tab or a comma is a pair, ``ride, horse``; with nothing after it, the verb has no object. Blank lines and
+    lines that begin with ``#`` are passed over.
+
+    Args:
+        path (str | Path): The file, UTF-8.
+
+    Returns:
+        list[str | tuple[str, str | None]]: What :func:`open_vocabulary` takes.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no text, lists nothing, or a line has more than two parts.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"The list of phrases '{path}' does not exist: check its path.")
+    try:
+        lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"The list of phrases '{path}' is no text in UTF-8.") from None
+    entries = [_entry(line.strip(), f"line {i} of '{path}'") for i, line in enumerate(lines, 1) if _counts(line)]
+    if not entries:
+        raise ValueError(f"The list of phrases '{path}' is empty: write a phrase or `verb, object` in each line.")
+    return entries
+
+
+def _counts(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith('#')
+
+
+def _entry(line: str, where: str) -> HOIEntry:
+    parts = [part.strip() for part in line.split('\t' if '\t' in line else ',')]
+    if len(parts) > 2:
+        raise ValueError(f'{where} has {len(parts)} parts: write a phrase without commas, or `verb, object`.')
+    return line if len(parts) == 1 else (parts[0], parts[1] or None)

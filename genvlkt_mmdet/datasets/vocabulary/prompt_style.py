@@ -1,0 +1,91 @@
+"""How the prompts of a vocabulary are worded, so that prompts of new classes are worded alike."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .gerund import gerund, is_gerund
+from .hoi_vocabulary import HOIVocabulary
+from .short_form import with_article
+
+
+@dataclass(frozen=True)
+class PromptStyle:
+    """The parts that prompts of HOI classes and objects are put together from.
+
+    Attributes:
+        prefix (str): What stands before the verb, e.g. ``'a photo of a person '``.
+        object_prefix (str): What stands before the object in object prompts, e.g. ``'a photo of '``.
+        verbs (tuple[str]): Wording of each verb before an object, e.g. ``'looking at'`` (V-COCO's ``look_obj``).
+        objects (tuple[str]): Wording of each object, e.g. ``'a umbrella'``.
+        gerunds (bool): Whether verbs stand in their -ing form.
+        articles (bool): Whether objects stand with an article.
+    """
+
+    prefix: str
+    object_prefix: str
+    verbs: tuple[str, ...]
+    objects: tuple[str, ...]
+    gerunds: bool
+    articles: bool
+
+    @classmethod
+    def of(cls, vocabulary: HOIVocabulary) -> 'PromptStyle':
+        """Reads the style off a vocabulary's prompts; where they have none in common it is the paper's (Sec. 3.3).
+
+        Args:
+            vocabulary (HOIVocabulary): The vocabulary.
+
+        Returns:
+            PromptStyle: The style.
+        """
+        names = [name.replace('_', ' ') for name in vocabulary.object_names]
+        with_object = [
+            (verb, obj, *parts)
+            for prompt, verb, obj in zip(
+                vocabulary.hoi_prompts, vocabulary.hoi_verbs, vocabulary.hoi_objects, strict=True
+            )
+            if obj < vocabulary.num_objects and (parts := _cut(prompt, names[obj]))
+        ]
+        phrases = vocabulary.verb_phrases
+        prefix = _most_common(
+            (start.removesuffix(phrases[verb]) for verb, _, start, _ in with_object if start.endswith(phrases[verb])),
+            'a photo of a person ',
+        )
+        object_cuts = [parts for name, prompt in zip(names, vocabulary.object_prompts) if (parts := _cut(prompt, name))]
+        articles = _most_common((end.startswith(('a ', 'an ')) for *_, end in with_object), True)
+        return cls(
+            prefix=prefix,
+            object_prefix=_most_common((f'{start} '.lstrip() for start, _ in object_cuts), 'a photo of '),
+            verbs=tuple(
+                _most_common((s.removeprefix(prefix) for v, _, s, _ in with_object if v == i and s > prefix), phrase)
+                for i, phrase in enumerate(phrases)
+            ),
+            objects=tuple(
+                _most_common((end for _, o, _, end in with_object if o == i), with_article(name) if articles else name)
+                for i, name in enumerate(names)
+            ),
+            gerunds=sum(is_gerund(phrase.split(' ')[0]) for phrase in phrases) * 2 > len(phrases),
+            articles=articles,
+        )
+
+    def verb(self, name: str) -> str:
+        """Wording of a verb that the vocabulary does not have."""
+        return gerund(name) if self.gerunds else name
+
+    def object(self, name: str) -> str:
+        """Wording of an object that the vocabulary does not have; the plural stands alone: 'glasses'."""
+        plural = name.endswith('s') and not name.endswith(('ss', 'us', 'is'))
+        return with_article(name) if self.articles and not plural else name
+
+
+def _cut(prompt: str, name: str) -> tuple[str, str] | None:
+    """What stands before an object at the end of a prompt, and the object with its article."""
+    match = re.fullmatch(rf'(.*?) ?\b((?:an? )?{re.escape(name)})', prompt)
+    return match and (match[1], match[2])
+
+
+def _most_common(values: Iterable, default):
+    counts = Counter(values).most_common(1)
+    return counts[0][0] if counts else default
