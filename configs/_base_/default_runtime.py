@@ -11,9 +11,6 @@ default_hooks = dict(
     reproducible_epochs=dict(type='ReproducibleEpochsHook'),
     visualization=dict(type='DetVisualizationHook', score_thr=1.4),  # of 2, see docs/inference.md
 )
-# A killed and resumed training ends as one that was not stopped.
-custom_hooks = [dict(type='ReproducibleEpochsHook')]
-
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),

@@ -1,4 +1,4 @@
-from .dense_heads import GENHead, LearnedInteractionGENHead, SharedQueryGENHead, VerbGENHead
+from .dense_heads import GENHead, LearnedInteractionGENHead, RandomTextGENHead, SharedQueryGENHead, VerbGENHead
 from .detectors import GENVLKT
 from .losses import HOIFocalLoss, VLKTLoss
 from .task_modules import HOIHungarianAssigner, TopTriplets, TripletNMS, VerbTriplets
@@ -9,6 +9,7 @@ __all__ = [
     'HOIFocalLoss',
     'HOIHungarianAssigner',
     'LearnedInteractionGENHead',
+    'RandomTextGENHead',
     'SharedQueryGENHead',
     'TopTriplets',
     'TripletNMS',

@@ -1,4 +1,4 @@
-from .ablation_heads import LearnedInteractionGENHead, SharedQueryGENHead, VerbGENHead
+from .ablation_heads import LearnedInteractionGENHead, RandomTextGENHead, SharedQueryGENHead, VerbGENHead
 from .gen_head import GENHead
 
-__all__ = ['GENHead', 'LearnedInteractionGENHead', 'SharedQueryGENHead', 'VerbGENHead']
+__all__ = ['GENHead', 'LearnedInteractionGENHead', 'RandomTextGENHead', 'SharedQueryGENHead', 'VerbGENHead']

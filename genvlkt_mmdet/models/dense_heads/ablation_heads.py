@@ -1,13 +1,14 @@
-"""Heads that lack one idea of the paper, for Table 4a."""
+"""Heads that lack one idea of the paper, for Table 4a, and the control of Tables 3 and 4b."""
 
 from collections.abc import Sequence
 
+import torch
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from ..layers import LinearClassifier
+from ..layers import CosineClassifier, LinearClassifier
 from .gen_head import GENHead, Outputs
 
 
@@ -89,3 +90,26 @@ class VerbGENHead(GENHead):
     def predict_by_feat(self, outputs: Outputs, sizes: Sequence[tuple[int, int]]) -> list[InstanceData]:
         """Triplets of HOI classes from verb logits, see :meth:`GENHead.predict_by_feat`."""
         return super().predict_by_feat(dict(outputs, hoi_logits=outputs['hoi_logits'][..., self.hoi_verbs]), sizes)
+
+
+@MODELS.register_module()
+class RandomTextGENHead(GENHead):
+    """GENHead whose text classifiers start from random directions: the control for what text embeddings add.
+
+    Each HOI and object class gets a direction drawn evenly from the sphere, so that rows say nothing of which classes
+    are alike. All else, the mimic loss included, is as in :class:`GENHead`.
+
+    Args:
+        *args: See :class:`GENHead`.
+        **kwargs: See :class:`GENHead`.
+    """
+
+    def init_weights(self) -> None:
+        """Initialises as :class:`GENHead` does, but for the rows of the text classifiers."""
+        super().init_weights()
+        for classifier, num_rows in (
+            (self.hoi_classifier, self.vocabulary.num_hois),
+            (self.obj_classifier, self.vocabulary.num_object_logits),
+        ):
+            if isinstance(classifier, CosineClassifier):
+                classifier.set_rows(torch.randn(num_rows, classifier.fc.in_features))

@@ -96,3 +96,35 @@ class TestVerbs:
     def test_has_no_text(self):
         with pytest.raises(ValueError, match='set hoi_text=False'):
             MODELS.build(dict(head_cfg(), type='VerbGENHead'))
+
+
+class TestRandomText:
+    @pytest.fixture(autouse=True)
+    def _text(self, monkeypatch):
+        monkeypatch.setattr(
+            'genvlkt_mmdet.models.dense_heads.gen_head.encode_text', lambda prompts, clip: torch.eye(len(prompts), 16)
+        )
+
+    @staticmethod
+    def head(kind, **kwargs):
+        torch.manual_seed(0)
+        head = MODELS.build(dict(head_cfg(clip=dict(model_name='some'), **kwargs), type=kind))
+        head.init_weights()
+        return head
+
+    def test_only_the_rows_are_others(self):
+        ours, theirs = self.head('RandomTextGENHead'), self.head('GENHead')
+        theirs = theirs.state_dict()
+        changed = {name for name, value in ours.state_dict().items() if not torch.equal(value, theirs[name])}
+        assert changed == {'hoi_classifier.fc.weight', 'obj_classifier.fc.weight'}
+        for classifier in (ours.hoi_classifier, ours.obj_classifier):
+            torch.testing.assert_close(classifier.fc.weight.norm(dim=1), torch.ones(classifier.fc.out_features))
+
+    def test_seen_and_all_rows_are_one_set(self):
+        head = self.head('RandomTextGENHead', zero_shot='some')
+        assert torch.equal(head.hoi_classifier.fc.weight, head.hoi_classifier.eval_fc.weight[[0, 2, 4]])
+        assert not torch.equal(head.hoi_classifier.eval_fc.weight, torch.eye(5, 16))
+
+    def test_plain_classifiers_are_left(self):
+        ours, theirs = (self.head(kind, hoi_text=False, obj_text=False) for kind in ('RandomTextGENHead', 'GENHead'))
+        assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))

@@ -1,0 +1,133 @@
+"""What the ablation study trains: the rows of the paper's Tables 3 and 4 at MiniHOI's size, and what they should show."""
+
+from dataclasses import dataclass
+
+SPLITS = {
+    'rf_uc': ('rare_first', 'RF-UC'),
+    'nf_uc': ('non_rare_first', 'NF-UC'),
+    'uo': ('unseen_object', 'UO'),
+    'uv': ('unseen_verb', 'UV'),
+}
+FULL = 'minihoi/gen_vlkt_tiny_minihoi_short.py'
+BASE = 'ablation/gen_tiny_minihoi_base_triplet.py'
+CONTROL = 'ablation/gen_tiny_minihoi_hoi_obj_random_text.py'
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table; rows of different tables may share a config, which is then trained once.
+
+    Attributes:
+        table (str): '3', '4a', '4b' or '4c'.
+        label (str): What the row is called.
+        config (str): Its config below ``configs/``.
+        split (str, optional): Key of :data:`SPLITS` for a row of Table 3.
+    """
+
+    table: str
+    label: str
+    config: str
+    split: str | None = None
+
+
+ROWS = (
+    *(
+        Row('3', label, f'minihoi/{name.format(split)}.py', split)
+        for split in SPLITS
+        for label, name in (
+            ('baseline', 'gen_tiny_minihoi_{}'),
+            ('VLKT, random text', 'gen_vlkt_tiny_minihoi_{}_random_text'),
+            ('VLKT', 'gen_vlkt_tiny_minihoi_{}'),
+        )
+    ),
+    Row('4a', 'base', BASE),
+    Row('4a', 'classifier of verbs', 'ablation/gen_tiny_minihoi_base_verb.py'),
+    Row('4a', 'without p-GE', 'ablation/gen_tiny_minihoi_wo_pge.py'),
+    Row('4a', 'without i-GE', 'ablation/gen_tiny_minihoi_wo_ige.py'),
+    Row('4b', 'base', BASE),
+    Row('4b', '+ interaction text', 'ablation/gen_tiny_minihoi_hoi_text.py'),
+    Row('4b', '+ object text', 'ablation/gen_tiny_minihoi_hoi_obj_text.py'),
+    Row('4b', '+ mimic (GEN-VLKT)', FULL),
+    Row('4b', 'control: random text, no mimic', CONTROL),
+    Row('4c', 'L1 (GEN-VLKT)', FULL),
+    Row('4c', 'L2', 'ablation/gen_vlkt_tiny_minihoi_mimic_l2.py'),
+    Row('4c', 'L1 + L2', 'ablation/gen_vlkt_tiny_minihoi_mimic_l1_l2.py'),
+)
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """A comparison of two rows: ``better`` is expected to have more of ``figure`` than ``worse``.
+
+    Attributes:
+        claim (str): The expectation in words.
+        better (str): Config that should win.
+        worse (str): Config that should lose.
+        figure (str): Column of the results.
+        paper (bool): Whether the paper claims it; the others are controls.
+    """
+
+    claim: str
+    better: str
+    worse: str
+    figure: str
+    paper: bool = True
+
+
+def _zero_shot(name: str, split: str) -> str:
+    return f'minihoi/{name.format(split)}.py'
+
+
+ORDERINGS = (
+    *(
+        Ordering(
+            f'VLKT helps unseen HOIs ({title})',
+            _zero_shot('gen_vlkt_tiny_minihoi_{}', split),
+            _zero_shot('gen_tiny_minihoi_{}', split),
+            'unseen',
+        )
+        for split, (_, title) in SPLITS.items()
+    ),
+    Ordering('VLKT helps rare HOIs', FULL, BASE, 'rare'),
+    Ordering('Interaction text helps', 'ablation/gen_tiny_minihoi_hoi_text.py', BASE, 'full'),
+    Ordering(
+        'Object text adds',
+        'ablation/gen_tiny_minihoi_hoi_obj_text.py',
+        'ablation/gen_tiny_minihoi_hoi_text.py',
+        'full',
+    ),
+    Ordering('Mimic adds', FULL, 'ablation/gen_tiny_minihoi_hoi_obj_text.py', 'full'),
+    Ordering('L1 beats L2', FULL, 'ablation/gen_vlkt_tiny_minihoi_mimic_l2.py', 'full'),
+    Ordering('L1 beats L1 + L2', FULL, 'ablation/gen_vlkt_tiny_minihoi_mimic_l1_l2.py', 'full'),
+    Ordering('p-GE helps', BASE, 'ablation/gen_tiny_minihoi_wo_pge.py', 'full'),
+    Ordering('i-GE helps', BASE, 'ablation/gen_tiny_minihoi_wo_ige.py', 'full'),
+    *(
+        Ordering(
+            f'Text, not just any directions, helps unseen HOIs ({title})',
+            _zero_shot('gen_vlkt_tiny_minihoi_{}', split),
+            _zero_shot('gen_vlkt_tiny_minihoi_{}_random_text', split),
+            'unseen',
+            paper=False,
+        )
+        for split, (_, title) in SPLITS.items()
+    ),
+    Ordering(
+        'Text, not just any directions, helps',
+        'ablation/gen_tiny_minihoi_hoi_obj_text.py',
+        CONTROL,
+        'full',
+        paper=False,
+    ),
+)
+
+
+def configs_of(tables: 'tuple[str, ...] | list[str]') -> list[str]:
+    """The configs of some tables, each once.
+
+    Args:
+        tables (Sequence[str]): Names of tables.
+
+    Returns:
+        list[str]: Paths below ``configs/``, in the order of the rows.
+    """
+    return list(dict.fromkeys(row.config for row in ROWS if row.table in tables))
