@@ -12,11 +12,11 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ...datasets.vocabulary import load_vocabulary
+from ...datasets.vocabulary import HOIEntry, HOIVocabulary, load_vocabulary, open_vocabulary
 from ...structures import HOIDataSample
 from ..layers import CosineClassifier, GuidedDecoder, LinearClassifier
 from ..task_modules import PairMatches, triplet_scores
-from ..vlkt import encode_text
+from ..vlkt import encode_new_text, encode_text
 
 Outputs = dict[str, Tensor]
 
@@ -85,7 +85,7 @@ class GENHead(BaseModule):
         init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        self.vocabulary = load_vocabulary(vocabulary)
+        self.vocabulary = self.trained_vocabulary = load_vocabulary(vocabulary)
         self.num_queries = num_queries
         self.embed_dims = embed_dims
         self.clip = clip
@@ -145,11 +145,72 @@ class GENHead(BaseModule):
         if self.clip is None:
             return
         for classifier, prompts in (
-            (self.hoi_classifier, self.vocabulary.hoi_prompts),
-            (self.obj_classifier, self.vocabulary.object_prompts),
+            (self.hoi_classifier, self.trained_vocabulary.hoi_prompts),
+            (self.obj_classifier, self.trained_vocabulary.object_prompts),
         ):
             if isinstance(classifier, CosineClassifier):
                 classifier.set_rows(encode_text(prompts, self.clip))
+
+    def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> None:
+        """Predicts these HOI classes from now on, seen in training or not, until :meth:`reset_vocabulary`.
+
+        Classes of the training keep their rows of the classifiers; new ones get text embeddings as rows. All objects of the
+        training remain, since the object label is the best of all objects. Nothing that a checkpoint holds changes.
+
+        Args:
+            hois (Sequence[str | tuple[str, str | None]]): Phrases and (verb, object) pairs, see
+                :func:`genvlkt_mmdet.datasets.vocabulary.open_vocabulary`. Their order is that of the classes.
+            clip (dict, optional): The CLIP model that encodes new phrases; None takes the head's own. Not needed where no
+                phrase is new.
+
+        Raises:
+            ValueError: If an entry cannot be read, a classifier has no text, or there is no CLIP setting for new phrases.
+            FileNotFoundError: If the CLIP weights are absent; the message says which file to bring.
+        """
+        opened = open_vocabulary(self.trained_vocabulary, hois)
+        vocabulary = opened.vocabulary
+        new_hois = [p for p, known in zip(vocabulary.hoi_prompts, opened.trained_hois, strict=True) if known is None]
+        new_objects = [
+            p for p, known in zip(vocabulary.object_prompts, opened.trained_objects, strict=True) if known is None
+        ]
+        # The object classifier of a head without text for objects can stay as it is while no object is new.
+        opens_objects = bool(new_objects) or isinstance(self.obj_classifier, CosineClassifier)
+        classifiers = [self.hoi_classifier] + [self.obj_classifier] * opens_objects
+        if not all(isinstance(classifier, CosineClassifier) for classifier in classifiers):
+            raise ValueError(
+                'An open vocabulary needs text classifiers, whose rows are text embeddings: this model has '
+                f'{" and ".join(type(c).__name__ for c in classifiers)} (hoi_text or obj_text is False).'
+            )
+        embeddings = self._encode_new([*new_hois, *new_objects], clip or self.clip)
+        self.hoi_classifier.open(opened.trained_hois, embeddings[: len(new_hois)])
+        if opens_objects:
+            # 'nothing' and 'person only' are no objects: their bias says nothing of a new one.
+            self.obj_classifier.open(
+                opened.trained_objects, embeddings[len(new_hois) :], bias_from=self.trained_vocabulary.num_objects
+            )
+        self._use(vocabulary)
+
+    def reset_vocabulary(self) -> None:
+        """Predicts the classes of the training again, exactly as before :meth:`set_vocabulary`."""
+        for classifier in (self.hoi_classifier, self.obj_classifier):
+            if isinstance(classifier, CosineClassifier):
+                classifier.close()
+        self._use(self.trained_vocabulary)
+
+    def _encode_new(self, prompts: Sequence[str], clip: Mapping[str, Any] | None) -> Tensor:
+        if not prompts:
+            return torch.zeros(0, self.hoi_classifier.fc.in_features)
+        if clip is None:
+            raise ValueError(
+                f"'{prompts[0]}' is new to the model and its text must be encoded: say by which CLIP, "
+                'set_vocabulary(hois, clip=...) or model.bbox_head.clip in the config.'
+            )
+        return encode_new_text(prompts, clip)
+
+    def _use(self, vocabulary: HOIVocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.hoi_objects = self.hoi_objects.new_tensor(vocabulary.hoi_objects)
+        self.hoi_verbs = self.hoi_verbs.new_tensor(vocabulary.hoi_verbs)
 
     def forward(
         self, memory: Tensor, memory_pos: Tensor, memory_mask: Tensor | None = None, seen_only: bool = False
@@ -213,8 +274,11 @@ class GENHead(BaseModule):
             dict: See :meth:`loss_by_feat`.
 
         Raises:
+            RuntimeError: If an open vocabulary is set.
             ValueError: If the mimic loss is on and a sample lacks its ``clip_image``.
         """
+        if self.vocabulary is not self.trained_vocabulary:
+            raise RuntimeError('An open vocabulary is set, for prediction: call reset_vocabulary() before training.')
         outputs = self(memory, memory_pos, memory_mask, seen_only=True)
         targets = [self._relative_pairs(sample) for sample in batch_data_samples]
         clip_images = None

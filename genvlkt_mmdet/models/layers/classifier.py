@@ -1,11 +1,12 @@
 """The classifier whose rows are text embeddings, and the plain one that the ablation compares it with."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import linear, normalize
 
 
 class CosineClassifier(BaseModule):
@@ -16,6 +17,8 @@ class CosineClassifier(BaseModule):
 
     In zero-shot training the classifier holds two sets of rows: those of the seen classes, for the loss, and those of
     all classes, for prediction.
+
+    After training it can predict any classes, see :meth:`open`.
 
     Args:
         in_channels (int): Channels C of the decoder features.
@@ -44,6 +47,10 @@ class CosineClassifier(BaseModule):
             self.fc.requires_grad_(False)
         # CLIP's temperature: starts at 1 / 0.07 and is learned.
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        # Open vocabulary: follows the module to its device and precision, and never enters a checkpoint.
+        self.register_buffer('open_rows', None, persistent=False)
+        self.register_buffer('open_order', None, persistent=False)
+        self.open_bias_from = 0
 
     @torch.no_grad()
     def set_rows(self, embeddings: Tensor) -> None:
@@ -55,7 +62,7 @@ class CosineClassifier(BaseModule):
         Raises:
             ValueError: If the number of embeddings or their width is another.
         """
-        wanted = (self.fc if self.seen is None else self.eval_fc).weight.shape
+        wanted = self._prediction_rows.weight.shape
         if embeddings.shape != wanted:
             raise ValueError(
                 f'The text embeddings are {tuple(embeddings.shape)}, the classifier takes {tuple(wanted)}: set '
@@ -71,20 +78,62 @@ class CosineClassifier(BaseModule):
         self.fc.bias.zero_()
         self.eval_fc.bias.zero_()
 
+    @torch.no_grad()
+    def open(self, classes: Sequence[int | None], embeddings: Tensor, bias_from: int | None = None) -> None:
+        """Predicts other classes from now on, until :meth:`close`; the trained rows stay as they are.
+
+        A trained class keeps its logit, bit for bit. A new one has its L2-normalised embedding as row; its bias is the mean
+        of the trained ones, since a bias says how ready a classifier is to say yes and text does not tell.
+
+        Args:
+            classes (Sequence[int | None]): For each class to predict, the trained class that it is; None for a new one.
+            embeddings (Tensor): Text embeddings of the new classes, in order, (N, D), any length.
+            bias_from (int, optional): The bias is the mean over so many of the trained classes, the first ones; None takes
+                all.
+
+        Raises:
+            ValueError: If the number of embeddings or their width is another.
+        """
+        fc = self._prediction_rows
+        wanted = (sum(known is None for known in classes), fc.in_features)
+        if embeddings.shape != wanted:
+            raise ValueError(
+                f'The text embeddings of new classes are {tuple(embeddings.shape)}, the classifier takes {wanted}: they '
+                'must come from the CLIP model that it was trained with.'
+            )
+        new = iter(range(fc.out_features, fc.out_features + len(embeddings)))
+        order = [next(new) if known is None else known for known in classes]
+        self.open_rows = normalize(embeddings.to(fc.weight), dim=-1)
+        self.open_order = torch.tensor(order, device=fc.weight.device)
+        self.open_bias_from = fc.out_features if bias_from is None else bias_from
+
+    def close(self) -> None:
+        """Predicts the trained classes again."""
+        self.open_rows = self.open_order = None
+
+    @property
+    def _prediction_rows(self) -> nn.Linear:
+        return self.fc if self.seen is None else self.eval_fc
+
     def forward(self, features: Tensor, seen_only: bool = False) -> tuple[Tensor, Tensor]:
         """Classifies.
 
         Args:
             features (Tensor): (..., C).
-            seen_only (bool): Whether to give the logits of the seen classes only. Defaults to False.
+            seen_only (bool): Whether to give the logits of the classes that are trained only. Defaults to False.
 
         Returns:
             tuple[Tensor, Tensor]: Logits (..., num_classes), or (..., seen) where asked; embeddings (..., D) before L2
             normalisation.
         """
         embeds = self.proj(features)
-        fc = self.fc if self.seen is None or seen_only else self.eval_fc
-        return self.logit_scale.exp() * fc(normalize(embeds, dim=-1)), embeds
+        unit = normalize(embeds, dim=-1)
+        scores = (self.fc if seen_only else self._prediction_rows)(unit)
+        if self.open_order is not None and not seen_only:
+            new = linear(unit, self.open_rows) + self._prediction_rows.bias[: self.open_bias_from].mean()
+            # Trained classes are computed as always and then picked, so that what they score cannot depend on the others.
+            scores = torch.cat([scores, new], dim=-1)[..., self.open_order]
+        return self.logit_scale.exp() * scores, embeds
 
 
 class LinearClassifier(BaseModule):

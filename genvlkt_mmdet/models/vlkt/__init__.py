@@ -3,8 +3,10 @@
 from .clip_source import CLIPSource, image_transform, save_clip_model
 from .teacher import CLIPTeacher, build_teacher
 from .text_embeddings import (
+    MissingPromptsError,
     StaleCacheError,
     compute_text_embeddings,
+    encode_new_text,
     encode_text,
     load_text_embeddings,
     save_text_embeddings,
@@ -13,9 +15,11 @@ from .text_embeddings import (
 __all__ = [
     'CLIPSource',
     'CLIPTeacher',
+    'MissingPromptsError',
     'StaleCacheError',
     'build_teacher',
     'compute_text_embeddings',
+    'encode_new_text',
     'encode_text',
     'image_transform',
     'load_text_embeddings',

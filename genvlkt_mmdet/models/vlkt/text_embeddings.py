@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ _BATCH = 1024  # so large that a vocabulary goes through as one, which is how op
 
 class StaleCacheError(ValueError):
     """A file of text embeddings was made with other prompts or another CLIP model than the ones asked for."""
+
+
+class MissingPromptsError(StaleCacheError):
+    """A file of text embeddings is of the right CLIP model, but lacks a prompt that is asked for."""
 
 
 def encode_text(prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIPSource) -> Tensor:
@@ -66,6 +71,32 @@ def encode_text(prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIPSour
             raise
         print_log(f"Text embeddings are not kept: '{path}' cannot be written ({error}).", 'current', logging.WARNING)
     return embeddings
+
+
+def encode_new_text(prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIPSource) -> Tensor:
+    """Embeddings of prompts that come up after training, for an open vocabulary.
+
+    As :func:`encode_text`; only that a named file of text embeddings, made for the training, may lack them where the CLIP
+    model itself is on this machine.
+
+    Args:
+        prompts (Sequence[str]): N texts.
+        clip (Mapping | str | CLIPSource): The ``clip`` setting.
+
+    Returns:
+        Tensor: Embeddings (N, D), float32, CPU, not normalised.
+
+    Raises:
+        StaleCacheError: If the named file does not fit, or lacks a prompt and the model is not here.
+        FileNotFoundError: If neither embeddings nor weights are here and the weights cannot be downloaded.
+    """
+    source = CLIPSource.from_cfg(clip)
+    try:
+        return encode_text(prompts, source)
+    except MissingPromptsError:
+        if source.local_weights() is None:
+            raise
+        return encode_text(prompts, replace(source, text_embeddings=None))
 
 
 @torch.no_grad()
@@ -136,7 +167,7 @@ def load_text_embeddings(
 
     Raises:
         StaleCacheError: If the file is of another model, of other weights (checked where the weights are on this
-            machine), lacks a prompt or is no such file.
+            machine) or is no such file; a ``MissingPromptsError`` if it lacks a prompt.
     """
     source = CLIPSource.from_cfg(clip)
     remedy = 'make it again with tools/extract_text_embeddings.py'
@@ -157,7 +188,7 @@ def load_text_embeddings(
         )
     missing = [p for p in prompts if p not in known]
     if missing:
-        raise StaleCacheError(
+        raise MissingPromptsError(
             f"'{path}' was made with other prompts: it lacks {len(missing)} of {len(prompts)}, first '{missing[0]}'; "
             f'{remedy}.'
         )

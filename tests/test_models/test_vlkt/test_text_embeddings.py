@@ -9,8 +9,10 @@ from safetensors.torch import load_file, save_file
 from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
 from genvlkt_mmdet.models.vlkt import (
     CLIPSource,
+    MissingPromptsError,
     StaleCacheError,
     compute_text_embeddings,
+    encode_new_text,
     encode_text,
     load_text_embeddings,
     save_text_embeddings,
@@ -176,3 +178,21 @@ def test_file_of_a_tag_needs_no_weights(tmp_path, monkeypatch):
 def test_no_prompts(small_clip, prompts):
     with pytest.raises(ValueError, match='at least one prompt'):
         encode_text(prompts, str(small_clip[0]))
+
+
+def test_prompts_that_come_up_later(small_clip, tmp_path, monkeypatch, cache):
+    """A named file that was made for the training does not keep the model from encoding what is new."""
+    folder, model = small_clip
+    named = tmp_path / 'training.safetensors'
+    clip = dict(model_name=str(folder), text_embeddings=str(named))
+    save_text_embeddings(named, PROMPTS[:2], torch.arange(64.0).view(2, 32), str(folder))
+    before = named.read_bytes()
+    assert torch.equal(encode_new_text(PROMPTS[1:2], clip), torch.arange(32.0, 64)[None])  # read, not computed
+    torch.testing.assert_close(encode_new_text(PROMPTS, clip), reference(model, PROMPTS), rtol=0, atol=1e-6)
+    assert named.read_bytes() == before and len(list(cache.iterdir())) == 1
+    forbid_encoding(monkeypatch)
+    torch.testing.assert_close(encode_new_text(PROMPTS, clip), reference(model, PROMPTS), rtol=0, atol=1e-6)
+    # without the model the file is all there is
+    monkeypatch.setattr(CLIPSource, 'local_weights', lambda self: None)
+    with pytest.raises(MissingPromptsError, match="lacks 1 of 3, first 'a photo of nothing'"):
+        encode_new_text(PROMPTS, clip)
