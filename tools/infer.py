@@ -1,7 +1,8 @@
 """Detects human-object interactions in pictures: draws them and writes them as JSON.
 
-Example:
+Examples:
     python tools/infer.py photos/ --model configs/gen_vlkt_s_hico.py --weights gen_vlkt_s_hico.pth --out-dir out
+    python tools/infer.py photos/ --weights gen_vlkt_s_hico.pth --vocabulary phrases.txt
 """
 
 import genvlkt_mmdet  # noqa: F401, I001  (first: it settles the thread policy before torch is loaded)
@@ -21,6 +22,11 @@ def parse_args() -> argparse.Namespace:
         '--model', help='config file or name of a shipped config (default: the config in the checkpoint)'
     )
     parser.add_argument('--weights', required=True, help='checkpoint file')
+    parser.add_argument(
+        '--vocabulary',
+        metavar='FILE',
+        help='interactions to look for instead of those of the training: a text file with a phrase or `verb, object` a line',
+    )
     parser.add_argument('--out-dir', default='out', help='receives vis/ (drawings) and preds/ (JSON) (default: out)')
     parser.add_argument(
         '--score-thr',
@@ -39,7 +45,7 @@ def main() -> None:
     """Runs as the command line says."""
     args = parse_args()
     try:
-        inferencer = HOIInferencer(args.model, args.weights, device=args.device)
+        inferencer = HOIInferencer(args.model, args.weights, device=args.device, vocabulary=args.vocabulary)
         result = inferencer(
             args.inputs,
             batch_size=args.batch_size,

@@ -24,7 +24,7 @@ from mmengine.registry import init_default_scope
 from rich.progress import Progress
 from torch import nn
 
-from ..datasets.vocabulary import HOIVocabulary, load_vocabulary
+from ..datasets.vocabulary import HOIEntry, HOIVocabulary, load_vocabulary, read_hoi_list
 from ..engine import CheckpointError, check_checkpoint
 from ..structures import HOIDataSample
 from ..visualization import DEFAULT_SCORE_THR, HOIVisualizer
@@ -45,8 +45,9 @@ class _Picture:
 class HOIInferencer(BaseInferencer):
     """Detects human-object interactions in pictures, in the manner of mmdet's ``DetInferencer``.
 
-    The vocabulary comes from the checkpoint, or from the config's dataset where the checkpoint has none. Nothing of
-    CLIP is needed.
+    The vocabulary comes from the checkpoint, or from the config's dataset where the checkpoint has none, and nothing of
+    CLIP is needed. With an open ``vocabulary`` the interactions to look for are any phrases; the CLIP model that the config
+    names encodes those that are new to the model.
 
     Scores are those of the paper's inference (Sec. 3.5): sigmoid(HOI logit) + sigmoid(object logit)^2, so they lie in
     [0, 2]. A pair whose object is certain scores about 1 for every interaction with it, and what exceeds 1 speaks for
@@ -59,10 +60,13 @@ class HOIInferencer(BaseInferencer):
         device (str, optional): Device such as ``'cpu'`` or ``'cuda:0'``; None takes the best available.
         scope (str): Registry scope.
         show_progress (bool): Whether to show a progress bar.
+        vocabulary (str | Path | Sequence, optional): Interactions to look for instead of those of the training: phrases and
+            (verb, object) pairs, see :meth:`GENVLKT.set_vocabulary`, or a text file of them, see
+            :func:`~genvlkt_mmdet.datasets.vocabulary.read_hoi_list`.
 
     Raises:
-        FileNotFoundError: If the config or the checkpoint does not exist.
-        ValueError: If ``weights`` is not given.
+        FileNotFoundError: If the config, the checkpoint, the file of phrases or the CLIP model does not exist.
+        ValueError: If ``weights`` is not given, or a phrase cannot be read.
         CheckpointError: If the checkpoint cannot be read or belongs to another config.
 
     Example::
@@ -80,7 +84,10 @@ class HOIInferencer(BaseInferencer):
         device: str | None = None,
         scope: str = 'mmdet',
         show_progress: bool = True,
+        vocabulary: str | Path | Sequence[HOIEntry] | None = None,
     ) -> None:
+        if isinstance(vocabulary, (str, Path)):
+            vocabulary = read_hoi_list(vocabulary)
         init_default_scope(scope)
         super().__init__(
             model=str(model) if isinstance(model, Path) else model,
@@ -90,6 +97,8 @@ class HOIInferencer(BaseInferencer):
             show_progress=show_progress,
         )
         self.model = revert_sync_batchnorm(self.model)
+        if vocabulary is not None:
+            self.model.set_vocabulary(vocabulary)
 
     def __call__(
         self,
@@ -210,6 +219,7 @@ class HOIInferencer(BaseInferencer):
             list[np.ndarray]: (H', W', 3) uint8 RGB drawings; empty without ``return_vis``.
         """
         drawings = []
+        self.visualizer.dataset_meta = self.model.dataset_meta  # another one after `model.set_vocabulary`
         if show or return_vis or img_out_dir:
             for picture, pred in zip(inputs, preds, strict=True):
                 self.visualizer.add_datasample(
@@ -371,9 +381,7 @@ class HOIInferencer(BaseInferencer):
     def _init_visualizer(self, cfg: Config) -> HOIVisualizer:
         # Without the config's backends, which want a folder: drawings go where the call says.
         config = dict(cfg.get('visualizer', dict(type='HOIVisualizer')), vis_backends=None)
-        visualizer = super()._init_visualizer(Config(dict(visualizer=config)))
-        visualizer.dataset_meta = self.model.dataset_meta
-        return visualizer
+        return super()._init_visualizer(Config(dict(visualizer=config)))
 
 
 def _may_be_checkpoint(path: str) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ...converters import load_detr
+from ...datasets.vocabulary import HOIEntry
 from ...structures import HOIDataSample
 from ..layers import HOITransformerEncoder
 
@@ -51,6 +52,7 @@ class GENVLKT(BaseDetector):
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.pretrained_detr = pretrained_detr
+        self._trained_meta: Mapping[str, Any] | None = None  # `dataset_meta` while an open vocabulary is set
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.encoder = HOITransformerEncoder(**encoder)
@@ -62,6 +64,34 @@ class GENVLKT(BaseDetector):
         super().init_weights()
         if self.pretrained_detr is not None:
             load_detr(self, self.pretrained_detr)
+
+    def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> None:
+        """Predicts these HOI classes from now on, seen in training or not, see :meth:`GENHead.set_vocabulary`.
+
+        ``dataset_meta``, which names the classes for inferencers and visualizers, follows where the model has one.
+
+        Args:
+            hois (Sequence[str | tuple[str, str | None]]): Phrases such as ``'a person feeding a giraffe'`` and pairs such as
+                ``('ride', 'horse')``.
+            clip (dict, optional): The CLIP model that encodes new phrases; None takes the head's own.
+
+        Raises:
+            ValueError: If an entry cannot be read, a classifier has no text, or there is no CLIP setting for new phrases.
+            FileNotFoundError: If the CLIP weights are absent; the message says which file to bring.
+        """
+        self.bbox_head.set_vocabulary(hois, clip)
+        vocabulary = self.bbox_head.vocabulary
+        meta = getattr(self, 'dataset_meta', None)
+        if meta is not None:
+            if self._trained_meta is None:
+                self._trained_meta = meta
+            self.dataset_meta = dict(meta, vocabulary=vocabulary.to_dict(), classes=vocabulary.object_names)
+
+    def reset_vocabulary(self) -> None:
+        """Predicts the classes of the training again, exactly as before :meth:`set_vocabulary`."""
+        self.bbox_head.reset_vocabulary()
+        if self._trained_meta is not None:
+            self.dataset_meta, self._trained_meta = self._trained_meta, None
 
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
         """Feature maps of a batch, (B, C, H, W) each, from images (B, 3, H', W')."""

@@ -162,7 +162,6 @@ def test_unseen_classes_score_as_the_zero_shot_rows(memory, asked):
     blind.set_vocabulary(PAIRS)
     assert asked[0][0] == ['a photo of a person holding a horse', 'a photo of a person holding a person']
     torch.testing.assert_close(blind(*memory)['hoi_logits'], trained, rtol=1e-6, atol=1e-6)
-    assert torch.equal(blind(*memory)['hoi_logits'][..., [0, 2, 4]], trained[..., [0, 2, 4]])
 
 
 @torch.no_grad()

@@ -1,0 +1,165 @@
+"""HOIInferencer and tools/infer.py with phrases to look for; the shipped tiny CLIP reads them."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch.nn.functional import normalize
+
+import genvlkt_mmdet  # noqa: F401  (registers)
+from genvlkt_mmdet.apis import HOIInferencer
+from genvlkt_mmdet.apis.configs import find_config
+from genvlkt_mmdet.datasets.minihoi import render_scene, sample_scene
+from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.models.vlkt import compute_text_embeddings
+from genvlkt_mmdet.visualization import HOIVisualizer
+
+MODEL = 'gen_vlkt_tiny_minihoi'
+TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
+HOIS = [('wash', 'chair'), 'a person riding a horse', 'a person holding a kite']
+PHRASES = ['person washing a chair', 'person riding a horse', 'person holding a kite']
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    """An untrained model's checkpoint as the Runner writes it, its classifiers started from text."""
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    cfg = Config.fromfile(find_config(MODEL))
+    cfg.model.pretrained_detr = None
+    model = MODELS.build(cfg.model)
+    model.bbox_head.init_weights()
+    file = tmp_path_factory.mktemp('weights') / 'tiny.pth'
+    meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(vocabulary=load_vocabulary('minihoi').to_dict()))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), file)
+    return file
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('GENVLKT_CACHE', str(tmp_path / 'cache'))
+
+
+@pytest.fixture(scope='module')
+def picture():
+    """A picture of MiniHOI, BGR."""
+    image, _ = render_scene(sample_scene(np.random.default_rng(0)))
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def build(weights, **kwargs):
+    return HOIInferencer(MODEL, weights, device='cpu', show_progress=False, **kwargs)
+
+
+def drawn_texts(monkeypatch):
+    texts = []
+    draw = HOIVisualizer._text
+    monkeypatch.setattr(
+        HOIVisualizer, '_text', lambda self, text, *args, **kw: (texts.append(text), draw(self, text, *args, **kw))
+    )
+    return texts
+
+
+def test_phrases_are_found_named_and_drawn(weights, picture, monkeypatch):
+    texts = drawn_texts(monkeypatch)
+    inferencer = build(weights, vocabulary=HOIS)
+    result = inferencer(picture, pred_score_thr=0, return_vis=True)
+    triplets = result['predictions'][0]
+    assert {t['phrase'] for t in triplets} == set(PHRASES)
+    names = {t['phrase']: (t['verb'], t['object']) for t in triplets}
+    assert names == dict(zip(PHRASES, [('wash', 'chair'), ('ride', 'horse'), ('hold', 'kite')], strict=True))
+    assert json.loads(json.dumps(triplets)) == triplets
+    written = ' '.join(texts)
+    assert 'person' in written and 'kicking' not in written
+    assert any(text.startswith(phrase) for text in texts for phrase in PHRASES)
+    assert result['visualization'][0].ndim == 3
+    head = inferencer.model.bbox_head
+    prompts = ['a photo of a person washing a chair', 'a photo of a person holding a kite']
+    rows = normalize(compute_text_embeddings(prompts, 'genvlkt://tiny_clip'), dim=1)
+    torch.testing.assert_close(head.hoi_classifier.open_rows, rows, rtol=0, atol=1e-6)
+    rows = normalize(compute_text_embeddings(['a photo of a kite'], 'genvlkt://tiny_clip'), dim=1)
+    torch.testing.assert_close(head.obj_classifier.open_rows, rows, rtol=0, atol=1e-6)
+
+
+def test_set_and_reset_on_the_model_of_an_inferencer(weights, picture, monkeypatch):
+    inferencer = build(weights)
+    before = inferencer(picture, pred_score_thr=0)
+    pairs = inferencer.vocabulary
+    texts = drawn_texts(monkeypatch)
+    inferencer.model.set_vocabulary([pairs.hoi_prompts[i] for i in range(pairs.num_hois)])
+    assert inferencer(picture, pred_score_thr=0) == before  # bit for bit
+    inferencer.model.set_vocabulary(['a person feeding an okapi'])
+    triplets = inferencer(picture, pred_score_thr=0, top_k=3, return_vis=True)['predictions'][0]
+    assert {t['phrase'] for t in triplets} == {'person feeding an okapi'} and triplets[0]['object'] == 'okapi'
+    assert texts and all('feeding an okapi' in text for text in texts if not text.isdigit())
+    inferencer.model.reset_vocabulary()
+    assert inferencer(picture, pred_score_thr=0) == before
+    texts.clear()
+    inferencer(picture, pred_score_thr=0, top_k=3, return_vis=True)
+    assert texts and not any('okapi' in text for text in texts)
+
+
+def test_known_phrases_need_no_clip(weights, picture, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'open_clip', None)  # importing it now fails
+    inferencer = build(weights, vocabulary=[('ride', 'horse'), 'a person kicking a ball'])
+    assert inferencer(picture, pred_score_thr=0, top_k=1)['predictions'][0]
+
+
+def test_mistakes_come_before_the_pictures(weights, tmp_path):
+    with pytest.raises(FileNotFoundError, match="list of phrases '.*gone.txt' does not exist"):
+        build(tmp_path / 'not-looked-at.pth', vocabulary=tmp_path / 'gone.txt')
+    with pytest.raises(ValueError, match="'horse' names no verb"):
+        build(weights, vocabulary=['riding a horse', 'horse'])
+    with pytest.raises(ValueError, match='at least one phrase'):
+        build(weights, vocabulary=[])
+    cfg = Config.fromfile(find_config(MODEL))
+    cfg.model.bbox_head.update(clip=None, loss_mimic=None)
+    with pytest.raises(ValueError, match="'a photo of a person feeding a horse' is new"):
+        HOIInferencer(cfg, weights, device='cpu', vocabulary=['feeding a horse'])
+
+
+# tools/infer.py
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Runs the tool as the command line would, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*args):
+        monkeypatch.setattr(sys, 'argv', [str(TOOL), *map(str, args)])
+        runpy.run_path(str(TOOL), run_name='__main__')
+
+    return call
+
+
+def test_command_line(run, weights, picture, tmp_path, capsys):
+    cv2.imwrite('photo.png', picture)
+    Path('phrases.txt').write_text('# to find\nwash, chair\na person riding a horse\n\na person holding a kite\n')
+    arguments = ('photo.png', '--weights', weights, '--device', 'cpu', '--score-thr', '0')
+    run(*arguments, '--vocabulary', 'phrases.txt')
+    assert 'interactions in 1 pictures: see out' in capsys.readouterr().out
+    hois = json.loads(Path('out/preds/photo.json').read_text())['hois']
+    assert {hoi['phrase'] for hoi in hois} == set(PHRASES)
+    assert hois == build(weights, vocabulary='phrases.txt')('photo.png', pred_score_thr=0)['predictions'][0]
+    assert Path('out/vis/photo.png').exists()
+
+    Path('phrases.txt').write_text('horse\n')
+    for file, message in (
+        ('gone.txt', "error: The list of phrases 'gone.txt' does not exist: check its path."),
+        (
+            'phrases.txt',
+            "error: 'horse' names no verb: write a phrase such as 'a person riding a horse', or (verb, object).",
+        ),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            run(*arguments, '--vocabulary', file)
+        assert str(caught.value) == message
