@@ -18,8 +18,8 @@ import genvlkt_mmdet  # noqa: F401  (registers)
 from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.apis.configs import find_config
 from genvlkt_mmdet.datasets.minihoi import render_scene, sample_scene
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
-from genvlkt_mmdet.models.vlkt import compute_text_embeddings
+from genvlkt_mmdet.datasets.vocabulary import load_vocabulary, open_vocabulary
+from genvlkt_mmdet.models.vlkt import compute_text_embeddings, encode_text, text_embeddings
 from genvlkt_mmdet.visualization import HOIVisualizer
 
 MODEL = 'gen_vlkt_tiny_minihoi'
@@ -111,6 +111,20 @@ def test_known_phrases_need_no_clip(weights, picture, monkeypatch):
     monkeypatch.setitem(sys.modules, 'open_clip', None)  # importing it now fails
     inferencer = build(weights, vocabulary=[('ride', 'horse'), 'a person kicking a ball'])
     assert inferencer(picture, pred_score_thr=0, top_k=1)['predictions'][0]
+
+
+def test_embeddings_from_a_file_replace_clip(weights, picture, tmp_path, monkeypatch):
+    """The way to a machine without CLIP, as the documentation has it."""
+    clip = dict(model_name='genvlkt://tiny_clip', text_embeddings=str(tmp_path / 'phrases.safetensors'))
+    vocabulary = open_vocabulary(load_vocabulary('minihoi'), HOIS).vocabulary
+    encode_text([*vocabulary.hoi_prompts, *vocabulary.object_prompts], clip)
+    rows = build(weights, vocabulary=HOIS).model.bbox_head.hoi_classifier.open_rows
+    monkeypatch.setattr(text_embeddings, 'compute_text_embeddings', lambda *args: pytest.fail('the model was used'))
+    monkeypatch.setenv('GENVLKT_CACHE', str(tmp_path / 'another'))
+    inferencer = build(weights)
+    inferencer.model.set_vocabulary(HOIS, clip=clip)
+    torch.testing.assert_close(inferencer.model.bbox_head.hoi_classifier.open_rows, rows, rtol=0, atol=1e-6)
+    assert {t['phrase'] for t in inferencer(picture, pred_score_thr=0)['predictions'][0]} == set(PHRASES)
 
 
 def test_mistakes_come_before_the_pictures(weights, tmp_path):

@@ -1,5 +1,7 @@
 import re
+from ast import literal_eval
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -211,6 +213,27 @@ def test_verb_named_twice_is_one_verb():
     assert len(set(opened.vocabulary.hoi_verbs)) == 1
     assert opened.vocabulary.verb_names[-1] == 'stroke' and opened.vocabulary.verb_phrases[-1] == 'stroking'
     assert opened.vocabulary.hoi_prompts[-1] == 'a photo of a person stroking a cat'
+
+
+def documented():
+    """The table of docs/open_vocabulary.md."""
+    page = (Path(__file__).parents[2] / 'docs' / 'open_vocabulary.md').read_text(encoding='utf-8')
+    rows = [
+        [cell.strip() for cell in line.strip('|').split('|')] for line in page.splitlines() if line.startswith('| `')
+    ]
+    return [(literal_eval(e.strip('`')) if e.startswith('`(') else e.strip('`'), *rest) for e, *rest in rows]
+
+
+def test_the_documentation_is_right():
+    rows = documented()
+    assert len(rows) == 12
+    hico = load_vocabulary('hico')
+    for entry, verb, obj, words, what in rows:
+        *names, known = read('hico', entry)
+        assert names == [verb, obj, words]
+        kind = 'new object' if obj not in hico.object_names else 'new combination'
+        kind = 'new verb' if verb not in hico.verb_names else kind
+        assert what == ('known' if known is not None else kind)
 
 
 # Wording
