@@ -95,6 +95,9 @@ def test_any_classes_in_any_order(data, name):
         ('hico', 'a man rides the horses', ('ride', 'horse')),
         ('hico', 'a woman who is riding her horse', ('ride', 'horse')),
         ('hico', 'people hugging people', ('hug', 'person')),
+        ('hico', 'two young men riding horses', ('ride', 'horse')),
+        ('hico', 'an image of the little girl who is feeding a giraffe', ('feed', 'giraffe')),
+        ('hico', 'a person holding a person', ('hold', 'person')),
         ('hico', 'eat hot dog', ('eat', 'hot dog')),
         ('hico', 'A picture of a person holding cell_phones', ('hold', 'cell phone')),
         ('hico', 'a person catches a sports ball', ('catch', 'sports ball')),
@@ -265,6 +268,20 @@ def test_prompts_follow_a_vocabulary_of_ones_own():
         open_vocabulary(own, [('cut', 'tea_cup'), 'cut up a tea cup'])
 
 
+def test_names_with_capitals_and_underscores():
+    own = load_vocabulary(
+        dict(
+            objects=['Person', 'Tea_Cup'],
+            verbs=[dict(name='Pick_Up', phrase='picking up'), dict(name='Wave', phrase='waving')],
+            hois=[dict(verb='Pick_Up', object='Tea_Cup'), dict(verb='Wave')],
+        )
+    )
+    for entries in (pairs_of(own), list(own.hoi_prompts), ['someone picks up the tea cups', ('wave', None)]):
+        assert open_vocabulary(own, entries).vocabulary == own
+    opened = open_vocabulary(own, ['pick up a Glass'])
+    assert opened.vocabulary.hoi_prompts == ('a photo of a person picking up a glass',)
+
+
 def test_prompts_without_a_common_wording_give_the_papers():
     minihoi = load_vocabulary('minihoi')
     odd = replace(
@@ -296,6 +313,9 @@ def test_prompts_without_a_common_wording_give_the_papers():
         ('hico', ['horse'], "'horse' names no verb"),
         ('hico', ['hot dog'], "'hot dog' names no verb"),
         ('hico', ['a horse'], "'a horse' names no verb"),
+        ('hico', ['a horse carrying a person'], "'a horse carrying a person' names no verb"),
+        ('hico', None, 'a list of at least one phrase'),
+        ('vcoco', ('ride', 'horse'), "'horse' names no verb"),  # a pair for a list of pairs
         ('hico', ['riding a'], "'riding a' names no object: write a phrase such as 'a person riding a horse'"),
         ('vcoco', ['riding a'], "'riding a' names no object"),
         ('hico', ['sleeping'], "'sleeping' names no object, and vocabulary 'hico' has no interactions without one"),

@@ -3,71 +3,17 @@
 import re
 
 # Words that stand beside 'a person' as they are: 'a person with a hat', 'a person next to a car'.
-PREPOSITIONS = frozenset(
-    [
-        'about',
-        'above',
-        'across',
-        'against',
-        'along',
-        'among',
-        'and',
-        'around',
-        'as',
-        'at',
-        'behind',
-        'below',
-        'beneath',
-        'beside',
-        'between',
-        'by',
-        'down',
-        'for',
-        'from',
-        'in',
-        'inside',
-        'into',
-        'near',
-        'next',
-        'of',
-        'off',
-        'on',
-        'onto',
-        'out',
-        'outside',
-        'over',
-        'past',
-        'round',
-        'through',
-        'to',
-        'toward',
-        'towards',
-        'under',
-        'up',
-        'upon',
-        'with',
-        'within',
-    ]
-)
+PREPOSITIONS = frozenset((
+    'about', 'above', 'across', 'against', 'along', 'among', 'and', 'around', 'as', 'at', 'behind', 'below',
+    'beneath', 'beside', 'between', 'by', 'down', 'for', 'from', 'in', 'inside', 'into', 'near', 'next', 'of',
+    'off', 'on', 'onto', 'out', 'outside', 'over', 'past', 'round', 'through', 'to', 'toward', 'towards', 'under',
+    'up', 'upon', 'with', 'within',
+))  # fmt: skip
 # Stressed on the last syllable, which spelling does not tell; any other verb of several syllables keeps its consonant single.
-_DOUBLING = frozenset(
-    [
-        'admit',
-        'begin',
-        'commit',
-        'compel',
-        'control',
-        'forget',
-        'permit',
-        'prefer',
-        'refer',
-        'regret',
-        'repel',
-        'submit',
-        'transmit',
-        'upset',
-    ]
-)
+_DOUBLING = frozenset((
+    'admit', 'begin', 'commit', 'compel', 'control', 'forget', 'permit', 'prefer', 'refer', 'regret', 'repel',
+    'submit', 'transmit', 'upset',
+))  # fmt: skip
 _VOWELS = 'aeiou'
 
 

@@ -1,6 +1,6 @@
 """A vocabulary of any phrases, relative to the one that a model was trained with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -44,7 +44,7 @@ def open_vocabulary(trained: HOIVocabulary, hois: Sequence[HOIEntry]) -> OpenVoc
     Raises:
         ValueError: If there is no entry, an entry names no interaction, or two name the same class.
     """
-    if isinstance(hois, str) or not len(hois):
+    if isinstance(hois, str) or not isinstance(hois, Iterable) or not (hois := list(hois)):
         raise ValueError('An open vocabulary is a list of at least one phrase or (verb, object) pair.')
     builder = _Builder(trained)
     entries: dict[tuple[int, int | None], HOIEntry] = {}

@@ -9,36 +9,16 @@ from .gerund import PREPOSITIONS, gerund
 from .hoi_vocabulary import HOIVocabulary
 
 _PICTURE = re.compile(r'^(?:(?:an?|the) )?(?:photo|photograph|picture|image) of ')
-_SUBJECT = re.compile(
-    r'(?:(?:an?|the|one|some) )?(?:person|people|humans?|someone|somebody|man|men|woman|women|boy|girl|child|children)'
-    r'(?: (?:who|that))?(?: (?:is|are))?(?: |$)'
-)
 _ARTICLES = frozenset(('a', 'an', 'the'))
-_DETERMINERS = _ARTICLES | frozenset(
-    [
-        'his',
-        'her',
-        'their',
-        'its',
-        'my',
-        'your',
-        'our',
-        'this',
-        'that',
-        'these',
-        'those',
-        'some',
-        'any',
-        'another',
-        'all',
-        'both',
-        'each',
-        'every',
-        'two',
-        'three',
-        'many',
-        'several',
-    ]
+_DETERMINERS = _ARTICLES | frozenset((
+    'his', 'her', 'their', 'its', 'my', 'your', 'our', 'this', 'that', 'these', 'those', 'some', 'any', 'another',
+    'all', 'both', 'each', 'every', 'two', 'three', 'many', 'several',
+))  # fmt: skip
+# Also 'the young woman who is'; no phrase without a person begins with a determiner.
+_SUBJECT = re.compile(
+    rf'(?:(?:{"|".join(sorted(_DETERMINERS))}|one) (?:\w+ ){{0,2}}?)?'
+    r'(?:person|people|humans?|someone|somebody|man|men|woman|women|boys?|girls?|child|children)'
+    r'(?: (?:who|that))?(?: (?:is|are))?(?: |$)'
 )
 _NO_OBJECT = frozenset(('something', 'anything'))
 
@@ -134,12 +114,13 @@ class PhraseReader:
 
     def _read_phrase(self, phrase: str) -> HOIText:
         words, bare = _after_person(phrase)
-        if words[-1:] != [] and words[-1] not in _DETERMINERS and _key(words) in self._phrases:
+        if words and words[-1] not in _DETERMINERS and _key(words) in self._phrases:
             return self._phrases[_key(words)]
         verb, determiner, obj = self._split(words)
-        if not verb or obj == []:
+        names_verb = bool(verb) and verb[0] not in _DETERMINERS  # 'a horse carrying a person'
+        if not names_verb or obj == []:
             raise ValueError(
-                f"{phrase!r} names no {'object' if verb else 'verb'}: write a phrase such as 'a person riding a horse', "
+                f"{phrase!r} names no {'object' if names_verb else 'verb'}: write a phrase such as 'a person riding a horse', "
                 'or (verb, object).'
             )
         plain = words == verb if obj is None else determiner in (None, *_ARTICLES)
@@ -209,6 +190,7 @@ def _before(words: list[str], obj: list[str]) -> str:
 
 def _verb_forms(text: str) -> Iterator[str]:
     """The verb itself, then with its first word as a gerund, then that of the word without the s of 'rides'."""
+    text = _clean(text)
     yield text
     yield gerund(text)
     first, *rest = text.split()

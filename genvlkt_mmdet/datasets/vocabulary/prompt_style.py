@@ -59,7 +59,9 @@ class PromptStyle:
             prefix=prefix,
             object_prefix=_most_common((f'{start} '.lstrip() for start, _ in object_cuts), 'a photo of '),
             verbs=tuple(
-                _most_common((s.removeprefix(prefix) for v, _, s, _ in with_object if v == i and s > prefix), phrase)
+                _most_common(
+                    (s.removeprefix(prefix) for v, _, s, _ in with_object if v == i and s.startswith(prefix)), phrase
+                )
                 for i, phrase in enumerate(phrases)
             ),
             objects=tuple(
