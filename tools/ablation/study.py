@@ -52,6 +52,7 @@ ROWS = (
     Row('4c', 'L1 (GEN-VLKT)', FULL),
     Row('4c', 'L2', 'ablation/gen_vlkt_tiny_minihoi_mimic_l2.py'),
     Row('4c', 'L1 + L2', 'ablation/gen_vlkt_tiny_minihoi_mimic_l1_l2.py'),
+    Row('4c', "L1 with the paper's weight of 20", 'ablation/gen_vlkt_tiny_minihoi_mimic_weight_20.py'),
 )
 
 

@@ -69,10 +69,12 @@ class VerbGENHead(GENHead):
         ValueError: If ``hoi_text`` is asked for.
     """
 
-    def _init_classifiers(self, clip_dims: int, zero_shot: str | None, hoi_text: bool, obj_text: bool) -> None:
+    def _init_classifiers(
+        self, clip_dims: int, zero_shot: str | None, hoi_text: bool, obj_text: bool, hoi_prior: float | None
+    ) -> None:
         if hoi_text:
             raise ValueError('VerbGENHead: verbs have no text to start a classifier from; set hoi_text=False.')
-        super()._init_classifiers(clip_dims, zero_shot, hoi_text, obj_text)
+        super()._init_classifiers(clip_dims, zero_shot, hoi_text, obj_text, hoi_prior)
         self.hoi_classifier = LinearClassifier(self.embed_dims, self.vocabulary.num_verbs, prior=0.01)
         self.label_classes = list(self.vocabulary.seen(zero_shot))
 

@@ -53,6 +53,9 @@ class GENHead(BaseModule):
         hoi_text (bool): Whether the rows of the HOI classifier are text embeddings; False takes a plain linear layer
             (Table 4b). Defaults to True.
         obj_text (bool): The same for the object classifier. Defaults to True.
+        hoi_prior (float, optional): Probability that every class of the HOI text classifier starts with, through its bias.
+            None does as the authors: then a class starts near 0.5, which a short training takes long to get away from.
+            The plain classifier always starts with 0.01.
         loss_hoi (dict): Config of the HOI loss.
         loss_obj (dict): Config of the object loss; ``bg_cls_weight`` is the weight of 'nothing'.
         loss_bbox (dict): Config of the L1 loss, for human and object boxes alike.
@@ -75,6 +78,7 @@ class GENHead(BaseModule):
         zero_shot: str | None = None,
         hoi_text: bool = True,
         obj_text: bool = True,
+        hoi_prior: float | None = None,
         loss_hoi: Mapping[str, Any] = dict(type='HOIFocalLoss', loss_weight=2.0),
         loss_obj: Mapping[str, Any] = dict(type='CrossEntropyLoss', bg_cls_weight=0.1, loss_weight=1.0),
         loss_bbox: Mapping[str, Any] = dict(type='L1Loss', loss_weight=2.5),
@@ -93,7 +97,7 @@ class GENHead(BaseModule):
         self.triplet_selector = TASK_UTILS.build(dict(dict(type='TopTriplets'), **(test_cfg or {})))
         self._init_queries()
         self._init_layers(decoder)
-        self._init_classifiers(clip_dims, zero_shot, hoi_text, obj_text)
+        self._init_classifiers(clip_dims, zero_shot, hoi_text, obj_text, hoi_prior)
         self._init_losses(loss_hoi, loss_obj, loss_bbox, loss_iou, loss_mimic)
         # Object and verb of every HOI class. Derived from the vocabulary, hence not in the checkpoint.
         self.register_buffer('hoi_objects', torch.tensor(self.vocabulary.hoi_objects), persistent=False)
@@ -111,12 +115,14 @@ class GENHead(BaseModule):
         self.human_bbox = _box_mlp(self.embed_dims)
         self.object_bbox = _box_mlp(self.embed_dims)
 
-    def _init_classifiers(self, clip_dims: int, zero_shot: str | None, hoi_text: bool, obj_text: bool) -> None:
+    def _init_classifiers(
+        self, clip_dims: int, zero_shot: str | None, hoi_text: bool, obj_text: bool, hoi_prior: float | None
+    ) -> None:
         channels, num_hois, num_objects = self.embed_dims, self.vocabulary.num_hois, self.vocabulary.num_object_logits
         seen = None if zero_shot is None else self.vocabulary.seen(zero_shot)
         frozen = zero_shot is not None
         if hoi_text:
-            self.hoi_classifier = CosineClassifier(channels, clip_dims, num_hois, seen, frozen)
+            self.hoi_classifier = CosineClassifier(channels, clip_dims, num_hois, seen, frozen, hoi_prior)
         else:
             # few classes are positive: the prior that focal losses start with
             self.hoi_classifier = LinearClassifier(channels, num_hois, seen, prior=0.01)

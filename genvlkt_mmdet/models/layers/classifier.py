@@ -9,6 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
 
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
 class CosineClassifier(BaseModule):
     """Projects decoder features to CLIP's space and compares them with one embedding per class (section 3.3).
 
@@ -25,7 +29,10 @@ class CosineClassifier(BaseModule):
         clip_dims (int): Width D of the CLIP embedding.
         num_classes (int): Number of classes to predict.
         seen (Sequence[int], optional): The classes of zero-shot training; None trains all of them.
-        frozen (bool): Whether the rows and their biases stay as they were initialised. Defaults to False.
+        frozen (bool): Whether the rows and their biases stay as they were initialised; all biases are then the same.
+            Defaults to False.
+        prior (float, optional): Probability (of a sigmoid) that a class has at a cosine of 0, through the bias that all rows
+            start with; None starts as torch does, or with 0 where rows are frozen or not all of them are trained.
     """
 
     def __init__(
@@ -35,6 +42,7 @@ class CosineClassifier(BaseModule):
         num_classes: int,
         seen: 'tuple[int, ...] | None' = None,
         frozen: bool = False,
+        prior: float | None = None,
     ) -> None:
         super().__init__()
         self.seen = seen
@@ -47,6 +55,11 @@ class CosineClassifier(BaseModule):
             self.fc.requires_grad_(False)
         # CLIP's temperature: starts at 1 / 0.07 and is learned.
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        if frozen or seen is not None or prior is not None:
+            # Unseen rows learn no bias, so neither may seen ones: one policy for all rows, or the split decides the scores.
+            bias = 0.0 if prior is None else _logit(prior) / self.logit_scale.exp().item()
+            for fc in {self.fc, self._prediction_rows}:
+                nn.init.constant_(fc.bias, bias)
         # Open vocabulary: follows the module to its device and precision, and never enters a checkpoint.
         self.register_buffer('open_rows', None, persistent=False)
         self.register_buffer('open_order', None, persistent=False)
@@ -74,9 +87,6 @@ class CosineClassifier(BaseModule):
             return
         self.fc.weight.copy_(rows[list(self.seen)])
         self.eval_fc.weight.copy_(rows)
-        # Unseen rows learn no bias, so neither may seen ones: one policy for all rows, or the split decides the scores.
-        self.fc.bias.zero_()
-        self.eval_fc.bias.zero_()
 
     @torch.no_grad()
     def open(self, classes: Sequence[int | None], embeddings: Tensor, bias_from: int | None = None) -> None:
@@ -160,7 +170,7 @@ class LinearClassifier(BaseModule):
         self.seen = seen
         self.linear = nn.Linear(in_channels, num_classes)
         if prior is not None:
-            nn.init.constant_(self.linear.bias, math.log(prior / (1 - prior)))
+            nn.init.constant_(self.linear.bias, _logit(prior))
         if seen is not None:
             unseen = sorted(set(range(num_classes)) - set(seen))
             with torch.no_grad():

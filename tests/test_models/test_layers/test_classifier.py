@@ -77,3 +77,18 @@ def test_embeddings_of_another_width_say_what_to_set():
         CosineClassifier(8, 3, 4).set_rows(torch.ones(4, 5))
     with pytest.raises(ValueError, match=r'\(2, 3\).*\(4, 3\)'):
         CosineClassifier(8, 3, 4, seen=(0, 1)).set_rows(torch.ones(2, 3))
+
+
+def test_frozen_rows_have_no_bias():
+    classifier = CosineClassifier(8, 6, 4, frozen=True)
+    assert classifier.fc.bias.eq(0).all() and not classifier.fc.bias.requires_grad
+
+
+@pytest.mark.parametrize(('seen', 'frozen'), [(None, False), (None, True), ((0, 2), True)])
+def test_prior_is_the_probability_of_a_cosine_of_zero(seen, frozen):
+    classifier = CosineClassifier(8, 6, 4, seen, frozen, prior=0.01)
+    classifier.set_rows(torch.zeros(4, 6))
+    for seen_only in (False, True):
+        logits, _ = classifier(torch.randn(5, 8), seen_only)
+        torch.testing.assert_close(logits.sigmoid(), torch.full_like(logits, 0.01))
+    assert classifier.fc.bias.requires_grad != frozen
