@@ -20,7 +20,7 @@ PAPER = [
     *(f'gen_vlkt_{size}_{data}.py' for size in 'sml' for data in ('hico', 'vcoco')),
     *(f'gen_vlkt_s_hico_{split}.py' for split in ZERO_SHOT),
     *BASELINES,
-    *sorted(f'ablation/{path.name}' for path in (CONFIGS / 'ablation').glob('*.py')),
+    *sorted(f'ablation/{path.name}' for path in (CONFIGS / 'ablation').glob('*_s_hico_*.py')),
 ]
 
 
