@@ -49,7 +49,7 @@ def test_rows_share_all_but_what_they_compare():
         head, full_head = other['model'].pop('bbox_head'), full['model']['bbox_head']
         assert other['model'] == {key: value for key, value in full['model'].items() if key != 'bbox_head'}
         changed = {key for key in head.keys() | full_head.keys() if head.get(key) != full_head.get(key)}
-        assert changed <= {'type', 'zero_shot', 'clip', 'hoi_text', 'obj_text', 'loss_mimic'}
+        assert changed <= {'type', 'zero_shot', 'clip', 'hoi_text', 'obj_text', 'hoi_prior', 'loss_mimic'}
         if row.label == 'baseline' or row.table == '4a':
             assert changed >= {'clip', 'hoi_text', 'obj_text', 'loss_mimic'} and head['loss_mimic'] is None
 
@@ -58,10 +58,10 @@ def test_each_table_has_its_rows():
     assert {table: len(configs_of([table])) for table in ('3', '4a', '4b', '4c')} == {
         '3': 12,
         '4a': 4,
-        '4b': 5,
-        '4c': 3,
+        '4b': 6,
+        '4c': 4,
     }
-    assert len(configs_of(['4a', '4b'])) == 8, 'the base is trained once for both'
+    assert len(configs_of(['4a', '4b'])) == 9, 'the base is trained once for both'
     known = {row.config for row in ROWS}
     assert all({ordering.better, ordering.worse} <= known for ordering in ORDERINGS)
 
@@ -70,7 +70,7 @@ def test_digest_tells_settings_and_not_seeds(tmp_path):
     first, second = load_run(FULL, 0, tmp_path), load_run(FULL, 1, tmp_path)
     assert (first.randomness.seed, second.randomness.seed) == (0, 1)
     assert digest(first) == digest(second)
-    assert len({digest(load_run(config, 0, tmp_path)) for config in configs_of(['3', '4a', '4b', '4c'])}) == 22
+    assert len({digest(load_run(config, 0, tmp_path)) for config in configs_of(['3', '4a', '4b', '4c'])}) == 24
     second.optim_wrapper.optimizer.lr = 0.1
     assert digest(first) != digest(second)
 
@@ -190,11 +190,11 @@ def test_a_rerun_does_only_what_is_missing(small_study, monkeypatch, capsys):
     write_results(small_study / 'ablation.csv', [first[0], replace(first[1], digest='00000000')])
     capsys.readouterr()
     study(small_study, monkeypatch, '--tables', '4c', '--seeds', '0')
-    assert '1 runs were done before, 2 now' in capsys.readouterr().out
+    assert '1 runs were done before, 3 now' in capsys.readouterr().out
     again = read_results(small_study / 'ablation.csv')
     assert [replace(result, minutes=0) for result in again] == [replace(result, minutes=0) for result in first]
     assert (small_study / 'images' / 'ablation.png').stat().st_size > 10_000
-    assert '3 runs, ' in (small_study / 'ablation.md').read_text()
+    assert '4 runs, ' in (small_study / 'ablation.md').read_text()
 
 
 def test_phrases_alone_find_what_the_zero_shot_rows_find(small_study, tmp_path):

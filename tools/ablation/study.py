@@ -49,6 +49,7 @@ ROWS = (
     Row('4b', '+ object text', 'ablation/gen_tiny_minihoi_hoi_obj_text.py'),
     Row('4b', '+ mimic (GEN-VLKT)', FULL),
     Row('4b', 'control: random text, no mimic', CONTROL),
+    Row('4b', 'GEN-VLKT, biases start by chance', 'ablation/gen_vlkt_tiny_minihoi_wo_prior.py'),
     Row('4c', 'L1 (GEN-VLKT)', FULL),
     Row('4c', 'L2', 'ablation/gen_vlkt_tiny_minihoi_mimic_l2.py'),
     Row('4c', 'L1 + L2', 'ablation/gen_vlkt_tiny_minihoi_mimic_l1_l2.py'),
