@@ -96,6 +96,7 @@ def test_verdict_needs_all_seeds():
     assert verdict([0.1, 2.0]) == 'holds'
     assert verdict([-0.1, -2.0]) == 'does not hold'
     assert verdict([-0.1, 9.0]) == 'not settled'
+    assert verdict([9.0]) == 'not settled', 'one seed settles nothing'
     assert verdict([]) == '-'
     assert spread([10.0, 12.0, 14.0]) == '12.0 ± 2.0'
     assert spread([10.0]) == '10.0'

@@ -84,10 +84,10 @@ def verdict(differences: Sequence[float]) -> str:
         differences (Sequence[float]): One per seed.
 
     Returns:
-        str: 'holds', 'does not hold', or 'not settled' where seeds disagree; '-' without runs.
+        str: 'holds', 'does not hold', or 'not settled' where seeds disagree or there is only one; '-' without runs.
     """
-    if not differences:
-        return '-'
+    if len(differences) < 2:
+        return 'not settled' if differences else '-'
     if min(differences) > 0:
         return 'holds'
     return 'does not hold' if max(differences) < 0 else 'not settled'

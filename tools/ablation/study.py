@@ -83,11 +83,12 @@ def _zero_shot(name: str, split: str) -> str:
 ORDERINGS = (
     *(
         Ordering(
-            f'VLKT helps unseen HOIs ({title})',
+            f'VLKT helps {figure} HOIs ({title})',
             _zero_shot('gen_vlkt_tiny_minihoi_{}', split),
             _zero_shot('gen_tiny_minihoi_{}', split),
-            'unseen',
+            figure,
         )
+        for figure in ('unseen', 'seen')
         for split, (_, title) in SPLITS.items()
     ),
     Ordering('VLKT helps rare HOIs', FULL, BASE, 'rare'),
