@@ -99,6 +99,7 @@ class HOIInferencer(BaseInferencer):
         self.model = revert_sync_batchnorm(self.model)
         if vocabulary is not None:
             self.model.set_vocabulary(vocabulary)
+            self.visualizer.dataset_meta = self.model.dataset_meta
 
     def __call__(
         self,
@@ -381,7 +382,9 @@ class HOIInferencer(BaseInferencer):
     def _init_visualizer(self, cfg: Config) -> HOIVisualizer:
         # Without the config's backends, which want a folder: drawings go where the call says.
         config = dict(cfg.get('visualizer', dict(type='HOIVisualizer')), vis_backends=None)
-        return super()._init_visualizer(Config(dict(visualizer=config)))
+        visualizer = super()._init_visualizer(Config(dict(visualizer=config)))
+        visualizer.dataset_meta = self.model.dataset_meta
+        return visualizer
 
 
 def _may_be_checkpoint(path: str) -> bool:

@@ -71,6 +71,8 @@ def drawn_texts(monkeypatch):
 def test_phrases_are_found_named_and_drawn(weights, picture, monkeypatch):
     texts = drawn_texts(monkeypatch)
     inferencer = build(weights, vocabulary=HOIS)
+    # who draws with the visualizer alone, as the demo does, has the same names
+    assert inferencer.visualizer.dataset_meta is inferencer.model.dataset_meta
     result = inferencer(picture, pred_score_thr=0, return_vis=True)
     triplets = result['predictions'][0]
     assert {t['phrase'] for t in triplets} == set(PHRASES)
