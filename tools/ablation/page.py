@@ -237,7 +237,7 @@ def _draw_table_4(axis: Any, study: Study) -> None:
             place += 1
         place += 0.5
     axis.set_yticks([where for where, _ in names], [name for _, name in names])
-    axis.invert_yaxis()
+    axis.set_ylim(names[-1][0] + 0.6, -0.6)
     axis.set(xlabel='mAP (%)')
     axis.set_title('Table 4: dots are seeds, bars their mean', loc='left')
     axis.grid(axis='x', color='0.9', linewidth=0.6)
