@@ -1,6 +1,4 @@
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import cv2
@@ -14,20 +12,7 @@ from mmengine.registry import init_default_scope
 from genvlkt_mmdet.apis.configs import find_config
 from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
 CONFIG = find_config('gen_vlkt_tiny_minihoi')
-
-
-@pytest.fixture
-def run(monkeypatch, tmp_path):
-    """Runs the tool as the command line would, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*args):
-        monkeypatch.setattr(sys, 'argv', [str(TOOL), *map(str, args)])
-        runpy.run_path(str(TOOL), run_name='__main__')
-
-    return call
 
 
 def test_writes_drawings_and_json(run, tmp_path, capsys):

@@ -1,7 +1,6 @@
 """HOIInferencer and tools/infer.py with phrases to look for; the shipped tiny CLIP reads them."""
 
 import json
-import runpy
 import sys
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from genvlkt_mmdet.models.vlkt import compute_text_embeddings, encode_text, text
 from genvlkt_mmdet.visualization import HOIVisualizer
 
 MODEL = 'gen_vlkt_tiny_minihoi'
-TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
 HOIS = [('wash', 'chair'), 'a person riding a horse', 'a person holding a kite']
 PHRASES = ['person washing a chair', 'person riding a horse', 'person holding a kite']
 
@@ -143,18 +141,6 @@ def test_mistakes_come_before_the_pictures(weights, tmp_path):
 
 
 # tools/infer.py
-
-
-@pytest.fixture
-def run(monkeypatch, tmp_path):
-    """Runs the tool as the command line would, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*args):
-        monkeypatch.setattr(sys, 'argv', [str(TOOL), *map(str, args)])
-        runpy.run_path(str(TOOL), run_name='__main__')
-
-    return call
 
 
 def test_command_line(run, weights, picture, tmp_path, capsys):
