@@ -8,7 +8,7 @@ import numpy as np
 
 from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
 from tools.ablation.results import Result
-from tools.ablation.study import FULL, ORDERINGS, ROWS, SPLITS, Ordering, Row
+from tools.ablation.study import FULL, ORDERINGS, ROWS, SPLITS, ZERO_SHOT_VLKT, Ordering, Row
 
 BEGIN, END = '<!-- results: begin -->', '<!-- results: end -->'
 # Okabe and Ito's palette: readable with every kind of colour vision
@@ -173,7 +173,7 @@ def _phrases_table(study: Study) -> str:
         rows.append(
             [
                 f'{title} ({len(unseen)} classes)',
-                spread(study.values(f'minihoi/gen_vlkt_tiny_minihoi_{key}.py', 'phrases_unseen').values()),
+                spread(study.values(ZERO_SHOT_VLKT.format(key), 'phrases_unseen').values()),
                 spread(study.class_mean(FULL, unseen).values()),
             ]
         )

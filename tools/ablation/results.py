@@ -84,7 +84,7 @@ def read_results(path: Path) -> list[Result]:
         path (Path): The CSV file; it need not exist.
 
     Returns:
-        list[Result]: The runs. A line that is not whole, as a killed process may leave one, is left out with a warning.
+        list[Result]: The runs. A line that is not whole, as a copy that broke off may leave one, is left out with a warning.
     """
     if not path.is_file():
         return []

@@ -8,6 +8,10 @@ SPLITS = {
     'uo': ('unseen_object', 'UO'),
     'uv': ('unseen_verb', 'UV'),
 }
+# Configs of a zero-shot split
+ZERO_SHOT_BASE = 'minihoi/gen_tiny_minihoi_{}.py'
+ZERO_SHOT_CONTROL = 'minihoi/gen_vlkt_tiny_minihoi_{}_random_text.py'
+ZERO_SHOT_VLKT = 'minihoi/gen_vlkt_tiny_minihoi_{}.py'
 FULL = 'minihoi/gen_vlkt_tiny_minihoi_short.py'
 BASE = 'ablation/gen_tiny_minihoi_base_triplet.py'
 CONTROL = 'ablation/gen_tiny_minihoi_hoi_obj_random_text.py'
@@ -32,12 +36,12 @@ class Row:
 
 ROWS = (
     *(
-        Row('3', label, f'minihoi/{name.format(split)}.py', split)
+        Row('3', label, config.format(split), split)
         for split in SPLITS
-        for label, name in (
-            ('baseline', 'gen_tiny_minihoi_{}'),
-            ('VLKT, random text', 'gen_vlkt_tiny_minihoi_{}_random_text'),
-            ('VLKT', 'gen_vlkt_tiny_minihoi_{}'),
+        for label, config in (
+            ('baseline', ZERO_SHOT_BASE),
+            ('VLKT, random text', ZERO_SHOT_CONTROL),
+            ('VLKT', ZERO_SHOT_VLKT),
         )
     ),
     Row('4a', 'base', BASE),
@@ -76,16 +80,12 @@ class Ordering:
     paper: bool = True
 
 
-def _zero_shot(name: str, split: str) -> str:
-    return f'minihoi/{name.format(split)}.py'
-
-
 ORDERINGS = (
     *(
         Ordering(
             f'VLKT helps {figure} HOIs ({title})',
-            _zero_shot('gen_vlkt_tiny_minihoi_{}', split),
-            _zero_shot('gen_tiny_minihoi_{}', split),
+            ZERO_SHOT_VLKT.format(split),
+            ZERO_SHOT_BASE.format(split),
             figure,
         )
         for figure in ('unseen', 'seen')
@@ -107,8 +107,8 @@ ORDERINGS = (
     *(
         Ordering(
             f'Text, not just any directions, helps unseen HOIs ({title})',
-            _zero_shot('gen_vlkt_tiny_minihoi_{}', split),
-            _zero_shot('gen_vlkt_tiny_minihoi_{}_random_text', split),
+            ZERO_SHOT_VLKT.format(split),
+            ZERO_SHOT_CONTROL.format(split),
             'unseen',
             paper=False,
         )

@@ -8,7 +8,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from ..layers import CosineClassifier, LinearClassifier
+from ..layers import LinearClassifier
 from .gen_head import GENHead, Outputs
 
 
@@ -106,12 +106,5 @@ class RandomTextGENHead(GENHead):
         **kwargs: See :class:`GENHead`.
     """
 
-    def init_weights(self) -> None:
-        """Initialises as :class:`GENHead` does, but for the rows of the text classifiers."""
-        super().init_weights()
-        for classifier, num_rows in (
-            (self.hoi_classifier, self.vocabulary.num_hois),
-            (self.obj_classifier, self.vocabulary.num_object_logits),
-        ):
-            if isinstance(classifier, CosineClassifier):
-                classifier.set_rows(torch.randn(num_rows, classifier.fc.in_features))
+    def _initial_rows(self, prompts: Sequence[str]) -> Tensor:
+        return torch.randn(len(prompts), self.clip_dims)

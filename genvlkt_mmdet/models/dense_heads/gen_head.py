@@ -93,6 +93,7 @@ class GENHead(BaseModule):
         self.num_queries = num_queries
         self.embed_dims = embed_dims
         self.clip = clip
+        self.clip_dims = clip_dims
         self.assigner = TASK_UTILS.build((train_cfg or {}).get('assigner', dict(type='HOIHungarianAssigner')))
         self.triplet_selector = TASK_UTILS.build(dict(dict(type='TopTriplets'), **(test_cfg or {})))
         self._init_queries()
@@ -155,7 +156,11 @@ class GENHead(BaseModule):
             (self.obj_classifier, self.trained_vocabulary.object_prompts),
         ):
             if isinstance(classifier, CosineClassifier):
-                classifier.set_rows(encode_text(prompts, self.clip))
+                classifier.set_rows(self._initial_rows(prompts))
+
+    def _initial_rows(self, prompts: Sequence[str]) -> Tensor:
+        """What a text classifier starts from, one row for each prompt, any length."""
+        return encode_text(prompts, self.clip)
 
     def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> None:
         """Predicts these HOI classes from now on, seen in training or not, until :meth:`reset_vocabulary`.
@@ -205,7 +210,7 @@ class GENHead(BaseModule):
 
     def _encode_new(self, prompts: Sequence[str], clip: Mapping[str, Any] | None) -> Tensor:
         if not prompts:
-            return torch.zeros(0, self.hoi_classifier.fc.in_features)
+            return torch.zeros(0, self.clip_dims)
         if clip is None:
             raise ValueError(
                 f"'{prompts[0]}' is new to the model and its text must be encoded: say by which CLIP, "
