@@ -1,28 +1,45 @@
-"""The one door to the fixtures that stand beside the repository."""
+"""The files of ``tests/data``, as all tests get them."""
 
-import os
+import atexit
+import functools
+import lzma
+import shutil
+import tempfile
 from pathlib import Path
 
-import pytest
+DATA = Path(__file__).parent / 'data'
 
-SHARED = Path(os.environ.get('GENVLKT_SHARED', Path(__file__).resolve().parents[2] / 'shared'))
+
+@functools.cache
+def _unpacked() -> Path:
+    """A folder of this process for unpacked files."""
+    folder = tempfile.mkdtemp(prefix='genvlkt-tests-')
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def shared_path(*parts: str) -> Path:
-    """Path of a fixture; skips the test, loudly, where the folder is absent, and fails it where CI is set.
+    """Path of a fixture file. What is packed with xz is unpacked first, once per process.
 
     Args:
-        *parts (str): Path below the shared folder, e.g. ``'reference', 'fill.py'``.
+        *parts (str): Path below ``tests/data``, e.g. ``'reference', 'tables.json'``.
 
     Returns:
-        Path: The existing path.
+        Path: The existing file, under its own name.
+
+    Raises:
+        FileNotFoundError: If the repository lacks the file.
     """
-    path = SHARED.joinpath(*parts)
-    if not path.exists():
-        message = (
-            f'fixture {"/".join(parts)} is absent: put the shared folder beside the repository or set GENVLKT_SHARED'
-        )
-        if os.environ.get('CI', '').lower() == 'true':
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+    path = DATA.joinpath(*parts)
+    if path.is_file():
+        return path
+    packed = path.with_name(f'{path.name}.xz')
+    unpacked = _unpacked().joinpath(*parts)
+    if not unpacked.exists():
+        if not packed.is_file():
+            raise FileNotFoundError(
+                f"'{path}' is missing: the fixtures are part of the repository, restore them with git."
+            )
+        unpacked.parent.mkdir(parents=True, exist_ok=True)
+        unpacked.write_bytes(lzma.decompress(packed.read_bytes()))
+    return unpacked

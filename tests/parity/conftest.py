@@ -1,6 +1,5 @@
 """Models with the fixtures' weights, and their outputs: made once per configuration, for all tests of this folder."""
 
-import importlib.util
 import json
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +18,7 @@ from genvlkt_mmdet.converters import convert_official, load_strictly
 from genvlkt_mmdet.structures import HOIDataSample
 
 from ..shared import shared_path
+from . import formulas
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 CONFIG_OF = {
@@ -35,31 +35,34 @@ def configurations(*names):
     return pytest.mark.parametrize('reference', marked, indirect=True)
 
 
+# These differ in the classifiers alone: what comes before has the same weights and images, and its arrays are stored once.
+SMALL = ('hico_s', 'vcoco_s', 'hico_s_zs_rf')
+
+
 def load_npz(name):
     return dict(np.load(shared_path('reference', f'{name}.npz')))
+
+
+def load_forward(name):
+    """What the authors' network gave for the images 'main'."""
+    return (load_npz('forward_s') if name in SMALL else {}) | load_npz(f'forward_{name}')
 
 
 def load_json(name):
     return json.loads(shared_path('reference', f'{name}.json').read_text())
 
 
-def load_fill():
-    """The module of closed formulas that makes weights and inputs."""
-    spec = importlib.util.spec_from_file_location('reference_fill', shared_path('reference', 'fill.py'))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 class Teacher(nn.Module):
     """The fixtures' stand-in for the CLIP image encoder."""
 
-    def __init__(self, fill):
-        super().__init__()
-        self.fill = fill
-
     def forward(self, images):
-        return torch.from_numpy(self.fill.teacher_image_features(images.numpy()))
+        return torch.from_numpy(formulas.teacher_features(images.numpy()))
+
+
+def sums(array):
+    """What the fixtures record of an array: its sum, the sum of absolute values, the first element."""
+    array = array.astype(np.float64)
+    return array.sum(), np.abs(array).sum(), array.flat[0]
 
 
 class Reference:
@@ -68,16 +71,16 @@ class Reference:
     def __init__(self, name):
         init_default_scope('mmdet')
         self.name = name
-        self.fill = load_fill()
-        self.family = shared_path('reference', 'FAMILY').read_text().strip()
         self.cfg = Config.fromfile(CONFIGS / CONFIG_OF[name])
-        official = self.fill.fill_state_dict(load_json(f'manifest_{name}'), self.family)
+        self.manifest = load_json(f'manifest_{name}')
+        official = {key: formulas.tensor(key, entry['shape']) for key, entry in self.manifest.items()}
+        self.sums = {key: sums(value) for key, value in official.items()}
         weights, unknown = convert_official({key: torch.as_tensor(value) for key, value in official.items()})
         assert not unknown
         self.model = MODELS.build(self.cfg.model).eval()
         load_strictly(self.model, weights)
         if self.model.bbox_head.loss_mimic is not None:
-            self.model.bbox_head.loss_mimic.teacher = Teacher(self.fill)
+            self.model.bbox_head.loss_mimic.teacher = Teacher()
 
     def batch(self, forward, tag):
         """Zero-padded images (B, 3, H, W) and their samples."""
@@ -85,15 +88,14 @@ class Reference:
         images = torch.zeros(len(sizes), 3, *forward['sizes'].max(0))
         samples = []
         for i, (height, width) in enumerate(sizes):
-            image = self.fill.make_image(f'{self.family}:{tag}:{i}', height, width)
+            image = formulas.image(tag, i, height, width)
             images[i, :, :height, :width] = torch.from_numpy(image)
             samples.append(HOIDataSample(metainfo=dict(img_shape=(height, width), ori_shape=(height, width))))
         return images, samples
 
     @cached_property
     def forward(self):
-        """Arrays of ``forward_<name>.npz``."""
-        return load_npz(f'forward_{self.name}')
+        return load_forward(self.name)
 
     @cached_property
     def main(self):
@@ -129,7 +131,7 @@ class Reference:
         return result
 
     def clip_images(self, case):
-        images = [self.fill.make_clip_input(f'{self.family}:{case}:{i}') for i in range(len(self.main[1]))]
+        images = [formulas.clip_image(case, i) for i in range(len(self.main[1]))]
         return torch.from_numpy(np.stack(images))
 
     def loss_samples(self, arrays, case):

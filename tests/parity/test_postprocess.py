@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from genvlkt_mmdet.datasets.vcoco import action_slots
 
-from .conftest import CONFIGS, load_json, load_npz
+from .conftest import CONFIGS, load_forward, load_json, load_npz
 
 INPUTS = dict(
     hoi_logits='pred_hoi_logits',
@@ -30,8 +30,8 @@ def head_of(config):
     return MODELS.build(dict(**cfg.bbox_head, test_cfg=cfg.test_cfg))
 
 
-def outputs_of(arrays, case, forward):
-    source = load_npz(forward) if case == 'net' else arrays
+def outputs_of(arrays, case, name):
+    source = load_forward(name) if case == 'net' else arrays
     prefix = '' if case == 'net' else f'{case}/input/'
     return {ours: torch.from_numpy(source[prefix + theirs]) for ours, theirs in INPUTS.items()}
 
@@ -64,7 +64,7 @@ class TestHICO:
         )
         try:
             sizes = [tuple(size) for size in info['target_sizes_hw']]
-            return head.predict_by_feat(outputs_of(arrays, case, 'forward_hico_s'), sizes)
+            return head.predict_by_feat(outputs_of(arrays, case, 'hico_s'), sizes)
         finally:
             head.triplet_selector = configured
 
@@ -111,7 +111,7 @@ class TestVCOCO:
             head.triplet_selector = TASK_UTILS.build(dict(type='VerbTriplets', nms=None))
         try:
             sizes = [tuple(size) for size in info['target_sizes_hw']]
-            return head.predict_by_feat(outputs_of(arrays, case, 'forward_vcoco_s'), sizes)
+            return head.predict_by_feat(outputs_of(arrays, case, 'vcoco_s'), sizes)
         finally:
             head.triplet_selector = configured
 

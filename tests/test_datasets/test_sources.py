@@ -63,7 +63,7 @@ def test_known_checksums_are_those_of_the_real_files():
         ('instances_vcoco_trainval.json', 'vcoco_trainval.json'),
         ('instances_vcoco_test.json', 'vcoco_test.json'),
     ]:
-        assert has_checksum(shared_path('data', file), known[name])
+        assert has_checksum(shared_path('annotations', file), known[name])
 
 
 @pytest.mark.parametrize('name', sorted(DATASETS))

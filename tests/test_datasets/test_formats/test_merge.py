@@ -60,7 +60,7 @@ def test_record_keeps_every_label_and_drops_repeats():
 
 @pytest.fixture(scope='module')
 def real():
-    records, family = read_annotations(shared_path('data', 'hico_det_test.json'), load_vocabulary('hico'))
+    records, family = read_annotations(shared_path('annotations', 'hico_det_test.json'), load_vocabulary('hico'))
     assert family == 'upt_hico'
     return records
 
@@ -79,7 +79,7 @@ def test_on_the_real_test_annotations(real):
 
 
 def test_training_merges_and_evaluation_does_not(real):
-    path = str(shared_path('data', 'hico_det_test.json'))
+    path = str(shared_path('annotations', 'hico_det_test.json'))
     train = HICODetDataset(ann_file=path, lazy_init=True)
     test = HICODetDataset(ann_file=path, lazy_init=True, test_mode=True)
     train.family = test.family = 'upt_hico'

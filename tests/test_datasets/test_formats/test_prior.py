@@ -17,7 +17,7 @@ def test_prior_of_toy_records(toy_records, toy_vocabulary):
 def test_prior_of_real_annotations_is_that_of_the_file():
     """UPT's file lists, for each action, the objects that occur with it in V-COCO's trainval set."""
     vocabulary = load_vocabulary('vcoco')
-    path = shared_path('data', 'vcoco_trainval.json')
+    path = shared_path('annotations', 'vcoco_trainval.json')
     records, _ = read_annotations(path, vocabulary)
     prior = verb_object_prior(records, vocabulary)
     assert prior.shape == (29, 80) and set(np.unique(prior)) == {0, 1}

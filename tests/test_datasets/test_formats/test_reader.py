@@ -11,12 +11,12 @@ from tests.shared import shared_path
 
 @pytest.fixture(scope='module')
 def hico_upt():
-    return json.loads(shared_path('data', 'hico_det_test.json').read_text())
+    return json.loads(shared_path('annotations', 'hico_det_test.json').read_text())
 
 
 @pytest.fixture(scope='module')
 def hico():
-    return HICODetDataset(ann_file=str(shared_path('data', 'hico_det_test.json')), test_mode=True)
+    return HICODetDataset(ann_file=str(shared_path('annotations', 'hico_det_test.json')), test_mode=True)
 
 
 def test_hico_upt_holds_all_images_and_pairs(hico):
@@ -47,7 +47,7 @@ def test_hico_upt_boxes_become_zero_based_and_objects_coco(hico, hico_upt):
 
 @pytest.mark.parametrize('name, images, pairs', [('vcoco_test', 4946, 12402), ('vcoco_trainval', 5400, 13817)])
 def test_vcoco_upt(name, images, pairs):
-    path = shared_path('data', f'{name}.json')
+    path = shared_path('annotations', f'{name}.json')
     data = json.loads(path.read_text())
     vocabulary = load_vocabulary('vcoco')
     records, family = read_annotations(path, vocabulary)
@@ -66,8 +66,8 @@ def test_vcoco_upt(name, images, pairs):
 
 
 def test_vcoco_upt_in_training_drops_images_without_pairs():
-    dataset = VCOCODataset(ann_file=str(shared_path('data', 'vcoco_trainval.json')))
-    data = json.loads(shared_path('data', 'vcoco_trainval.json').read_text())
+    dataset = VCOCODataset(ann_file=str(shared_path('annotations', 'vcoco_trainval.json')))
+    data = json.loads(shared_path('annotations', 'vcoco_trainval.json').read_text())
     assert sum(bool(a['actions']) for a in data['annotations']) >= len(dataset) > 4900
 
 
@@ -99,9 +99,9 @@ def test_wrong_dataset(tmp_path):
     with pytest.raises(
         ValueError, match="is UPT / PViC's file of V-COCO: its verbs and objects are not those of 'hico'"
     ):
-        HICODetDataset(ann_file=str(shared_path('data', 'vcoco_test.json')))
+        HICODetDataset(ann_file=str(shared_path('annotations', 'vcoco_test.json')))
     with pytest.raises(ValueError, match="is UPT / PViC's file of HICO-DET"):
-        VCOCODataset(ann_file=str(shared_path('data', 'hico_det_test.json')))
+        VCOCODataset(ann_file=str(shared_path('annotations', 'hico_det_test.json')))
     with pytest.raises(ValueError, match='out of range'):
         VCOCODataset(ann_file=str(shared_path('reference', 'hico_eval_test_hico.json')))
     record = dict(

@@ -15,7 +15,7 @@ from tools.benchmark.plain_evaluation import plain_hico
 @pytest.fixture(scope='module')
 def split():
     """Images and their triplets, straight from the file (UPT's: 1-based boxes, HOI indices)."""
-    data = json.loads(shared_path('data', 'hico_det_test.json').read_text())
+    data = json.loads(shared_path('annotations', 'hico_det_test.json').read_text())
     images = [
         dict(
             file_name=name,
