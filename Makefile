@@ -12,8 +12,8 @@ STAMP := $(VENV)/stamp-$(ENV_HASH)
 
 help:
 	@echo 'make demo    train and evaluate the small model on MiniHOI, draw its predictions'
-	@echo 'make test    lint, format check and all tests'
-	@echo 'make lint    ruff only'
+	@echo 'make test    lint, types and all tests'
+	@echo 'make lint    ruff and mypy'
 	@echo 'make format  rewrite the sources with ruff'
 	@echo 'make env     only make $(VENV)/'
 	@echo 'make clean   remove what the other targets made, but not $(VENV)/ or data/'
@@ -40,10 +40,11 @@ test: lint
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf build dist *.egg-info work_dirs demo_out .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist *.egg-info work_dirs demo_out .pytest_cache .ruff_cache .mypy_cache .hypothesis

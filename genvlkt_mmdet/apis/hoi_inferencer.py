@@ -96,7 +96,7 @@ class HOIInferencer(BaseInferencer):
             scope=scope,
             show_progress=show_progress,
         )
-        self.model = revert_sync_batchnorm(self.model)
+        self.model: nn.Module = revert_sync_batchnorm(self.model)
         if vocabulary is not None:
             self.model.set_vocabulary(vocabulary)
             self.visualizer.dataset_meta = self.model.dataset_meta
@@ -320,8 +320,8 @@ class HOIInferencer(BaseInferencer):
             if not files:
                 raise ValueError(f"Folder '{inputs}' holds no picture ({', '.join(IMG_EXTENSIONS)}).")
             return [osp.join(str(inputs), file) for file in files]
-        items = [inputs] if isinstance(inputs, (str, Path, np.ndarray)) else list(inputs)
-        items = [str(item) if isinstance(item, Path) else item for item in items]
+        given = [inputs] if isinstance(inputs, (str, Path, np.ndarray)) else inputs
+        items = [str(item) if isinstance(item, Path) else item for item in given]
         for item in items:
             if isinstance(item, str) and '://' not in item and not osp.isfile(item):
                 what = (
@@ -357,7 +357,7 @@ class HOIInferencer(BaseInferencer):
                 f"'{weights}' carries no config: give the config it was trained with as model=..."
             ) from error
 
-    def _load_weights_to_model(self, model: nn.Module, checkpoint: Mapping | None, cfg: Config) -> None:
+    def _load_weights_to_model(self, model: nn.Module, checkpoint: Mapping, cfg: Config) -> None:
         name = osp.basename(getattr(cfg, 'filename', None) or 'given')
         check_checkpoint(model, checkpoint, self._weights, name)
         meta = {key.lower(): value for key, value in checkpoint.get('meta', {}).get('dataset_meta', {}).items()}

@@ -39,6 +39,8 @@ def run_minihoi_demo(
     work_dir = Path(work_dir)
     train_model(training_config(config, work_dir=work_dir, cfg_options={'randomness.seed': seed}, resume=resume))
     checkpoint = latest_checkpoint(work_dir)
+    if checkpoint is None:
+        raise FileNotFoundError(f"The training left no checkpoint in '{work_dir}'.")
     cfg = testing_config(config, checkpoint, work_dir=work_dir)
     metrics = test_model(cfg)
     pictures = draw_test_images(cfg, checkpoint, work_dir / 'pictures', num_pictures)

@@ -10,6 +10,7 @@ import numpy as np
 from ..datasets.vcoco import action_slots
 from ..datasets.vocabulary import HOIVocabulary, load_vocabulary
 from .functional import Triplets, VCOCODetections, VCOCOGroundTruth, hico_report, vcoco_report
+from .functional.hico import Protocol
 from .results import read_hico_mats, read_results, read_vcoco_pickle, write_hico_mats, write_vcoco_pickle
 
 
@@ -28,6 +29,17 @@ class Detections:
     content: Triplets | VCOCODetections
     num_missing: int = 0
     num_foreign: int = 0
+
+    @property
+    def triplets(self) -> Triplets:
+        """Triplets: The detections, where they are triplets.
+
+        Raises:
+            ValueError: If they are V-COCO's persons.
+        """
+        if not isinstance(self.content, Triplets):
+            raise ValueError("These detections are the persons of V-COCO's pickle: evaluate them with its vocabulary.")
+        return self.content
 
 
 def load_detections(
@@ -68,7 +80,7 @@ def evaluate_detections(
     images: Sequence[Mapping[str, Any]],
     vocabulary: str | Mapping | HOIVocabulary,
     zero_shot: str | None = None,
-    protocol: str = 'official',
+    protocol: Protocol = 'official',
     train_counts: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Evaluates detections against a split.
@@ -97,7 +109,7 @@ def evaluate_detections(
             raise ValueError("V-COCO has the protocol 'official' only, and no zero-shot split.")
         report = report_roles(detections.content, entries, vocabulary)
     else:
-        report = report_triplets(detections.content, entries, vocabulary, zero_shot, protocol, train_counts)
+        report = report_triplets(detections.triplets, entries, vocabulary, zero_shot, protocol, train_counts)
     return {**report, 'num_images': len(images), 'missing_images': detections.num_missing}
 
 
@@ -106,7 +118,7 @@ def report_triplets(
     entries: Sequence[Mapping[str, np.ndarray]],
     vocabulary: HOIVocabulary,
     zero_shot: str | None = None,
-    protocol: str = 'official',
+    protocol: Protocol = 'official',
     train_counts: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Evaluates triplets of HOI classes: what the metric and the evaluation of files have in common.
@@ -172,9 +184,10 @@ def export_detections(
     Returns:
         list[Path]: The files.
     """
-    vocabulary, content = load_vocabulary(vocabulary), detections.content
+    vocabulary = load_vocabulary(vocabulary)
     if vocabulary.name != 'vcoco':
-        return write_hico_mats(out, content, images, vocabulary)
+        return write_hico_mats(out, detections.triplets, images, vocabulary)
+    content = detections.content
     actions, slots = action_slots(vocabulary)
     if isinstance(content, Triplets):
         content = VCOCODetections.from_triplets(content, slots)
@@ -183,8 +196,8 @@ def export_detections(
 
 
 def rare_classes(
-    vocabulary: HOIVocabulary, train_counts: np.ndarray | None = None, protocol: str = 'official'
-) -> tuple[Sequence[int], Sequence[int]]:
+    vocabulary: HOIVocabulary, train_counts: np.ndarray | None = None, protocol: Protocol = 'official'
+) -> tuple[Sequence[int] | np.ndarray, Sequence[int] | np.ndarray]:
     """Classes that count as rare and as non-rare.
 
     Args:
@@ -194,7 +207,7 @@ def rare_classes(
         protocol (str): 'official' or 'qpic'.
 
     Returns:
-        tuple[Sequence[int], Sequence[int]]: The two groups; both empty where nothing tells them apart.
+        tuple[Sequence[int] | np.ndarray, Sequence[int] | np.ndarray]: The two groups; both empty where nothing tells them apart.
     """
     if train_counts is not None and (protocol == 'qpic' or not vocabulary.rare):
         least = 1 if protocol == 'qpic' else 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from terminaltables import AsciiTable
+from ..text_table import text_table
 
 
 def hico_table(report: dict[str, dict], zero_shot: str | None = None, phrases: Sequence[str] | None = None) -> str:
@@ -18,21 +18,21 @@ def hico_table(report: dict[str, dict], zero_shot: str | None = None, phrases: S
     """
     columns = [key for key in ('full', 'rare', 'non_rare', 'mean_max_recall') if key in report['default']]
     names = dict(full='Full', rare='Rare', non_rare='Non-rare', mean_max_recall='mean max recall')
-    rows = [['mAP (%)', *(names[key] for key in columns)]]
-    for mode, title in (('default', 'Default'), ('known_object', 'Known Object')):
-        rows.append([title, *(_percent(report[mode][key]) for key in columns)])
-    tables = [AsciiTable(rows).table]
+    modes = report['default'], report['known_object']
+    rows = [
+        [title, *(_percent(mode[key]) for key in columns)] for title, mode in zip(('Default', 'Known Object'), modes)
+    ]
+    tables = [text_table(['mAP (%)', *(names[key] for key in columns)], rows)]
     if 'zero_shot' in report:
         figures = report['zero_shot']
-        rows = [[f'zero-shot {zero_shot or ""}'.strip(), 'Unseen', 'Seen', 'Full']]
-        rows.append(['Default', *(_percent(figures[key]) for key in ('unseen', 'seen', 'full'))])
-        tables.append(AsciiTable(rows).table)
+        row = ['Default', *(_percent(figures[key]) for key in ('unseen', 'seen', 'full'))]
+        tables.append(text_table([f'zero-shot {zero_shot or ""}'.strip(), 'Unseen', 'Seen', 'Full'], [row]))
     if phrases is not None:
-        modes = report['default'], report['known_object']
-        rows = [['class', 'instances', 'Default', 'Known Object']]
-        for i, phrase in enumerate(phrases):
-            rows.append([phrase, str(modes[0]['num_gt'][i]), *(_percent(mode['ap'][i]) for mode in modes)])
-        tables.append(AsciiTable(rows).table)
+        rows = [
+            [phrase, str(modes[0]['num_gt'][i]), *(_percent(mode['ap'][i]) for mode in modes)]
+            for i, phrase in enumerate(phrases)
+        ]
+        tables.append(text_table(['class', 'instances', 'Default', 'Known Object'], rows))
     return '\n'.join(tables)
 
 
@@ -47,17 +47,17 @@ def vcoco_table(report: dict[str, dict], classwise: bool = False) -> str:
         str: The table.
     """
     scenarios = report['scenario_1'], report['scenario_2']
-    rows = [['AP (%)', 'Scenario 1', 'Scenario 2']]
-    rows.append(['role, mean of 24', *(_percent(scenario['mean_24']) for scenario in scenarios)])
-    rows.append(['role, mean of 25 (with point)', *(_percent(scenario['mean_25']) for scenario in scenarios)])
-    rows.append(['agent, mean', _percent(report['agent']['mean']), ''])
-    tables = [AsciiTable(rows).table]
+    rows = [
+        ['role, mean of 24', *(_percent(scenario['mean_24']) for scenario in scenarios)],
+        ['role, mean of 25 (with point)', *(_percent(scenario['mean_25']) for scenario in scenarios)],
+        ['agent, mean', _percent(report['agent']['mean']), ''],
+    ]
+    tables = [text_table(['AP (%)', 'Scenario 1', 'Scenario 2'], rows)]
     if classwise:
-        rows = [['role', 'Scenario 1', 'Scenario 2']]
-        rows += [[name, *(_percent(scenario['ap'][name]) for scenario in scenarios)] for name in scenarios[0]['ap']]
-        tables.append(AsciiTable(rows).table)
-        rows = [['action', 'agent AP'], *([name, _percent(value)] for name, value in report['agent']['ap'].items())]
-        tables.append(AsciiTable(rows).table)
+        rows = [[name, *(_percent(scenario['ap'][name]) for scenario in scenarios)] for name in scenarios[0]['ap']]
+        tables.append(text_table(['role', 'Scenario 1', 'Scenario 2'], rows))
+        rows = [[name, _percent(value)] for name, value in report['agent']['ap'].items()]
+        tables.append(text_table(['action', 'agent AP'], rows))
     return '\n'.join(tables)
 
 

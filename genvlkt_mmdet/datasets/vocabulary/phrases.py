@@ -59,9 +59,9 @@ class PhraseReader:
                 self._verbs.setdefault(_clean(name), index)
         for prompt, verb, obj in zip(vocabulary.hoi_prompts, vocabulary.hoi_verbs, vocabulary.hoi_objects, strict=True):
             words, _ = _after_person(prompt)
-            name = vocabulary.object_names[obj] if obj < vocabulary.num_objects else None
-            self._phrases.setdefault(_key(words), HOIText(vocabulary.verb_names[verb], name))
-            if name is not None and (start := _before(words, _clean(name).split())):
+            noun = vocabulary.object_names[obj] if obj < vocabulary.num_objects else None
+            self._phrases.setdefault(_key(words), HOIText(vocabulary.verb_names[verb], noun))
+            if noun is not None and (start := _before(words, _clean(noun).split())):
                 self._verbs.setdefault(start, verb)  # V-COCO's 'looking at', whose name is `look_obj`
         for index, name in enumerate(vocabulary.verb_names):
             self._verbs.setdefault(gerund(_clean(name)), index)
@@ -124,7 +124,7 @@ class PhraseReader:
                 'or (verb, object).'
             )
         plain = words == verb if obj is None else determiner in (None, *_ARTICLES)
-        return HOIText(' '.join(verb), obj and ' '.join(obj), ' '.join(words), bare, plain)
+        return HOIText(' '.join(verb), None if obj is None else ' '.join(obj), ' '.join(words), bare, plain)
 
     def _split(self, words: list[str]) -> tuple[list[str], str | None, list[str] | None]:
         """Verb, determiner and object; no object is None, one that should follow and does not is empty."""

@@ -4,10 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .gerund import gerund, is_gerund
 from .hoi_vocabulary import HOIVocabulary
 from .short_form import with_article
+
+_T = TypeVar('_T')
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,6 @@ def _cut(prompt: str, name: str) -> tuple[str, str] | None:
     return match and (match[1], match[2])
 
 
-def _most_common(values: Iterable, default):
+def _most_common(values: Iterable[_T], default: _T) -> _T:
     counts = Counter(values).most_common(1)
     return counts[0][0] if counts else default

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from .matching import best_matches, first_claims, ranking
 from .triplets import Triplets
 
 Protocol = Literal['official', 'qpic']
-PROTOCOLS = ('official', 'qpic')
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ def evaluate_hico(
         tuple[HICOResult, HICOResult | None]: Default and, when asked for, Known Object.
 
     Raises:
-        ValueError: If the protocol is unknown.
+        ValueError: If the protocol is unknown, the detections have no scores, or ``hoi_objects`` is missing.
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"Unknown protocol '{protocol}': choose one of {', '.join(PROTOCOLS)}.")
@@ -94,13 +94,15 @@ def evaluate_hico(
     best, best_overlap = best_matches(
         dets.images * num_classes + dets.labels, gts.images * num_classes + gts.labels, overlap
     )
-    order = ranking(dets.labels, dets.scores, dets.images)
+    order = ranking(dets.labels, dets.detection_scores, dets.images)
     correct = first_claims(np.where(best_overlap >= iou_threshold, best, -1)[order])
     labels = dets.labels[order]
     num_gt = np.bincount(gts.labels, minlength=num_classes)
     default = _per_class(labels, correct, num_gt, protocol)
     if known_objects is None:
         return default, None
+    if hoi_objects is None:
+        raise ValueError('Known Object needs `hoi_objects`, the object of each HOI class.')
     # A detection on an image without the object is a false positive wherever it counts: leaving it out changes no
     # other detection's match, so one matching serves both modes.
     columns = np.ones((len(known_objects), max(hoi_objects, default=0) + 1), dtype=bool)
@@ -115,8 +117,8 @@ def hico_report(
     num_images: int,
     hoi_objects: Sequence[int],
     num_objects: int,
-    rare: Sequence[int] = (),
-    non_rare: Sequence[int] = (),
+    rare: Sequence[int] | np.ndarray = (),
+    non_rare: Sequence[int] | np.ndarray = (),
     unseen: Sequence[int] | None = None,
     protocol: Protocol = 'official',
     image_hois: tuple[np.ndarray, np.ndarray] | None = None,
@@ -129,8 +131,8 @@ def hico_report(
         num_images (int): Number of images of the split.
         hoi_objects (Sequence[int]): (A,) object of each HOI class; ``num_objects`` where it has none.
         num_objects (int): Number of objects.
-        rare (Sequence[int]): Classes with few training instances.
-        non_rare (Sequence[int]): The others; when both are empty, Rare and Non-rare are left out.
+        rare (Sequence[int] | np.ndarray): Classes with few training instances.
+        non_rare (Sequence[int] | np.ndarray): The others; when both are empty, Rare and Non-rare are left out.
         unseen (Sequence[int], optional): Unseen classes of a zero-shot split.
         protocol (str): See :func:`evaluate_hico`.
         image_hois (tuple[np.ndarray, np.ndarray], optional): Image and HOI class of every image-level label, which
@@ -143,9 +145,10 @@ def hico_report(
     """
     num_classes = len(hoi_objects)
     known = known_object_images(*(image_hois or (gts.images, gts.labels)), hoi_objects, num_images, num_objects)
-    results = evaluate_hico(dets, gts, num_classes, protocol, known, hoi_objects)
+    default, known_object = evaluate_hico(dets, gts, num_classes, protocol, known, hoi_objects)
+    assert known_object is not None  # `known` asks for it
     report: dict[str, dict] = {}
-    for name, result in zip(('default', 'known_object'), results, strict=True):
+    for name, result in (('default', default), ('known_object', known_object)):
         report[name] = dict(full=_plain(result.mean_ap()))
         if len(rare) or len(non_rare):
             report[name].update(rare=_plain(result.mean_ap(rare)), non_rare=_plain(result.mean_ap(non_rare)))
@@ -155,7 +158,6 @@ def hico_report(
             num_gt=result.num_gt.tolist(),
         )
     if unseen is not None:
-        default = results[0]
         report['zero_shot'] = dict(
             unseen=_plain(default.mean_ap(unseen)),
             seen=_plain(default.mean_ap(np.setdiff1d(np.arange(num_classes), np.asarray(unseen, dtype=np.int64)))),

@@ -1,6 +1,6 @@
 """Matching of detections with ground truth, vectorised over a whole data set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -35,8 +35,10 @@ def best_matches(
     active = np.flatnonzero(groups[group] == det_groups)
     begin, counts = begins[group[active]], sizes[group[active]]
     ends = np.cumsum(counts)
-    cuts = np.searchsorted(ends, np.arange(chunk, ends[-1] + chunk, chunk), side='right') if len(active) else []
     start = 0
+    cuts: Iterable[int] = ()
+    if len(active):
+        cuts = np.searchsorted(ends, np.arange(chunk, ends[-1] + chunk, chunk), side='right')
     for stop in [*cuts, len(active)]:
         part = slice(start, max(stop, start + 1))
         dets, number = active[part], counts[part]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,17 @@ class Triplets:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def detection_scores(self) -> np.ndarray:
+        """np.ndarray: (n,) The scores of detections.
+
+        Raises:
+            ValueError: If the triplets have none, as ground truth has not.
+        """
+        if self.scores is None:
+            raise ValueError('These triplets have no scores: they are ground truth, not detections.')
+        return self.scores
+
     def __getitem__(self, index: np.ndarray) -> 'Triplets':
         """The triplets of an index array or mask."""
         scores = None if self.scores is None else self.scores[index]
@@ -47,8 +59,8 @@ class Triplets:
             Triplets: All of them.
         """
 
-        def join(key: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-            parts = [np.asarray(entry[key], dtype=dtype).reshape(shape) for entry in entries]
+        def join(key: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+            parts: list[np.ndarray] = [np.asarray(entry[key], dtype=dtype).reshape(shape) for entry in entries]
             return np.concatenate(parts) if parts else np.zeros([max(s, 0) for s in shape], dtype)
 
         counts = [len(entry[label_key]) for entry in entries]

@@ -109,7 +109,7 @@ class VCOCODetections:
             VCOCODetections: One role per triplet whose verb has one; one action per person and action.
         """
         humans, objects = triplets.human_boxes.astype(np.float32), triplets.object_boxes.astype(np.float32)
-        scores = triplets.scores.astype(np.float32)
+        scores = triplets.detection_scores.astype(np.float32)
         first, persons = _groups(triplets.images, *humans.T, *np.nan_to_num(objects, nan=-np.inf).T)
         actions = np.array([action for action, _ in slots])[triplets.labels]
         has_role = np.array([slot is not None for _, slot in slots])[triplets.labels]
@@ -248,10 +248,10 @@ def _average_precisions(labels: np.ndarray, right: np.ndarray, targets: np.ndarr
     return ap
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    values = np.asarray(values)
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if len(values) else None
+def _mean(values: Sequence[float] | np.ndarray) -> float | None:
+    array = np.asarray(values)
+    array = array[~np.isnan(array)]
+    return float(array.mean()) if len(array) else None
 
 
 def _plain(value: float) -> float | None:

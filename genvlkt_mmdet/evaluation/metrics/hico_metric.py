@@ -6,7 +6,7 @@ from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
 from ..functional import Triplets
-from ..functional.hico import PROTOCOLS
+from ..functional.hico import PROTOCOLS, Protocol
 from ..offline import report_triplets
 from ..tables import hico_table
 from .hoi_metric import HOIMetric
@@ -39,7 +39,7 @@ class HICOMetric(HOIMetric):
     default_prefix = 'hico'
 
     def __init__(
-        self, protocol: str = 'official', zero_shot: str | None = None, classwise: bool = False, **kwargs: Any
+        self, protocol: Protocol = 'official', zero_shot: str | None = None, classwise: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         if protocol not in PROTOCOLS:

@@ -42,7 +42,7 @@ class HOIMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         self.max_per_image = max_per_image
         self.outfile_prefix = outfile_prefix
-        self._size = None
+        self._size: int | None = None
 
     @property
     def vocabulary(self) -> HOIVocabulary:
@@ -130,7 +130,7 @@ class HOIMetric(BaseMetric):
         Returns:
             dict[str, float]: The figures, in [0, 1].
         """
-        images = {}
+        images: dict[Any, dict] = {}
         for entry in results:
             images.setdefault(entry['img_id'], entry)
         entries = [images[i] for i in sorted(images)]

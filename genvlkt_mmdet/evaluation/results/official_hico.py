@@ -38,10 +38,10 @@ def write_hico_mats(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     column = _columns(images)
-    order = np.lexsort((column[dets.images], -dets.scores, dets.labels))
+    order = np.lexsort((column[dets.images], -dets.detection_scores, dets.labels))
     rank = np.arange(len(order)) - np.searchsorted(dets.labels[order], dets.labels[order])
     dets = dets[order[rank < max_per_class]]
-    rows = np.column_stack([dets.human_boxes, dets.object_boxes, dets.scores]).astype(np.float64)
+    rows = np.column_stack([dets.human_boxes, dets.object_boxes, dets.detection_scores]).astype(np.float64)
     columns = column[dets.images]
     by_object = _hois_by_object(vocabulary)
     files = []

@@ -3,7 +3,7 @@
 import gc
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def write_results(path: str | Path, entries: Iterable[Mapping[str, Any]]) -> Non
         separator = '[\n'
         for entry in entries:
             objects = np.asarray(entry['object_boxes'], dtype=np.float64).reshape(-1, 4)
-            absent = np.isnan(objects).any(axis=1)
+            absent = np.asarray(np.isnan(objects).any(axis=1))
             line = dict(
                 file_name=entry['file_name'],
                 human_boxes=np.asarray(entry['human_boxes'], dtype=np.float64).reshape(-1, 4).tolist(),
@@ -139,19 +139,19 @@ def _numbers(values: list, shape: tuple[int, ...], message: str) -> np.ndarray:
     return array
 
 
-def _stream(path: str | Path) -> Iterable[Any]:
+def _stream(path: str | Path) -> Iterator[Any]:
     """The elements of a JSON list, one at a time: a file of a million triplets never stands in memory as objects."""
     try:
         text = Path(path).read_text(encoding='utf-8')
     except UnicodeDecodeError:
         raise ValueError(f"'{path}' is no JSON text; give a results file, a .pkl, or a folder of .mat files.") from None
     decode = json.JSONDecoder().raw_decode
-    place = _SPACE.match(text).end()
+    place = _skip_space(text, 0)
     if text[place : place + 1] != '[':
         raise ValueError(f"'{path}' must hold a JSON list with one entry per image.")
     place, name = place + 1, None
     while True:
-        place = _SPACE.match(text, place).end()
+        place = _skip_space(text, place)
         if text[place : place + 1] == ']':
             return
         try:
@@ -167,12 +167,17 @@ def _stream(path: str | Path) -> Iterable[Any]:
         yield entry
 
 
+def _skip_space(text: str, place: int) -> int:
+    match = _SPACE.match(text, place)
+    return match.end() if match else place
+
+
 def _ends_within(text: str) -> bool:
     return not text.rstrip().endswith(']')
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterable[None]:
+def _no_garbage_collection() -> Iterator[None]:
     """Millions of small lists make the cyclic collector run for nothing."""
     enabled = gc.isenabled()
     gc.disable()

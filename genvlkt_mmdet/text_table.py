@@ -1,0 +1,37 @@
+"""Tables for logs and terminals."""
+
+import io
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+
+def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in plain characters, as wide as its content.
+
+    Args:
+        header (Sequence[str]): Titles of the columns.
+        rows (Iterable[Sequence[str]]): Cells of each row, as many as there are titles.
+
+    Returns:
+        str: The lines, without a line break at the end.
+
+    Example:
+        >>> from genvlkt_mmdet.text_table import text_table
+        >>> print(text_table(['mAP (%)', 'Full'], [['Default', '33.75']]))
+        +---------+-------+
+        | mAP (%) | Full  |
+        +---------+-------+
+        | Default | 33.75 |
+        +---------+-------+
+    """
+    table = Table(*header, box=box.ASCII2)
+    for row in rows:
+        table.add_row(*row)
+    # Neither colours nor the width of the terminal: the text goes to log files as well. Brackets in a cell are no markup.
+    console = Console(file=io.StringIO(), width=10_000, color_system=None, markup=False, emoji=False, highlight=False)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get().rstrip('\n')
