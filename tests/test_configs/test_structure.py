@@ -121,11 +121,12 @@ def test_parameter_counts_of_the_ablation(built):
     full = count(built('gen_vlkt_s_hico.py'))
     base = count(built('ablation/gen_s_hico_base_triplet.py'))
     assert base == full - cosine(600) - cosine(81) + linear(600) + linear(81)
+    verb = base - linear(600) + linear(117)
     expected = {
-        # a: against the base
-        'gen_s_hico_base_verb': base - linear(600) + linear(117),
-        'gen_s_hico_wo_pge': base - 2 * Q * C,  # one embedding per pair instead of human's, object's and pair's
-        'gen_s_hico_wo_ige': base + Q * C,
+        # a: against Base-triplet, then against Base-verb
+        'gen_s_hico_base_verb': verb,
+        'gen_s_hico_wo_pge': verb - 2 * Q * C,  # one embedding per pair instead of human's, object's and pair's
+        'gen_s_hico_wo_ige': verb + Q * C,
         # b: parts added one after another
         'gen_s_hico_hoi_text': base - linear(600) + cosine(600),
         'gen_s_hico_hoi_obj_text': full,
@@ -138,6 +139,13 @@ def test_parameter_counts_of_the_ablation(built):
     assert {name: count(built(f'ablation/{name}.py')) for name in expected} == expected
     for split in ZERO_SHOT:
         assert count(built(f'gen_s_hico_{split}.py')) == base
+
+
+@pytest.mark.parametrize(('name', 'part'), [('wo_pge', 'p-GE'), ('wo_ige', 'i-GE')])
+def test_guided_embeddings_are_taken_away_from_the_classifier_of_verbs(name, part):
+    expected = Config.fromfile(CONFIGS / 'ablation/gen_s_hico_base_verb.py')
+    expected.model.bbox_head['without'] = part
+    assert Config.fromfile(CONFIGS / f'ablation/gen_s_hico_{name}.py').to_dict() == expected.to_dict()
 
 
 def test_mimic_of_the_ablation(built):
