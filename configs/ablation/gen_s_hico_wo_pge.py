@@ -1,4 +1,4 @@
-# Table 4a: the base without position guided embedding, one query for human and object.
-_base_ = 'gen_s_hico_base_triplet.py'
+# Table 4a: the classifier of verbs without position guided embedding, one query for human and object.
+_base_ = 'gen_s_hico_base_verb.py'
 
-model = dict(bbox_head=dict(type='SharedQueryGENHead'))
+model = dict(bbox_head=dict(without='p-GE'))

@@ -16,7 +16,7 @@ _OFFICIAL = (
     (
         *BACKBONE_RULES,
         *transformer_rules('transformer.encoder', 'encoder'),
-        ('query_embed.{}', 'bbox_head.instance_embed.{}'),  # SharedQueryGENHead
+        ('query_embed.{}', 'bbox_head.instance_embed.{}'),  # VerbGENHead without p-GE
     ),
     (
         *transformer_rules('transformer.decoder', 'bbox_head.instance_decoder'),
@@ -46,7 +46,7 @@ _MMDET = (
         ('backbone.{}', 'backbone.{}'),
         ('neck.{}', 'neck.{}'),
         ('encoder.{}', 'encoder.{}'),
-        ('query_embedding.{}', 'bbox_head.instance_embed.{}'),  # SharedQueryGENHead
+        ('query_embedding.{}', 'bbox_head.instance_embed.{}'),  # VerbGENHead without p-GE
     ),
     (('decoder.{}', 'bbox_head.instance_decoder.{}'), *_mmdet_rules('human')),
     (('decoder.{}', 'bbox_head.interaction_decoder.{}'), *_mmdet_rules('object')),

@@ -1,4 +1,4 @@
-from .dense_heads import GENHead, LearnedInteractionGENHead, RandomTextGENHead, SharedQueryGENHead, VerbGENHead
+from .dense_heads import GENHead, RandomTextGENHead, VerbGENHead
 from .detectors import GENVLKT
 from .losses import HOIFocalLoss, VLKTLoss
 from .task_modules import HOIHungarianAssigner, TopTriplets, TripletNMS, VerbTriplets
@@ -8,9 +8,7 @@ __all__ = [
     'GENVLKT',
     'HOIFocalLoss',
     'HOIHungarianAssigner',
-    'LearnedInteractionGENHead',
     'RandomTextGENHead',
-    'SharedQueryGENHead',
     'TopTriplets',
     'TripletNMS',
     'VLKTLoss',

@@ -56,3 +56,17 @@ def test_two_iterations_and_an_evaluation(name, toy_data, tiny_clip, tmp_path):
     assert 0 <= figures[wanted].current() <= 1
     if cfg.model.bbox_head.get('zero_shot'):
         assert 'val/hico/unseen' in figures and 'val/hico/seen' in figures
+
+
+@pytest.mark.parametrize('name', ['gen_vlkt_s_hico.py', 'gen_vlkt_s_vcoco.py'])
+def test_evaluation_in_half_precision(name, toy_data, tiny_clip, tmp_path):
+    """mmengine's fp16 loops, which on a CPU are bfloat16: the metrics get float32 as ever."""
+    cfg = shrunk(name, toy_data, tiny_clip, tmp_path)
+    cfg.val_cfg = dict(type='ValLoop', fp16=True)
+    cfg.test_cfg = dict(type='TestLoop', fp16=True)
+    runner = Runner.from_cfg(cfg)
+    precisions = set()
+    runner.model.backbone.register_forward_hook(lambda module, args, output: precisions.add(output[-1].dtype))
+    for figures in (runner.val(), runner.test()):
+        assert 0 <= figures['vcoco/scenario_1/mean_24' if 'vcoco' in name else 'hico/full'] <= 1
+    assert precisions == {torch.bfloat16}

@@ -11,7 +11,18 @@ from tools import reproduce_ablation
 from tools.ablation.page import BEGIN, END, Study, render, spread, update, verdict
 from tools.ablation.results import Result, read_results, write_results
 from tools.ablation.runs import CONFIGS, digest, load_run, run, seen_only
-from tools.ablation.study import BASE, FULL, ORDERINGS, ROWS, SPLITS, Ordering, configs_of
+from tools.ablation.study import (
+    BASE,
+    BASE_VERB,
+    FULL,
+    ORDERINGS,
+    ROWS,
+    SPLITS,
+    WITHOUT_IGE,
+    WITHOUT_PGE,
+    Ordering,
+    configs_of,
+)
 
 RESULT = Result(
     config=FULL,
@@ -49,9 +60,19 @@ def test_rows_share_all_but_what_they_compare():
         head, full_head = other['model'].pop('bbox_head'), full['model']['bbox_head']
         assert other['model'] == {key: value for key, value in full['model'].items() if key != 'bbox_head'}
         changed = {key for key in head.keys() | full_head.keys() if head.get(key) != full_head.get(key)}
-        assert changed <= {'type', 'zero_shot', 'clip', 'hoi_text', 'obj_text', 'hoi_prior', 'loss_mimic'}
+        assert changed <= {'type', 'without', 'zero_shot', 'clip', 'hoi_text', 'obj_text', 'hoi_prior', 'loss_mimic'}
         if row.label == 'baseline' or row.table == '4a':
             assert changed >= {'clip', 'hoi_text', 'obj_text', 'loss_mimic'} and head['loss_mimic'] is None
+
+
+@pytest.mark.parametrize(('config', 'part'), [(WITHOUT_PGE, 'p-GE'), (WITHOUT_IGE, 'i-GE')])
+def test_guided_embeddings_are_taken_away_from_the_classifier_of_verbs(config, part):
+    """Section 4.4: both rows of Table 4a start from Base-verb."""
+    expected = settings(BASE_VERB)
+    expected['model']['bbox_head']['without'] = part
+    assert settings(config) == expected
+    compared = {ordering.worse: ordering.better for ordering in ORDERINGS if ordering.claim.startswith(part)}
+    assert compared == {config: BASE_VERB}
 
 
 def test_each_table_has_its_rows():

@@ -14,6 +14,9 @@ ZERO_SHOT_CONTROL = 'minihoi/gen_vlkt_tiny_minihoi_{}_random_text.py'
 ZERO_SHOT_VLKT = 'minihoi/gen_vlkt_tiny_minihoi_{}.py'
 FULL = 'minihoi/gen_vlkt_tiny_minihoi_short.py'
 BASE = 'ablation/gen_tiny_minihoi_base_triplet.py'
+BASE_VERB = 'ablation/gen_tiny_minihoi_base_verb.py'
+WITHOUT_PGE = 'ablation/gen_tiny_minihoi_wo_pge.py'
+WITHOUT_IGE = 'ablation/gen_tiny_minihoi_wo_ige.py'
 CONTROL = 'ablation/gen_tiny_minihoi_hoi_obj_random_text.py'
 
 
@@ -44,11 +47,11 @@ ROWS = (
             ('VLKT', ZERO_SHOT_VLKT),
         )
     ),
-    Row('4a', 'base', BASE),
-    Row('4a', 'classifier of verbs', 'ablation/gen_tiny_minihoi_base_verb.py'),
-    Row('4a', 'without p-GE', 'ablation/gen_tiny_minihoi_wo_pge.py'),
-    Row('4a', 'without i-GE', 'ablation/gen_tiny_minihoi_wo_ige.py'),
-    Row('4b', 'base', BASE),
+    Row('4a', 'Base-triplet', BASE),
+    Row('4a', 'Base-verb', BASE_VERB),
+    Row('4a', 'Base-verb without p-GE', WITHOUT_PGE),
+    Row('4a', 'Base-verb without i-GE', WITHOUT_IGE),
+    Row('4b', 'Base-triplet', BASE),
     Row('4b', '+ interaction text', 'ablation/gen_tiny_minihoi_hoi_text.py'),
     Row('4b', '+ object text', 'ablation/gen_tiny_minihoi_hoi_obj_text.py'),
     Row('4b', '+ mimic (GEN-VLKT)', FULL),
@@ -102,8 +105,9 @@ ORDERINGS = (
     Ordering('Mimic adds', FULL, 'ablation/gen_tiny_minihoi_hoi_obj_text.py', 'full'),
     Ordering('L1 beats L2', FULL, 'ablation/gen_vlkt_tiny_minihoi_mimic_l2.py', 'full'),
     Ordering('L1 beats L1 + L2', FULL, 'ablation/gen_vlkt_tiny_minihoi_mimic_l1_l2.py', 'full'),
-    Ordering('p-GE helps', BASE, 'ablation/gen_tiny_minihoi_wo_pge.py', 'full'),
-    Ordering('i-GE helps', BASE, 'ablation/gen_tiny_minihoi_wo_ige.py', 'full'),
+    Ordering('Base-verb beats Base-triplet', BASE_VERB, BASE, 'full'),
+    Ordering('p-GE helps Base-verb', BASE_VERB, WITHOUT_PGE, 'full'),
+    Ordering('i-GE helps Base-verb', BASE_VERB, WITHOUT_IGE, 'full'),
     *(
         Ordering(
             f'Text, not just any directions, helps unseen HOIs ({title})',

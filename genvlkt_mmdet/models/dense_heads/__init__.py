@@ -1,4 +1,4 @@
-from .ablation_heads import LearnedInteractionGENHead, RandomTextGENHead, SharedQueryGENHead, VerbGENHead
+from .ablation_heads import RandomTextGENHead, VerbGENHead
 from .gen_head import GENHead
 
-__all__ = ['GENHead', 'LearnedInteractionGENHead', 'RandomTextGENHead', 'SharedQueryGENHead', 'VerbGENHead']
+__all__ = ['GENHead', 'RandomTextGENHead', 'VerbGENHead']

@@ -1,6 +1,7 @@
-"""Heads that lack one idea of the paper, for Table 4a, and the control of Tables 3 and 4b."""
+"""The head of Table 4a, which classifies verbs, and the control of Tables 3 and 4b."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmdet.registry import MODELS
@@ -13,61 +14,56 @@ from .gen_head import GENHead, Outputs
 
 
 @MODELS.register_module()
-class SharedQueryGENHead(GENHead):
-    """GENHead without position guided embedding: one query per pair instead of a human and an object query.
-
-    Nothing has to tell which human belongs to which object, since both boxes and the object class are read from the
-    same Q outputs of the instance decoder.
-
-    Args:
-        *args: See :class:`GENHead`.
-        **kwargs: See :class:`GENHead`.
-    """
-
-    def _init_queries(self) -> None:
-        self.instance_embed = nn.Embedding(self.num_queries, self.embed_dims)
-
-    def _decode_instances(
-        self, memory: Tensor, memory_pos: Tensor, memory_mask: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        pos = self.instance_embed.weight.expand(self.instance_decoder.num_layers, memory.shape[0], -1, -1)
-        instances = self.instance_decoder(pos, memory, memory_pos, memory_mask)
-        return instances, instances
-
-
-@MODELS.register_module()
-class LearnedInteractionGENHead(GENHead):
-    """GENHead without instance guided embedding: interaction queries are learned, the same for every image and layer.
-
-    They carry the position guided embedding of their pair, which is then the only link between the decoders.
-
-    Args:
-        *args: See :class:`GENHead`.
-        **kwargs: See :class:`GENHead`.
-    """
-
-    def _init_queries(self) -> None:
-        super()._init_queries()
-        self.interaction_embed = nn.Embedding(self.num_queries, self.embed_dims)
-
-    def _interaction_pos(self, human: Tensor, obj: Tensor) -> Tensor:
-        return (self.interaction_embed.weight + self.pair_embed.weight).expand_as(human)
-
-
-@MODELS.register_module()
 class VerbGENHead(GENHead):
     """GENHead that classifies verbs instead of HOI classes: an HOI class scores as its verb.
 
     The classifier is a plain linear layer, since verbs have no text of their own. ``hoi_logits`` of the network's
     outputs, and so the matching and the loss, are those of the V verbs; a pair's label is the union of its classes' verbs.
 
+    This is the paper's Base-verb, from which Table 4a takes away one guided embedding at a time:
+
+    - Without 'p-GE' there is one query per pair instead of a human and an object query. Nothing has to tell which human
+      belongs to which object, since both boxes and the object class are read from the same Q outputs of the instance
+      decoder.
+    - Without 'i-GE' the interaction queries are learned, the same for every image and layer. They carry the position
+      guided embedding of their pair, which is then the only link between the decoders.
+
     Args:
         *args: See :class:`GENHead`.
+        without (str, optional): The guided embedding to take away, 'p-GE' or 'i-GE'. Defaults to None.
         **kwargs: See :class:`GENHead`.
 
     Raises:
-        ValueError: If ``hoi_text`` is asked for.
+        ValueError: If ``hoi_text`` is asked for, or ``without`` is neither of the two.
     """
+
+    def __init__(self, *args: Any, without: str | None = None, **kwargs: Any) -> None:
+        if without not in (None, 'p-GE', 'i-GE'):
+            raise ValueError(f"VerbGENHead: without={without!r} is unknown; it is 'p-GE', 'i-GE' or None.")
+        self.without = without  # before the rest, which makes the queries
+        super().__init__(*args, **kwargs)
+
+    def _init_queries(self) -> None:
+        if self.without == 'p-GE':
+            self.instance_embed = nn.Embedding(self.num_queries, self.embed_dims)
+            return
+        super()._init_queries()
+        if self.without == 'i-GE':
+            self.interaction_embed = nn.Embedding(self.num_queries, self.embed_dims)
+
+    def _decode_instances(
+        self, memory: Tensor, memory_pos: Tensor, memory_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        if self.without != 'p-GE':
+            return super()._decode_instances(memory, memory_pos, memory_mask)
+        pos = self.instance_embed.weight.expand(self.instance_decoder.num_layers, memory.shape[0], -1, -1)
+        instances = self.instance_decoder(pos, memory, memory_pos, memory_mask)
+        return instances, instances
+
+    def _interaction_pos(self, human: Tensor, obj: Tensor) -> Tensor:
+        if self.without != 'i-GE':
+            return super()._interaction_pos(human, obj)
+        return (self.interaction_embed.weight + self.pair_embed.weight).expand_as(human)
 
     def _init_classifiers(
         self, clip_dims: int, zero_shot: str | None, hoi_text: bool, obj_text: bool, hoi_prior: float | None

@@ -111,7 +111,8 @@ class GENVLKT(BaseDetector):
             dict: ``memory`` (B, HW, C), ``memory_pos`` (B, HW, C), ``memory_mask`` (B, HW), True where the memory is
             padding, or None when no image is padded.
         """
-        features = self.extract_feat(batch_inputs)[-1]
+        # The preprocessor gives float32 images, also to a model that was cast to half precision.
+        features = self.extract_feat(batch_inputs.to(next(self.parameters()).dtype))[-1]
         mask = self._padding_mask(batch_inputs, batch_data_samples, features.shape[-2:])
         pos = self.positional_encoding(mask, features).flatten(2).transpose(1, 2).to(features.dtype)
         mask = mask if mask is None else mask.flatten(1)

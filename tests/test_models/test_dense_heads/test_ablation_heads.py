@@ -9,18 +9,25 @@ PLAIN = dict(hoi_text=False, obj_text=False, mimic=False)
 SAMPLES = ((64, 96), (96, 64))
 
 
-def detector(head, **kwargs):
+HEADS = (
+    dict(type='GENHead'),
+    dict(type='VerbGENHead'),
+    dict(type='VerbGENHead', without='p-GE'),
+    dict(type='VerbGENHead', without='i-GE'),
+)
+
+
+def detector(zero_shot=None, **head):
     torch.manual_seed(0)
-    model = build_detector(**{**PLAIN, **kwargs})
-    cfg = head_cfg(**{k: v for k, v in {**PLAIN, **kwargs}.items() if k != 'mimic'})
-    model.bbox_head = MODELS.build(dict(cfg, type=head))
+    model = build_detector(**PLAIN, zero_shot=zero_shot)
+    model.bbox_head = MODELS.build(head_cfg(hoi_text=False, obj_text=False, zero_shot=zero_shot) | head)
     return model.eval()
 
 
-@pytest.mark.parametrize('head', ['GENHead', 'SharedQueryGENHead', 'LearnedInteractionGENHead', 'VerbGENHead'])
+@pytest.mark.parametrize('head', HEADS, ids=lambda head: ' without '.join(head.values()))
 @pytest.mark.parametrize('zero_shot', [None, 'some'])
 def test_trains_and_predicts(head, zero_shot):
-    model = detector(head, zero_shot=zero_shot)
+    model = detector(zero_shot, **head)
     labels = 5 if zero_shot is None else 3
     samples = [sample(size, num_hois=labels, seed=i) for i, size in enumerate(SAMPLES)]
     inputs = batch(*samples)
@@ -42,7 +49,7 @@ def outputs_of(model, samples):
 
 def test_shared_queries_equal_equal_human_and_object_queries():
     """A human and an object query at the same position attend alike: one of them is enough."""
-    shared, guided = detector('SharedQueryGENHead'), detector('GENHead')
+    shared, guided = detector(type='VerbGENHead', without='p-GE'), detector(type='VerbGENHead')
     state = shared.state_dict()
     pos = state.pop('bbox_head.instance_embed.weight')
     state['bbox_head.human_embed.weight'] = state['bbox_head.object_embed.weight'] = pos
@@ -55,7 +62,7 @@ def test_shared_queries_equal_equal_human_and_object_queries():
 
 
 def test_learned_interaction_queries_do_not_depend_on_instances():
-    model = detector('LearnedInteractionGENHead')
+    model = detector(type='VerbGENHead', without='i-GE')
     samples = [sample(size) for size in SAMPLES]
     before = outputs_of(model, samples)
     torch.nn.init.normal_(model.bbox_head.human_embed.weight)
@@ -64,6 +71,18 @@ def test_learned_interaction_queries_do_not_depend_on_instances():
     assert not torch.allclose(before['human_boxes'], after['human_boxes'])
     torch.nn.init.normal_(model.bbox_head.pair_embed.weight)
     assert not torch.allclose(after['hoi_logits'], outputs_of(model, samples)['hoi_logits'])
+
+
+def test_unknown_part_to_take_away():
+    with pytest.raises(ValueError, match="without='pge' is unknown; it is 'p-GE', 'i-GE' or None"):
+        detector(type='VerbGENHead', without='pge')
+
+
+@pytest.mark.parametrize('head', HEADS[1:], ids=lambda head: ' without '.join(head.values()))
+def test_classifier_has_a_row_per_verb(head):
+    model = detector(**head)
+    samples = [sample(size) for size in SAMPLES]
+    assert outputs_of(model, samples)['hoi_logits'].shape[-1] == 2
 
 
 class TestVerbs:

@@ -326,6 +326,53 @@ def test_triplets_by_hand():
     torch.testing.assert_close(result.object_boxes, result.human_boxes)
 
 
+HALF = (torch.float16, torch.bfloat16)
+
+
+@pytest.mark.parametrize('dtype', HALF)
+@pytest.mark.parametrize('cast', [False, True], ids=['autocast', 'cast'])
+@pytest.mark.parametrize('kind', [{}, dict(type='VerbGENHead', hoi_text=False), dict(zero_shot='some')])
+@torch.no_grad()
+def test_half_precision_predicts_what_float32_does(memory, dtype, cast, kind):
+    """The same features and weights give the same boxes and triplets, in whatever precision they arrive."""
+    torch.manual_seed(0)
+    cfg = head_cfg(num_queries=40, test_cfg=dict(nms=None))
+    head = MODELS.build(cfg | kind).eval()
+    if cast:
+        head.to(dtype)
+    features, mask = [m.to(dtype) for m in memory[:2]], memory[2]
+    samples = [sample((480, 640), seed=i) for i in range(2)]
+    with torch.autocast('cpu', dtype, enabled=not cast):
+        results = head.predict(*features, mask, samples)
+    assert {p.dtype for p in head.parameters()} == {dtype if cast else torch.float32}
+    expected = head.float().predict(*(f.float() for f in features), mask, samples)
+    for ours, theirs in zip(results, expected, strict=True):
+        assert len(ours) == len(theirs) == 100
+        assert ours.scores.dtype == ours.human_boxes.dtype == ours.object_boxes.dtype == torch.float32
+        # exactly: with equal features there are no near ties to decide otherwise
+        assert torch.equal(ours.query_ids, theirs.query_ids) and torch.equal(ours.hoi_labels, theirs.hoi_labels)
+        torch.testing.assert_close(ours.scores, theirs.scores, rtol=0, atol=1e-5)
+        for key in ('human_boxes', 'object_boxes'):
+            torch.testing.assert_close(ours[key], theirs[key], rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize('dtype', HALF)
+def test_half_precision_outputs_are_selected_in_float32(dtype):
+    head = build(test_cfg=dict(max_per_img=20))
+    torch.manual_seed(2)
+    outputs = {key: torch.rand_like(value).to(dtype) for key, value in raw(queries=8).items()}
+    (ours,) = head.predict_by_feat(outputs, [(480, 640)])
+    (theirs,) = head.predict_by_feat({key: value.float() for key, value in outputs.items()}, [(480, 640)])
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs.keys())  # noqa: SIM118
+
+
+@torch.no_grad()
+def test_double_precision_stays(memory):
+    head = build().double()
+    (result, _) = head.predict(*(m.double() for m in memory[:2]), memory[2], [sample((48, 64))] * 2)
+    assert result.scores.dtype == result.human_boxes.dtype == torch.float64
+
+
 def test_equal_scores_are_taken_once_and_in_order():
     outputs = raw(queries=3)
     outputs['hoi_logits'][:] = 0.0

@@ -186,3 +186,28 @@ def test_detr_is_loaded_after_all_other_initialisation(monkeypatch, tmp_path):
             twin = name.replace('instance_decoder', 'interaction_decoder')
             assert torch.equal(filled[twin], value), twin
     assert torch.equal(filled['bbox_head.hoi_classifier.fc.weight'], torch.eye(5, CLIP_DIMS))
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('cast', [False, True], ids=['autocast', 'cast'])
+def test_half_precision_is_for_backbone_and_encoder(dtype, cast):
+    """test_step() predicts what a float32 head does from the same memory, here of images of two sizes."""
+    model = build_detector(num_queries=40, mimic=False)
+    samples = [sample((64, 96), ori_shape=(320, 480)), sample((96, 64), ori_shape=(480, 320), seed=1)]
+    images = [batch(s)[0] * 255 for s in samples]
+    if cast:
+        model.to(dtype)
+    encoded = {}
+    model.encoder.register_forward_hook(lambda module, args, output: encoded.update(memory=output, pos=args[1]))
+    with torch.autocast('cpu', dtype, enabled=not cast):
+        results = model.test_step(dict(inputs=images, data_samples=[s.clone() for s in samples]))
+    assert encoded['memory'].dtype == dtype
+    mask = model._padding_mask(torch.zeros(2, 3, 96, 96), samples, (3, 3)).flatten(1)
+    with torch.no_grad():
+        expected = model.float().bbox_head.predict(encoded['memory'].float(), encoded['pos'].float(), mask, samples)
+    for result, theirs in zip(results, expected, strict=True):
+        ours = result.pred_hois
+        assert torch.equal(ours.query_ids, theirs.query_ids) and torch.equal(ours.hoi_labels, theirs.hoi_labels)
+        torch.testing.assert_close(ours.scores, theirs.scores, rtol=0, atol=1e-5)
+        for key in ('human_boxes', 'object_boxes'):
+            torch.testing.assert_close(ours[key], theirs[key], rtol=0, atol=0.05)
