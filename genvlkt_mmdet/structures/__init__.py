@@ -1,3 +1,4 @@
 from .hoi_data_sample import HOIDataSample
+from .pair_boxes import PairBoxes
 
-__all__ = ['HOIDataSample']
+__all__ = ['HOIDataSample', 'PairBoxes']

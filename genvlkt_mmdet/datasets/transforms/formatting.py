@@ -2,21 +2,22 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from mmdet.datasets.transforms import PackDetInputs
 from mmdet.registry import TRANSFORMS
+from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.structures import InstanceData
 
-from ...structures import HOIDataSample
+from ...structures import HOIDataSample, PairBoxes
 
 
 @TRANSFORMS.register_module()
 class PackHOIInputs(PackDetInputs):
     """Packs image, pairs and CLIP image.
 
-    A pair whose human or object box a transform has dropped is dropped here. Without boxes in the item (test pipelines)
-    the sample has no ``gt_pairs``.
+    A pair whose human or object box a transform has dropped is dropped here. Where a transform has joined images
+    (Mosaic, MixUp), the pairs of all of them are there. Without boxes in the item (test pipelines) the sample has no
+    ``gt_pairs``.
 
     Args:
         meta_keys (Sequence[str]): Keys of the item that become metainfo of the sample; absent ones are left out.
@@ -45,33 +46,41 @@ class PackHOIInputs(PackDetInputs):
 
         Returns:
             dict: ``inputs`` (3, H, W) uint8 tensor and ``data_samples``, a :class:`HOIDataSample`.
+
+        Raises:
+            ValueError: If a transform has replaced the boxes by others, so that the pairs cannot find theirs.
         """
+        has_boxes = 'gt_bboxes' in results
+        if has_boxes:
+            pairs = self._gt_pairs(results['gt_bboxes'])
+            results['gt_bboxes'] = HorizontalBoxes(results['gt_bboxes'].tensor)
         packed = super().transform(results)
         plain = packed['data_samples']
         sample = HOIDataSample(metainfo=plain.metainfo)
-        if 'gt_bboxes' in results:
+        if has_boxes:
             sample.gt_instances = plain.gt_instances
-            sample.gt_pairs = self._gt_pairs(results)
+            sample.gt_pairs = pairs
         if 'clip_image' in results:
             sample.clip_image = results['clip_image']
         packed['data_samples'] = sample
         return packed
 
-    def _gt_pairs(self, results: dict) -> InstanceData:
+    def _gt_pairs(self, boxes: PairBoxes) -> InstanceData:
         """The pairs whose boxes are all still there."""
-        boxes, ids, pairs = results['gt_bboxes'].tensor, results['gt_instances_ids'], results['pairs']
-        position = np.full(len(results['instances']), -1)
-        position[ids] = np.arange(len(ids))
-        has_object = pairs['object_ids'] >= 0
-        human = position[pairs['human_ids']]
-        obj = np.full_like(human, -1)
-        obj[has_object] = position[pairs['object_ids'][has_object]]
-        keep = (human >= 0) & ((obj >= 0) | ~has_object)
-        object_boxes = boxes.new_zeros(int(keep.sum()), 4)
-        object_boxes[has_object[keep]] = boxes[obj[keep & has_object]]
+        try:
+            pairs = boxes.find_pairs()
+        except (AttributeError, ValueError):  # other boxes, or boxes that lost their identity
+            raise ValueError(
+                'PackHOIInputs cannot tell which boxes the pairs belong to, because a transform of the pipeline made new '
+                'boxes (Albu, RandomErasing and CopyPaste do): leave it out, or put it before LoadHOIAnnotations if it '
+                'changes pixels only. Boxes must come from LoadHOIAnnotations.'
+            ) from None
+        tensor, has_object = boxes.tensor, pairs['object_ids'] >= 0
+        object_boxes = tensor.new_zeros(len(has_object), 4)
+        object_boxes[has_object] = tensor[pairs['object_ids'][has_object]]
         return InstanceData(
-            human_boxes=boxes[human[keep]],
+            human_boxes=tensor[pairs['human_ids']],
             object_boxes=object_boxes,
-            object_labels=torch.from_numpy(pairs['object_labels'][keep]),
-            hoi_labels=torch.from_numpy(pairs['hoi_labels'][keep]),
+            object_labels=torch.from_numpy(pairs['object_labels']),
+            hoi_labels=torch.from_numpy(pairs['hoi_labels']),
         )

@@ -2,10 +2,11 @@
 
 import os
 
-import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.registry import TRANSFORMS
+
+from ...structures import PairBoxes
 
 
 @TRANSFORMS.register_module()
@@ -53,10 +54,10 @@ class LoadHOIImage(LoadImageFromFile):
 
 @TRANSFORMS.register_module()
 class LoadHOIAnnotations(LoadAnnotations):
-    """Loads boxes, labels and the instance ids that pairs refer to.
+    """Loads boxes and labels, and ties the pairs to the boxes.
 
-    Boxes are clipped to the image, and boxes without area are dropped. Pairs are left alone: mmdet's transforms carry
-    ``gt_instances_ids`` along with the boxes, and :class:`PackHOIInputs` keeps the pairs whose boxes are all there.
+    Boxes are clipped to the image, and boxes without area are dropped. They are :class:`PairBoxes`: whatever mmdet's
+    transforms do with them, :class:`PackHOIInputs` finds the pairs whose boxes are all there.
 
     Args:
         **kwargs: Arguments of :class:`mmdet.datasets.transforms.LoadAnnotations`.
@@ -66,18 +67,17 @@ class LoadHOIAnnotations(LoadAnnotations):
         """Loads the boxes.
 
         Args:
-            results (dict): The item with ``instances``; gets ``gt_bboxes`` (N, 4), ``gt_bboxes_labels`` (N),
-                ``gt_ignore_flags`` (N) and ``gt_instances_ids`` (N), index in ``instances``.
+            results (dict): The item with ``instances`` and ``pairs``; gets ``gt_bboxes`` (N, 4), ``gt_bboxes_labels`` (N)
+                and ``gt_ignore_flags`` (N).
 
         Returns:
             dict: The item.
         """
         results = super().transform(results)
-        boxes = results['gt_bboxes']
+        boxes = PairBoxes(results['gt_bboxes'].tensor, pairs=results['pairs'])
         boxes.clip_(results['img_shape'])
         keep = ((boxes.widths > 0) & (boxes.heights > 0)).numpy()
-        results['gt_instances_ids'] = np.arange(len(boxes))
-        if not keep.all():
-            for key in ('gt_bboxes', 'gt_bboxes_labels', 'gt_ignore_flags', 'gt_instances_ids'):
-                results[key] = results[key][keep]
+        results['gt_bboxes'] = boxes[keep]
+        for key in ('gt_bboxes_labels', 'gt_ignore_flags'):
+            results[key] = results[key][keep]
         return results

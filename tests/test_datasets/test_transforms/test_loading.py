@@ -44,14 +44,18 @@ def test_broken_image_can_be_skipped(tmp_path):
 
 
 def test_annotations_are_clipped_to_the_image_and_keep_their_ids():
+    pairs = dict(human_ids=np.array([0, 1]), object_ids=np.array([2, 2]))
     boxes = [[-3, 2, 5, 30], [12, 1, 20, 5], [1, 1, 4, 4]]
     results = dict(
         img_shape=(20, 10),
         instances=[dict(bbox=b, bbox_label=i + 7, ignore_flag=0) for i, b in enumerate(boxes)],
+        pairs=pairs,
     )
     results = LoadHOIAnnotations()(results)
     assert results['gt_bboxes'].tensor.tolist() == [[0, 2, 5, 20], [1, 1, 4, 4]]
-    assert results['gt_instances_ids'].tolist() == [0, 2]
+    assert results['gt_bboxes'].ids[:, 1].tolist() == [0, 2]
+    kept = results['gt_bboxes'].find_pairs()
+    assert (kept['human_ids'].tolist(), kept['object_ids'].tolist()) == ([0], [1])
     assert results['gt_bboxes_labels'].tolist() == [7, 9]
-    empty = TRANSFORMS.build(dict(type='LoadHOIAnnotations'))(dict(img_shape=(20, 10), instances=[]))
+    empty = TRANSFORMS.build(dict(type='LoadHOIAnnotations'))(dict(img_shape=(20, 10), instances=[], pairs=pairs))
     assert empty['gt_bboxes'].tensor.shape == (0, 4)

@@ -1,0 +1,120 @@
+"""Boxes that know which instances they are, so that pairs find their boxes again after any transform."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.structures.bbox import HorizontalBoxes, register_box, register_box_converter
+
+
+@register_box('pair_box')
+class PairBoxes(HorizontalBoxes):
+    """Horizontal boxes that remember which instances of which image they are.
+
+    mmdet's transforms drop, reorder and join boxes, and know nothing of pairs. They do so by indexing the boxes or by
+    :meth:`cat`, and these boxes take their identity along. An operation that does not say where its boxes come from gives
+    boxes without identity, for which :meth:`find_pairs` raises: no pair ever gets the boxes of other instances.
+
+    Args:
+        data (Tensor | np.ndarray | Sequence): (N, 4) boxes, xyxy pixels.
+        *args: Further arguments of :class:`mmdet.structures.bbox.HorizontalBoxes`.
+        pairs (Mapping, optional): Pairs of the image, with ``human_ids`` and ``object_ids`` (-1 for none) as positions in
+            ``data``. None: boxes without identity.
+        **kwargs: Further arguments of :class:`mmdet.structures.bbox.HorizontalBoxes`.
+
+    Attributes:
+        sources (list[Mapping]): Pairs of each image that boxes come from.
+        ids (np.ndarray, optional): (N, 2) index in ``sources`` and position in that image of each box; None for boxes
+            without identity.
+    """
+
+    def __init__(self, data: Any, *args: Any, pairs: Mapping[str, np.ndarray] | None = None, **kwargs: Any) -> None:
+        super().__init__(data, *args, **kwargs)
+        self.sources: list[Mapping[str, np.ndarray]] = [] if pairs is None else [pairs]
+        self.ids = None
+        if pairs is not None:
+            self.ids = np.stack([np.zeros(len(self), dtype=np.int64), np.arange(len(self))], axis=1)
+
+    def __getitem__(self, index: Any) -> 'PairBoxes':
+        boxes = super().__getitem__(index)
+        if self.ids is not None and boxes.dim() == 2:
+            index = index.cpu().numpy() if isinstance(index, torch.Tensor) else index
+            boxes._identify(self.sources, self.ids[index].reshape(-1, 2))
+        return boxes
+
+    def __setitem__(self, index: Any, values: Any) -> None:
+        super().__setitem__(index, values)
+        self.ids = None
+
+    def __deepcopy__(self, memo: dict) -> 'PairBoxes':
+        boxes = super().__deepcopy__(memo)
+        # A copy is another image to `cat`: a mosaic may show an image twice.
+        return boxes._identify(copy.deepcopy(self.sources, memo), copy.deepcopy(self.ids, memo))
+
+    def clone(self) -> 'PairBoxes':
+        """A copy with the same identity."""
+        return super().clone()._identify(self.sources, self.ids)
+
+    @classmethod
+    def cat(cls, box_list: Sequence[HorizontalBoxes], dim: int = 0) -> 'PairBoxes':
+        """Joins boxes, of several images too; each keeps its identity.
+
+        Args:
+            box_list (Sequence[HorizontalBoxes]): The boxes.
+            dim (int): As in :class:`mmdet.structures.bbox.BaseBoxes`.
+
+        Returns:
+            PairBoxes: All boxes; without identity where some boxes have none.
+        """
+        # boxes that were made from masks are plain ones
+        box_list = [boxes if isinstance(boxes, cls) else cls(boxes.tensor, clone=False) for boxes in box_list]
+        joined = super().cat(box_list, dim)
+        if joined.dim() != 2 or any(boxes.ids is None and len(boxes) for boxes in box_list):
+            return joined
+        sources: list[Mapping[str, np.ndarray]] = []
+        ids = [np.zeros((0, 2), dtype=np.int64)]
+        for boxes in box_list:
+            places = np.zeros(len(boxes.sources), dtype=np.int64)
+            for i, source in enumerate(boxes.sources):
+                known = [k for k, other in enumerate(sources) if other is source]
+                places[i] = known[0] if known else len(sources)
+                sources += [] if known else [source]
+            if len(boxes):
+                ids.append(np.stack([places[boxes.ids[:, 0]], boxes.ids[:, 1]], axis=1))
+        return joined._identify(sources, np.concatenate(ids))
+
+    def find_pairs(self) -> dict[str, np.ndarray]:
+        """The pairs whose boxes are all still there.
+
+        Returns:
+            dict[str, np.ndarray]: As in the sources, joined: ``human_ids`` (n) and ``object_ids`` (n), -1 for none, are
+            positions in these boxes.
+
+        Raises:
+            ValueError: If the boxes have no identity, or one of them occurs twice.
+        """
+        known = bool(self.sources) and self.ids is not None and len(self.ids) == len(self)
+        if not known or len(np.unique(self.ids, axis=0)) < len(self):
+            raise ValueError('these boxes do not say which instances they are')
+        parts = []
+        for i, source in enumerate(self.sources):
+            mine = np.flatnonzero(self.ids[:, 0] == i)
+            known = np.concatenate([self.ids[mine, 1], source['human_ids'], source['object_ids'], [-1]])
+            position = np.full(known.max() + 2, -1)  # its last entry is what -1, no object, finds
+            position[self.ids[mine, 1]] = mine
+            human, obj = position[source['human_ids']], position[source['object_ids']]
+            keep = (human >= 0) & ((obj >= 0) | (source['object_ids'] < 0))
+            rows = {key: np.asarray(value)[keep] for key, value in source.items()}
+            parts.append({**rows, 'human_ids': human[keep], 'object_ids': obj[keep]})
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+    def _identify(self, sources: list, ids: np.ndarray | None) -> 'PairBoxes':
+        self.sources, self.ids = sources, ids
+        return self
+
+
+# In both directions the coordinates stay as they are.
+register_box_converter('pair_box', 'hbox', lambda boxes: boxes)
+register_box_converter('hbox', 'pair_box', lambda boxes: boxes)
