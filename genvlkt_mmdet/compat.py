@@ -1,21 +1,21 @@
 """What makes mmdet 3.3 and mmengine 0.10 run on current torch, in one place.
 
-Importing this module, which ``import genvlkt_mmdet`` does before anything else, applies three things:
+Importing this module, which ``import genvlkt_mmdet`` does before anything else, changes one thing in the process: with
+``mmcv-lite`` the compiled module ``mmcv._ext`` is absent and ``import mmdet.models`` fails, although GEN-VLKT calls no compiled
+operator. A stand-in takes its place whose every operator raises a clear error when it is called. With the full ``mmcv``
+nothing is replaced.
 
-1. With ``mmcv-lite`` the compiled module ``mmcv._ext`` is absent and ``import mmdet.models`` fails, although GEN-VLKT calls
-   no compiled operator. A stand-in takes its place whose every operator raises a clear error when it is called. With the
-   full ``mmcv`` nothing is replaced.
-2. mmengine's checkpoints hold a few classes that torch's safe loading does not know (``HistoryBuffer``, numpy arrays). They are
-   allow-listed, so that checkpoints load and training resumes with ``weights_only=True`` left on.
-3. OpenMP threads that wait go to sleep after a short spin (only a default, and only when torch is not loaded yet).
+It also knows which classes of mmengine's checkpoints torch's safe loading has to be told about (:func:`checkpoint_globals`). They
+are allowed only while a checkpoint is read, see :mod:`genvlkt_mmdet.converters.files`.
 """
 
 import importlib.util
-import os
 import pickle
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -35,6 +35,9 @@ class MissingOps(ModuleType):
         if name.startswith('__'):
             raise AttributeError(f'module {self.__name__!r} has no attribute {name!r}')
 
+        if name in ('get_compiler_version', 'get_compiling_cuda_version'):
+            return lambda: 'n/a'  # what mmcv's collect_env() says itself where there are no operators
+
         def missing(*args: Any, **kwargs: Any) -> NoReturn:
             raise RuntimeError(
                 f'The mmcv operator "{name}" needs the full, compiled mmcv, but mmcv-lite is installed: uninstall it and '
@@ -43,25 +46,6 @@ class MissingOps(ModuleType):
 
         missing.__name__ = missing.__qualname__ = name
         return missing
-
-
-def set_thread_policy() -> bool:
-    """Lets waiting OpenMP threads sleep after a short spin, unless the user's environment says otherwise.
-
-    On a CPU that other processes use too, spinning threads take the cores from those that work: a training step becomes
-    several times slower. A step of a small model has thousands of parallel regions, though, and waking a sleeper for
-    each of them costs a quarter of the step; a spin of 1,000 rounds bridges most of them. The OpenMP runtime reads the
-    variables when torch loads it, so later is too late.
-
-    Returns:
-        bool: Whether the default could be set in time, i.e. torch was not loaded yet.
-    """
-    if 'torch' in sys.modules:
-        return False
-    if 'OMP_WAIT_POLICY' not in os.environ:
-        os.environ['OMP_WAIT_POLICY'] = 'PASSIVE'
-        os.environ.setdefault('GOMP_SPINCOUNT', '1000')
-    return True
 
 
 def install_ops_stand_in() -> bool:
@@ -112,11 +96,12 @@ def history_statistic(owner: type, name: str) -> Callable[..., Any]:
 def checkpoint_globals() -> list[Any]:
     """The globals of mmengine's checkpoints that torch's safe loading has to be told about.
 
-    All of them only hold data: log histories of the message hub (:class:`mmengine.logging.HistoryBuffer`) and the numpy arrays
-    and scalars in them, under the names that numpy 1 and numpy 2 write.
+    All of them only hold data: log histories of the message hub (:class:`mmengine.logging.HistoryBuffer`), the numpy arrays and
+    scalars in them, under the names that numpy 1 and numpy 2 write, and the arguments (with paths) that training scripts of
+    DETR's family put beside the weights.
 
     Returns:
-        list: Entries for :func:`torch.serialization.add_safe_globals`.
+        list: Entries for :class:`torch.serialization.safe_globals`.
     """
     import numpy as np
     from mmengine.logging import HistoryBuffer
@@ -129,16 +114,8 @@ def checkpoint_globals() -> list[Any]:
         found += [(reconstruct, f'{module}._reconstruct'), (scalar, f'{module}.scalar')]
     kinds = ('bool', 'uint8', 'int8', 'int16', 'int32', 'int64', 'float16', 'float32', 'float64')
     found += [type(np.dtype(kind)) for kind in kinds]
+    found += [Namespace, type(Path()), (type(Path()), 'pathlib.PosixPath'), (type(Path()), 'pathlib._local.PosixPath')]
     return found
 
 
-def allow_checkpoint_globals() -> None:
-    """Makes torch's safe loading accept what mmengine's checkpoints hold; everything else stays refused."""
-    import torch
-
-    torch.serialization.add_safe_globals(checkpoint_globals())
-
-
-set_thread_policy()
 install_ops_stand_in()
-allow_checkpoint_globals()

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import subprocess
 import sys
 import zipfile
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
 
 from genvlkt_mmdet import compat
+from genvlkt_mmdet.converters import CheckpointError
 
 
 @pytest.fixture
@@ -54,21 +57,26 @@ def test_no_mmcv_says_which_extra_to_choose(monkeypatch):
         compat.install_ops_stand_in()
 
 
-@pytest.mark.parametrize(
-    ('loaded', 'before', 'after', 'in_time'),
-    [(False, None, 'PASSIVE', True), (False, 'ACTIVE', 'ACTIVE', True), (True, None, None, False)],
-)
-def test_thread_policy_is_a_default_set_before_torch(monkeypatch, loaded, before, after, in_time):
-    for name in ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'):
-        monkeypatch.setenv(name, '')  # so that it is as before after the test, whatever the function sets
-        monkeypatch.delenv(name)
-    if before is not None:
-        monkeypatch.setenv('OMP_WAIT_POLICY', before)
-    if not loaded:
-        monkeypatch.delitem(sys.modules, 'torch')
-    assert compat.set_thread_policy() is in_time
-    assert os.environ.get('OMP_WAIT_POLICY') == after
-    assert ('GOMP_SPINCOUNT' in os.environ) == (after == 'PASSIVE'), 'the short spin goes with the default only'
+def test_mmcv_reports_its_environment(fake_mmcv):
+    """OpenMMLab's issue templates ask for mmcv's collect_env(), which says 'n/a' where there are no operators."""
+    compat.install_ops_stand_in()
+    stand_in = sys.modules['mmcv._ext']
+    assert stand_in.get_compiler_version() == stand_in.get_compiling_cuda_version() == 'n/a'
+
+
+def test_importing_the_package_leaves_the_process_alone():
+    """Neither the environment nor what torch loads changes for whoever imports the package."""
+    code = (
+        'import os, logging; before = dict(os.environ); import genvlkt_mmdet, torch; '
+        "changed = {k for k in os.environ if before.get(k) != os.environ[k]} & {'OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'}; "
+        'assert not changed, changed; assert torch.serialization.get_safe_globals() == []; '
+        'assert logging.root.manager.disable == 0; '
+        "from mmcv.utils import collect_env; env = collect_env(); print(env['MMCV Compiler'], env['MMCV CUDA Compiler'])"
+    )
+    env = {key: value for key, value in os.environ.items() if key not in ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT')}
+    done = subprocess.run([sys.executable, '-c', code], env=env, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == 'n/a n/a'
 
 
 def saved(content: object) -> io.BytesIO:
@@ -93,13 +101,19 @@ def numpy_1_names(file: io.BytesIO) -> io.BytesIO:
 
 
 @pytest.mark.parametrize('rename', [lambda file: file, numpy_1_names], ids=['numpy 2', 'numpy 1'])
-def test_what_mmengine_saves_loads_safely(rename):
+def test_what_mmengine_saves_loads_safely(rename, tmp_path):
     history = HistoryBuffer([1.0, 3.0], [1, 1])
     content = dict(
         message_hub=dict(log_scalars=dict(loss=history), runtime_info=dict(best=np.float32(0.5), done=np.bool_(True))),
         boxes=np.arange(4, dtype=np.int64).reshape(2, 2),
     )
-    loaded = torch.load(rename(saved(content)), weights_only=True)
+    path = tmp_path / 'a.pth'
+    path.write_bytes(rename(saved(content)).getvalue())
+    # As mmengine's Runner reads it; and what is allowed there is not allowed elsewhere.
+    loaded = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+    assert torch.serialization.get_safe_globals() == []
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(path)
     hub = loaded['message_hub']
     assert hub['log_scalars']['loss'].statistics('mean', 2) == 2.0
     assert hub['runtime_info'] == dict(best=np.float32(0.5), done=np.bool_(True))
@@ -133,6 +147,16 @@ class Attribute:
     ],
     ids=['command', 'other method', 'other class', 'object array'],
 )
-def test_everything_else_stays_refused(content):
-    with pytest.raises(pickle.UnpicklingError):
-        torch.load(saved(content))
+def test_everything_else_stays_refused(content, tmp_path):
+    path = tmp_path / 'a.pth'
+    path.write_bytes(saved(content).getvalue())
+    with pytest.raises(CheckpointError, match='safe loading refuses|is no checkpoint of torch'):
+        CheckpointLoader.load_checkpoint(str(path))
+
+
+def test_what_the_user_allows_stays_allowed(tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.save(dict(history=HistoryBuffer([1.0], [1])), path)
+    with torch.serialization.safe_globals([HistoryBuffer]):
+        CheckpointLoader.load_checkpoint(str(path))
+        assert torch.serialization.get_safe_globals() == [HistoryBuffer]

@@ -3,7 +3,7 @@
 The last line printed is JSON: full, rare and non_rare mAP in [0, 1], minutes, pictures.
 """
 
-import genvlkt_mmdet  # noqa: F401, I001  (first: it settles the thread policy before torch is loaded)
+import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
 
 import argparse
 import json
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from genvlkt_mmdet.apis import run_minihoi_demo
-from genvlkt_mmdet.engine import CheckpointError
+from genvlkt_mmdet.engine import CheckpointError, ConfigError
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,7 +34,7 @@ def main() -> None:
     args = parse_args()
     try:
         result = run_minihoi_demo(args.config, args.work_dir, args.seed, args.resume, args.pictures)
-    except (FileNotFoundError, CheckpointError) as error:
+    except (FileNotFoundError, CheckpointError, ConfigError) as error:
         sys.exit(f'error: {error}')
     print(f'mAP on the MiniHOI test split, official HICO-DET protocol, after {result["minutes"]:.1f} minutes:')
     print(

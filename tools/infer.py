@@ -5,7 +5,7 @@ Examples:
     python tools/infer.py photos/ --weights gen_vlkt_s_hico.pth --vocabulary phrases.txt
 """
 
-import genvlkt_mmdet  # noqa: F401, I001  (first: it settles the thread policy before torch is loaded)
+import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
 
 import argparse
 import sys

@@ -9,7 +9,7 @@ Examples:
     python tools/reproduce_ablation.py --page-only
 """
 
-import genvlkt_mmdet  # noqa: F401, I001  (first: it settles the thread policy before torch is loaded)
+import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
 
 import argparse
 import sys

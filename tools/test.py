@@ -4,14 +4,14 @@ Example:
     python tools/test.py configs/gen_vlkt_s_hico.py work_dirs/gen_vlkt_s_hico/epoch_90.pth
 """
 
-import genvlkt_mmdet  # noqa: F401, I001  (first: it settles the thread policy before torch is loaded)
+import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
 
 import argparse
 import sys
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 
-from genvlkt_mmdet.engine import CheckpointError, parse_runner_args, test_model, testing_config
+from genvlkt_mmdet.engine import CheckpointError, ConfigError, parse_runner_args, test_model, testing_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,7 +41,7 @@ def main() -> None:
         if args.show or args.show_dir:
             cfg = trigger_visualization_hook(cfg, args)
         test_model(cfg, out=args.out)
-    except (FileNotFoundError, CheckpointError) as error:
+    except (FileNotFoundError, CheckpointError, ConfigError) as error:
         sys.exit(f'error: {error}')
 
 

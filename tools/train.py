@@ -5,12 +5,12 @@ Examples:
     python tools/train.py configs/gen_vlkt_s_hico.py --resume --cfg-options model.bbox_head.num_queries=100
 """
 
-import genvlkt_mmdet  # noqa: F401, I001  (first: it settles the thread policy before torch is loaded)
+import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
 
 import argparse
 import sys
 
-from genvlkt_mmdet.engine import CheckpointError, parse_runner_args, train_model, training_config
+from genvlkt_mmdet.engine import CheckpointError, ConfigError, parse_runner_args, train_model, training_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -48,7 +48,7 @@ def main() -> None:
                 launcher=args.launcher,
             )
         )
-    except (FileNotFoundError, CheckpointError) as error:
+    except (FileNotFoundError, CheckpointError, ConfigError) as error:
         sys.exit(f'error: {error}')
 
 

@@ -4,7 +4,7 @@ Example:
     python tools/train_tiny_clip.py --out work_dirs/tiny_clip
 """
 
-import genvlkt_mmdet  # noqa: F401, I001  (first: it settles the thread policy before torch is loaded)
+import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
 
 import argparse
 import json

@@ -7,6 +7,8 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # a training that starts from a checkpoint asks for no other weights
+    checkpoint_start=dict(type='CheckpointStartHook'),
     # a killed and resumed training ends like one that was not killed
     reproducible_epochs=dict(type='ReproducibleEpochsHook'),
     visualization=dict(type='DetVisualizationHook', score_thr=1.4),  # of 2, see docs/inference.md

@@ -25,7 +25,7 @@ from rich.progress import Progress
 from torch import nn
 
 from ..datasets.vocabulary import HOIEntry, HOIVocabulary, load_vocabulary, read_hoi_list
-from ..engine import CheckpointError, check_checkpoint
+from ..engine import CheckpointError, load_weights
 from ..structures import HOIDataSample
 from ..visualization import DEFAULT_SCORE_THR, HOIVisualizer
 from .configs import find_config
@@ -346,6 +346,8 @@ class HOIInferencer(BaseInferencer):
         self._weights = weights
         try:
             return super()._init_model(cfg, weights, device)
+        except CheckpointError:
+            raise
         except UnpicklingError as error:
             raise CheckpointError(
                 f"'{weights}' is damaged, or holds objects that torch does not load safely."
@@ -359,7 +361,7 @@ class HOIInferencer(BaseInferencer):
 
     def _load_weights_to_model(self, model: nn.Module, checkpoint: Mapping, cfg: Config) -> None:
         name = osp.basename(getattr(cfg, 'filename', None) or 'given')
-        check_checkpoint(model, checkpoint, self._weights, name)
+        load_weights(model, checkpoint, self._weights, name)
         meta = {key.lower(): value for key, value in checkpoint.get('meta', {}).get('dataset_meta', {}).items()}
         if 'vocabulary' not in meta:
             # lazy_init: the annotation files need not be there

@@ -1,5 +1,5 @@
-from .detr import DETRReport, convert_detr, load_detr
-from .files import load_checkpoint, weights_of
+from .detr import DETRReport, convert_detr, load_detr, read_detr
+from .files import CheckpointError, is_intact, load_checkpoint, weights_of
 from .official import (
     Recognised,
     convert_official,
@@ -11,15 +11,18 @@ from .official import (
 )
 
 __all__ = [
+    'CheckpointError',
     'DETRReport',
     'Recognised',
     'convert_detr',
     'convert_official',
     'genvlkt_to_official',
+    'is_intact',
     'load_checkpoint',
     'load_detr',
     'load_strictly',
     'official_to_genvlkt',
+    'read_detr',
     'recognise',
     'revert_official',
     'weights_of',

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
-from .files import load_checkpoint, weights_of
+from .files import CheckpointError, load_checkpoint, weights_of
 from .names import BACKBONE_RULES, mlp_rules, rename, transformer_rules
 
 # Parts of a DETR in facebookresearch's names: where each goes in GEN-VLKT. A DETR has one decoder, one box head and one
@@ -133,6 +133,34 @@ def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tup
     return converted, DETRReport(source, tuple(taken), left, new)
 
 
+def read_detr(model: nn.Module, path: str) -> tuple[dict[str, Tensor], DETRReport]:
+    """Reads a DETR checkpoint for a GEN-VLKT model, which stays as it is.
+
+    Args:
+        model (nn.Module): A :class:`GENVLKT`.
+        path (str): Checkpoint file, or any address that mmengine can load.
+
+    Returns:
+        tuple[dict[str, Tensor], DETRReport]: The part of the model's state dict that the DETR fills; what is taken and left.
+
+    Raises:
+        FileNotFoundError: If the file does not exist.
+        CheckpointError: If it is damaged, or holds objects that safe loading refuses.
+        ValueError: If it does not fit.
+    """
+    if '://' not in path and not Path(path).is_file():
+        raise FileNotFoundError(
+            f"The pre-trained DETR '{path}' is missing: bring that file (docs/train.md says which one), or start without "
+            'it by model.pretrained_detr=None.'
+        )
+    try:
+        return convert_detr(weights_of(load_checkpoint(path), f"'{path}'"), model.state_dict())
+    except CheckpointError:
+        raise
+    except ValueError as error:
+        raise ValueError(f"The pre-trained DETR '{path}' does not fit: {error}") from error
+
+
 def load_detr(model: nn.Module, path: str) -> DETRReport:
     """Loads a DETR checkpoint into a GEN-VLKT model.
 
@@ -145,14 +173,9 @@ def load_detr(model: nn.Module, path: str) -> DETRReport:
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If it does not fit.
+        ValueError: If it cannot be loaded or does not fit.
     """
-    if '://' not in path and not Path(path).is_file():
-        raise FileNotFoundError(
-            f"The pre-trained DETR '{path}' is missing: bring that file (docs/train.md says which one), or start without "
-            'it by model.pretrained_detr=None.'
-        )
-    converted, report = convert_detr(weights_of(load_checkpoint(path)), model.state_dict())
+    converted, report = read_detr(model, path)
     model.load_state_dict(converted, strict=False)
     MMLogger.get_current_instance().info(f'{path}: {report}')
     return report

@@ -119,6 +119,24 @@ class HOIDataset(BaseDetDataset):
     def prepare(self) -> None:
         """Called before the annotation file is read; a dataset that can make its own files does it here."""
 
+    def check_files(self) -> None:
+        """Checks that the annotation file and the image folder are there, without reading them.
+
+        Raises:
+            FileNotFoundError: If one of them is missing.
+        """
+        self.prepare()
+        self._need_annotations()
+        folder = self.data_prefix.get('img', self.data_prefix.get('img_path', ''))
+        if folder and '://' not in folder and not osp.isdir(folder):
+            raise FileNotFoundError(f"Image folder '{folder}' of {self._title} is missing: {self.missing_hint}.")
+
+    def _need_annotations(self) -> None:
+        if not osp.isfile(self.ann_file):
+            raise FileNotFoundError(
+                f"Annotation file '{self.ann_file}' of {self._title} is missing: {self.missing_hint}."
+            )
+
     def load_records(self) -> list[dict]:
         """Reads the annotation file.
 
@@ -129,10 +147,7 @@ class HOIDataset(BaseDetDataset):
             FileNotFoundError: If the file is missing.
             ValueError: If it is of no known family.
         """
-        if not osp.isfile(self.ann_file):
-            raise FileNotFoundError(
-                f"Annotation file '{self.ann_file}' of {self._title} is missing: {self.missing_hint}."
-            )
+        self._need_annotations()
         records, self.family = read_annotations(self.ann_file, self.vocabulary, **self.reader_options)
         return records
 

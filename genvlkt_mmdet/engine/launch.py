@@ -1,18 +1,22 @@
 """From a config file and a few choices to a finished training or test: what ``tools/train.py`` and ``tools/test.py`` call."""
 
 import difflib
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import Config
 from mmengine.evaluator import DumpResults
 from mmengine.logging import print_log
-from mmengine.runner import CheckpointLoader, Runner
+from mmengine.runner import Runner
 from torch import nn
 
-from .checkpoints import check_checkpoint, latest_checkpoint
+from .checkpoints import latest_checkpoint
+from .hooks import CheckpointStartHook
+from .preflight import ConfigError, check_testing, check_training, has_accelerator
 
 
 def load_config(
@@ -35,6 +39,7 @@ def load_config(
 
     Raises:
         FileNotFoundError: If the config file does not exist.
+        ConfigError: If it cannot be read, or the overrides do not fit it.
     """
     path = Path(config)
     if not path.is_file():
@@ -43,10 +48,19 @@ def load_config(
         raise FileNotFoundError(
             f'The config file {path} does not exist' + (f': did you mean {near[0]}?' if near else ': check its path.')
         )
-    cfg = Config.fromfile(path)
+    try:
+        cfg = Config.fromfile(path)
+    # A config is a program: what it raises is told with the line that raised it.
+    except (OSError, SyntaxError, NameError, ImportError, KeyError, TypeError, AttributeError, ValueError) as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = '' if isinstance(error, (OSError, SyntaxError)) else f' ({frame.filename}:{frame.lineno})'
+        raise ConfigError(f'The config file {path} cannot be read: {type(error).__name__}: {error}{where}') from error
     cfg.launcher = launcher
-    if cfg_options:
-        cfg.merge_from_dict(dict(cfg_options))
+    try:
+        cfg.merge_from_dict(dict(cfg_options or {}))
+    except (TypeError, KeyError, AttributeError, IndexError, AssertionError) as error:
+        text = error.args[0] if error.args else error
+        raise ConfigError(f'--cfg-options do not fit the config file {path}: {text}') from error
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif cfg.get('work_dir') is None:
@@ -87,7 +101,8 @@ def training_config(
 
     Raises:
         FileNotFoundError: If the config or the checkpoint to resume from does not exist.
-        ValueError: If the learning rate is to be scaled, but the config does not say its batch size.
+        ConfigError: If the config cannot be read. Also if the learning rate is to be scaled, but the config does
+            not say its batch size.
     """
     cfg = load_config(config, cfg_options, work_dir, launcher)
     if amp:
@@ -95,9 +110,12 @@ def training_config(
         cfg.optim_wrapper.loss_scale = 'dynamic'
     if auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            raise ValueError(f'{config} has no auto_scale_lr.base_batch_size, so the learning rate cannot be scaled.')
+            raise ConfigError(f'{config} has no auto_scale_lr.base_batch_size, so the learning rate cannot be scaled.')
         cfg.auto_scale_lr.enable = True
-    checkpoint = latest_checkpoint(cfg.work_dir) if resume is True else resume or None
+    checkpoint = resume or None
+    if resume is True:
+        hook = cfg.get('default_hooks', {}).get('checkpoint') or {}
+        checkpoint = latest_checkpoint(cfg.work_dir, hook.get('out_dir'))
     if checkpoint is not None:
         _need_checkpoint(checkpoint)
         cfg.resume, cfg.load_from = True, checkpoint
@@ -130,6 +148,7 @@ def testing_config(
 
     Raises:
         FileNotFoundError: If the config or the checkpoint does not exist.
+        ConfigError: If the config cannot be read, or the overrides do not fit it.
     """
     cfg = load_config(config, cfg_options, work_dir, launcher)
     _need_checkpoint(checkpoint)
@@ -137,10 +156,23 @@ def testing_config(
     return cfg
 
 
-def _check_weights(runner: Runner, cfg: Config) -> None:
-    checkpoint = CheckpointLoader.load_checkpoint(cfg.load_from, map_location='cpu', logger=runner.logger)
-    name = Path(cfg.filename).name if cfg.filename else 'given'
-    check_checkpoint(runner.model, checkpoint, cfg.load_from, name)
+def _start_processes(cfg: Config) -> None:
+    """Joins the processes of a launcher on a machine without GPU, where mmengine would ask for one."""
+    if cfg.get('launcher', 'none') == 'none' or has_accelerator():
+        return
+    if cfg.launcher != 'pytorch':
+        raise ConfigError(f'The launcher {cfg.launcher} needs GPUs, and there is none here: use tools/dist_train.sh.')
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    # mmengine's own wrapper names a GPU for each process.
+    cfg.setdefault(
+        'model_wrapper_cfg',
+        dict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+        ),
+    )
 
 
 def train_model(cfg: Config) -> nn.Module:
@@ -153,12 +185,24 @@ def train_model(cfg: Config) -> nn.Module:
         nn.Module: The trained model.
 
     Raises:
-        CheckpointError: If the checkpoint to resume from belongs to another config.
+        ConfigError: If a setting is unknown or impossible, or model and dataset do not agree.
+        CheckpointError: If the checkpoint to start from cannot be used, or is of another config when resuming.
+        FileNotFoundError: If data or weights that the training needs are missing.
     """
     setup_cache_size_limit_of_dynamo()
+    model, finished = check_training(cfg)
+    if finished:
+        print_log(
+            f'The training is finished: {cfg.load_from} is its last checkpoint. To train longer, raise '
+            f'{"train_cfg.max_epochs" if "max_epochs" in cfg.train_cfg else "train_cfg.max_iters"}.',
+            logger='current',
+        )
+        return model
+    del model
+    _start_processes(cfg)
     runner = Runner.from_cfg(cfg)
-    if cfg.get('resume'):
-        _check_weights(runner, cfg)
+    if not any(isinstance(hook, CheckpointStartHook) for hook in runner.hooks):
+        runner.register_hook(CheckpointStartHook())
     return runner.train()
 
 
@@ -173,14 +217,16 @@ def test_model(cfg: Config, out: str | Path | None = None) -> dict[str, float]:
         dict[str, float]: The metrics.
 
     Raises:
-        CheckpointError: If the checkpoint belongs to another config.
-        ValueError: If ``out`` has another ending.
+        ConfigError: If ``out`` has another ending, a setting is unknown or impossible, or model and dataset do not agree.
+        CheckpointError: If the checkpoint cannot be used or belongs to another config.
+        FileNotFoundError: If the data is missing.
     """
     if out is not None and Path(out).suffix not in ('.pkl', '.pickle'):
-        raise ValueError(f'The predictions are dumped as a pickle file: {out} has to end in .pkl or .pickle.')
+        raise ConfigError(f'The predictions are dumped as a pickle file: {out} has to end in .pkl or .pickle.')
     setup_cache_size_limit_of_dynamo()
+    check_testing(cfg)
+    _start_processes(cfg)
     runner = Runner.from_cfg(cfg)
-    _check_weights(runner, cfg)
     if out is not None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=str(out)))
     return runner.test()

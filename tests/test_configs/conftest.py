@@ -112,6 +112,7 @@ def shrunk(name, data, clip, work_dir):
     if model.bbox_head.clip is not None:
         model.bbox_head.clip = dict(model_name=str(clip))
     model.pretrained_detr = None
+    model.backbone.init_cfg = dict(type='Kaiming', layer='Conv2d')
     folder = str(data / ('vcoco' if 'vcoco' in name else 'hico'))
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False)

@@ -37,10 +37,10 @@ def kitchen(tmp_path, monkeypatch):
 
 
 def test_page_trains_and_evaluates(kitchen, tmp_path):
-    # no CLIP, no DETR: this test is about data
+    # no CLIP: this test is about data
     plain = {'hoi_text': False, 'obj_text': False, 'loss_mimic': None, 'clip': None}
     options = {f'model.bbox_head.{key}': value for key, value in plain.items()}
-    options |= {'model.pretrained_detr': None, 'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1}
+    options |= {'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1}
     options |= {f'{part}_dataloader.num_workers': 0 for part in ('train', 'val', 'test')}
     options |= {f'{part}_dataloader.persistent_workers': False for part in ('train', 'val', 'test')}
     options |= {'train_dataloader.batch_size': 2, 'val_dataloader.batch_size': 2}

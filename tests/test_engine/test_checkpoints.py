@@ -9,8 +9,8 @@ from genvlkt_mmdet.engine import (
     AtomicLocalBackend,
     CheckpointError,
     SafeCheckpointHook,
-    check_checkpoint,
     latest_checkpoint,
+    load_weights,
 )
 
 
@@ -131,7 +131,7 @@ def model(width: int = 2) -> nn.Module:
 def test_fitting_weights_are_loaded():
     source, target = model(), model()
     prefixed = {f'module.{key}': value for key, value in source.state_dict().items()}
-    check_checkpoint(target, dict(state_dict=prefixed), 'a.pth', 'b.py')
+    load_weights(target, dict(state_dict=prefixed), 'a.pth', 'b.py')
     assert torch.equal(target['head'].weight, source['head'].weight)
 
 
@@ -147,17 +147,17 @@ def test_fitting_weights_are_loaded():
             {'head.weight': torch.zeros(2, 3), 'tail.bias': torch.zeros(2)},
             'The checkpoint a.pth does not fit the config b.py: of its weights are 1 missing (head.bias), 1 unknown (tail.bias).',
         ),
-        (dict(meta=dict()), 'a.pth holds no model weights: give a checkpoint that training has written.'),
-        ([1, 2], 'a.pth holds no model weights: give a checkpoint that training has written.'),
+        (dict(meta=dict()), 'a.pth holds no weights: neither "model" nor "state_dict" is a dict of tensors.'),
+        ([1, 2], 'a.pth holds no weights: give a checkpoint that training has written.'),
     ],
     ids=['other shapes', 'other keys', 'no weights', 'no dict'],
 )
 def test_weights_that_do_not_fit_are_refused_in_one_sentence(checkpoint, sentence):
     with pytest.raises(CheckpointError, match=re.escape(sentence) + '$'):
-        check_checkpoint(model(), checkpoint, 'a.pth', 'b.py')
+        load_weights(model(), checkpoint, 'a.pth', 'b.py')
 
 
 def test_long_lists_of_keys_are_cut():
     checkpoint = {f'tail.{i}': torch.zeros(1) for i in range(5)} | model().state_dict()
     with pytest.raises(CheckpointError, match=r'5 unknown \(tail\.0, tail\.1, tail\.2 and 2 more\)'):
-        check_checkpoint(model(), checkpoint, 'a.pth', 'b.py')
+        load_weights(model(), checkpoint, 'a.pth', 'b.py')

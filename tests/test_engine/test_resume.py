@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from genvlkt_mmdet.converters import load_checkpoint
 from genvlkt_mmdet.engine import ReproducibleEpochsHook, latest_checkpoint
 from tests.test_engine.toy import SAMPLES, toy_config
 
@@ -32,7 +33,7 @@ def losses(work_dir: Path) -> dict[int, float]:
 
 
 def weights(file: Path) -> dict[str, torch.Tensor]:
-    return torch.load(file)['state_dict']
+    return load_checkpoint(str(file))['state_dict']
 
 
 def train(work_dir: Path, stop_at: int | None = None, resume: bool = False, **options) -> Runner:

@@ -73,6 +73,13 @@ class GENHead(BaseModule):
         test_cfg (dict, optional): Config of what selects the triplets of an image: :class:`TopTriplets`, the default
             ``type``, or :class:`VerbTriplets`.
         init_cfg (dict, optional): Initialisation config.
+
+    Raises:
+        ValueError: If a size or ``hoi_prior`` is out of its range, or the decoder has another width than ``embed_dims``.
+        KeyError: If the vocabulary has no such zero-shot split.
+
+    Attributes:
+        needs_text (bool): Whether ``init_weights()`` reads text embeddings; False where a checkpoint brings all rows.
     """
 
     def __init__(
@@ -97,15 +104,28 @@ class GENHead(BaseModule):
         init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        sizes = dict(num_queries=num_queries, embed_dims=embed_dims, clip_dims=clip_dims)
+        for name, value in dict(sizes, **{'decoder.num_layers': decoder.get('num_layers')}).items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f'{type(self).__name__}: {name} must be a whole number of at least 1, not {value!r}.')
+        if hoi_prior is not None and not 0 < hoi_prior < 1:
+            raise ValueError(f'{type(self).__name__}: hoi_prior must be None or between 0 and 1, not {hoi_prior!r}.')
         self.vocabulary = self.trained_vocabulary = load_vocabulary(vocabulary)
+        self.zero_shot = zero_shot
         self.num_queries = num_queries
         self.embed_dims = embed_dims
         self.clip = clip
         self.clip_dims = clip_dims
+        self.needs_text = True
         self.assigner = TASK_UTILS.build((train_cfg or {}).get('assigner', dict(type='HOIHungarianAssigner')))
         self.triplet_selector = TASK_UTILS.build(dict(dict(type='TopTriplets'), **(test_cfg or {})))
         self._init_queries()
         self._init_layers(decoder)
+        if self.instance_decoder.embed_dims != embed_dims:
+            raise ValueError(
+                f'{type(self).__name__}: embed_dims is {embed_dims}, but the layers of its decoder have '
+                f'{self.instance_decoder.embed_dims} channels: set both to the same number.'
+            )
         self._init_classifiers(clip_dims, zero_shot, hoi_text, obj_text, hoi_prior)
         self._init_losses(loss_hoi, loss_obj, loss_bbox, loss_iou, loss_mimic)
         # Object and verb of every HOI class. Derived from the vocabulary, hence not in the checkpoint.
@@ -157,7 +177,23 @@ class GENHead(BaseModule):
             FileNotFoundError: If the CLIP weights are absent; the message says which file to bring.
         """
         super().init_weights()
-        if self.clip is None:
+        self._init_rows()
+
+    def check_files(self) -> None:
+        """Raises what ``init_weights()`` and the first loss would raise for CLIP files that are missing or do not fit.
+
+        It writes the text embeddings into the classifiers, as ``init_weights()`` does.
+
+        Raises:
+            FileNotFoundError: If CLIP is needed and is not on this machine and cannot be downloaded.
+            ValueError: If a file does not fit the CLIP model or the vocabulary.
+        """
+        self._init_rows()
+        if self.loss_mimic is not None:
+            self.loss_mimic.check_files()
+
+    def _init_rows(self) -> None:
+        if self.clip is None or not self.needs_text:
             return
         for classifier, prompts in (
             (self.hoi_classifier, self.trained_vocabulary.hoi_prompts),

@@ -1,6 +1,6 @@
 """The GEN-VLKT detector."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from mmdet.registry import MODELS
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ...converters import load_detr
+from ...converters import load_checkpoint, load_detr, read_detr
 from ...datasets.vocabulary import HOIEntry
 from ...structures import HOIDataSample
 from ..layers import HOITransformerEncoder
@@ -30,11 +30,20 @@ class GENVLKT(BaseDetector):
         positional_encoding (dict): Arguments of mmdet's ``SinePositionalEncoding``.
         bbox_head (dict): Config of the :class:`GENHead`.
         pretrained_detr (str, optional): Checkpoint of a DETR detector (facebookresearch's or mmdet's) from which
-            ``init_weights()`` starts backbone, encoder, both decoders and both box heads (section 4.2).
+            ``init_weights()`` starts backbone, encoder, both decoders and both box heads (section 4.2). None starts a
+            ResNet with frozen parts from ImageNet's weights, ``torchvision://resnet<depth>``, unless it has an ``init_cfg``
+            of its own; any other backbone starts as its own config says.
         train_cfg (dict, optional): Handed to the head.
         test_cfg (dict, optional): Handed to the head.
         data_preprocessor (dict, optional): Config of the data preprocessor.
         init_cfg (dict, optional): Initialisation config.
+
+    Raises:
+        ValueError: If neck, position encoding, encoder and head do not have the same number of channels.
+
+    Attributes:
+        needs_start (bool): Whether ``init_weights()`` reads the DETR or ImageNet's weights; False where a checkpoint brings
+            what they would fill.
     """
 
     def __init__(
@@ -53,17 +62,84 @@ class GENVLKT(BaseDetector):
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.pretrained_detr = pretrained_detr
         self._trained_meta: Mapping[str, Any] | None = None  # `dataset_meta` while an open vocabulary is set
+        self.needs_start = True
+        self._random_and_frozen = False
+        if pretrained_detr is None and _is_frozen_resnet(backbone):
+            if _has_imagenet_weights(backbone):
+                address = f'torchvision://resnet{backbone["depth"]}'
+                backbone = dict(backbone, init_cfg=dict(type='Pretrained', checkpoint=address))
+            else:
+                self._random_and_frozen = True
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.encoder = HOITransformerEncoder(**encoder)
         self.positional_encoding = SinePositionalEncoding(**positional_encoding)
         self.bbox_head = MODELS.build(dict(**bbox_head, train_cfg=train_cfg, test_cfg=test_cfg))
 
+        self._check_channels(neck, positional_encoding)
+
+    def _check_channels(self, neck: Mapping[str, Any], positional_encoding: Mapping[str, Any]) -> None:
+        channels = {
+            'neck.out_channels': neck.get('out_channels'),
+            'positional_encoding.num_feats x 2': 2 * positional_encoding['num_feats'],
+            'encoder': self.encoder.embed_dims,
+            'bbox_head.embed_dims': getattr(self.bbox_head, 'embed_dims', None),
+        }
+        channels = {name: number for name, number in channels.items() if number is not None}
+        if len(set(channels.values())) > 1:
+            found = ', '.join(f'{name} {number}' for name, number in channels.items())
+            raise ValueError(f'GENVLKT: all parts must have the same number of channels, but they have: {found}.')
+
     def init_weights(self) -> None:
-        """Initialises every part, then loads what the pre-trained DETR knows."""
+        """Initialises every part, then loads what the pre-trained DETR knows.
+
+        Raises:
+            FileNotFoundError: If the DETR or CLIP is missing; the message says which file to bring.
+            ValueError: If one of them does not fit, or a part of the backbone would stay random for ever.
+        """
+        if not self.needs_start:
+            self.backbone.is_init = True
+        self._need_a_start()
         super().init_weights()
-        if self.pretrained_detr is not None:
+        if self.pretrained_detr is not None and self.needs_start:
             load_detr(self, self.pretrained_detr)
+
+    def expect_weights(self, names: Collection[str]) -> None:
+        """Says that a checkpoint is loaded right after ``init_weights()``, which then reads no file in vain.
+
+        Args:
+            names (Collection[str]): Names of the model's weights that the checkpoint holds in the right shape.
+        """
+        missing = [n for n in self.state_dict() if n not in names and not n.endswith('num_batches_tracked')]
+        text = ('bbox_head.hoi_classifier.', 'bbox_head.obj_classifier.')
+        self.needs_start = any(not name.startswith(text) for name in missing)
+        self.bbox_head.needs_text = any(name.startswith(text) for name in missing)
+
+    def check_files(self) -> None:
+        """Raises what ``init_weights()`` and the first loss would raise for files that are missing or do not fit.
+
+        To be called on a model that is thrown away, since it may write some of the weights.
+
+        Raises:
+            FileNotFoundError: If a file is missing; the message says which one to bring.
+            ValueError: If a file does not fit.
+        """
+        self._need_a_start()
+        if self.needs_start and self.pretrained_detr is not None:
+            read_detr(self, self.pretrained_detr)
+        elif self.needs_start:
+            init_cfg = self.backbone.init_cfg if isinstance(getattr(self.backbone, 'init_cfg', None), Mapping) else {}
+            if init_cfg.get('type') == 'Pretrained':
+                load_checkpoint(init_cfg['checkpoint'])
+        self.bbox_head.check_files()
+
+    def _need_a_start(self) -> None:
+        if self._random_and_frozen and self.needs_start:
+            raise ValueError(
+                'Without model.pretrained_detr the frozen parts of the backbone would stay random, and there are no weights '
+                'of ImageNet for a ResNet of this shape: set model.pretrained_detr, model.backbone.init_cfg or load_from, '
+                'or train the whole backbone (model.backbone.frozen_stages=-1 model.backbone.norm_cfg.requires_grad=True).'
+            )
 
     def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> None:
         """Predicts these HOI classes from now on, seen in training or not, see :meth:`GENHead.set_vocabulary`.
@@ -153,3 +229,17 @@ class GENVLKT(BaseDetector):
         """Stacked outputs of all layers, see :meth:`GENHead.forward`; seen classes only while training."""
         encoded = self.encode(batch_inputs, batch_data_samples)
         return self.bbox_head(**encoded, seen_only=self.training)
+
+
+def _is_frozen_resnet(backbone: Mapping[str, Any]) -> bool:
+    """Whether a backbone's config is a ResNet that freezes parts and does not say where their weights come from."""
+    frozen = backbone.get('frozen_stages', -1) >= 0 or not backbone.get('norm_cfg', {}).get('requires_grad', True)
+    kind = getattr(backbone['type'], '__name__', backbone['type']).rsplit('.', 1)[-1]
+    return kind == 'ResNet' and frozen and not (backbone.get('init_cfg') or backbone.get('pretrained'))
+
+
+def _has_imagenet_weights(backbone: Mapping[str, Any]) -> bool:
+    standard = dict(in_channels=3, stem_channels=None, base_channels=64, style='pytorch', deep_stem=False)
+    return backbone['depth'] in (18, 34, 50, 101, 152) and all(
+        backbone.get(key, value) == value for key, value in standard.items()
+    )

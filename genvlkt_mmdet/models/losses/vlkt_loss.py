@@ -7,7 +7,7 @@ import torch
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
-from ..vlkt import build_teacher
+from ..vlkt import CLIPSource, build_teacher
 
 
 @MODELS.register_module()
@@ -50,6 +50,15 @@ class VLKTLoss(nn.Module):
             self.__dict__[name] = value  # not through nn.Module, which would register it as a sub-module
         else:
             super().__setattr__(name, value)
+
+    def check_files(self) -> None:
+        """Checks that the teacher's weights are here or can be downloaded, without loading them.
+
+        Raises:
+            FileNotFoundError: If they are not; the message says which file to bring.
+        """
+        if self.teacher is None:
+            CLIPSource.from_cfg(self.clip).need_weights()
 
     @torch.no_grad()
     def embed(self, clip_images: Tensor) -> Tensor:

@@ -15,9 +15,14 @@ class TopTriplets:
     Args:
         max_per_img (int): Triplets to keep before NMS. Defaults to 100.
         nms (dict, optional): Config of :class:`TripletNMS`; None for no NMS.
+
+    Raises:
+        ValueError: If ``max_per_img`` is not at least 1.
     """
 
     def __init__(self, max_per_img: int = 100, nms: Mapping[str, Any] | None = dict(type='TripletNMS')) -> None:
+        if not isinstance(max_per_img, int) or isinstance(max_per_img, bool) or max_per_img < 1:
+            raise ValueError(f'TopTriplets: max_per_img must be a whole number of at least 1, not {max_per_img!r}.')
         self.max_per_img = max_per_img
         self.nms = nms and TASK_UTILS.build(nms)
 

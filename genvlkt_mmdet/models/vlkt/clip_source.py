@@ -5,6 +5,8 @@ import json
 import logging
 import os
 import shutil
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -114,6 +116,19 @@ class CLIPSource:
             digest.update(_file_sha256(str(path), path.stat().st_mtime_ns, path.stat().st_size).encode())
         return digest.hexdigest()
 
+    def need_weights(self) -> None:
+        """Makes sure that the weights are on this machine or can be downloaded, without downloading them.
+
+        Raises:
+            FileNotFoundError: If neither is so. The libraries that download would go on trying for most of a minute.
+            ValueError: If open_clip has no such weights.
+        """
+        if self.local_weights() is not None:
+            return
+        self._check_tag()
+        if not _can_be_fetched(_addresses(self.model_name, self.pretrained)):
+            raise FileNotFoundError(self.missing_sentence())
+
     def load_model(self) -> nn.Module:
         """Makes the model with its weights: float32, CPU, eval mode.
 
@@ -151,8 +166,7 @@ class CLIPSource:
         try:
             if self.folder is not None:
                 return open_clip.create_model(f'{_FOLDER_SCHEME}{self.folder}')
-            if self.model_name not in open_clip.list_models():
-                raise ValueError(_unknown_model(self.model_name, open_clip.list_models()))
+            self._check_name()
             if self.weights is not None and not _is_torchscript(self.weights):
                 return open_clip.create_model(self.model_name, pretrained=str(self.weights))
             if self.weights is not None:
@@ -163,16 +177,28 @@ class CLIPSource:
             # torch lists every key; the first one after its headline is enough.
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             raise ValueError(f"'{self.weights}' does not fit the CLIP model '{self.label}': {lines[:2][-1]}") from error
+        self.need_weights()
+        try:
+            return open_clip.create_model(self.model_name, pretrained=self.pretrained)
+        except (RuntimeError, OSError) as error:
+            raise FileNotFoundError(self.missing_sentence()) from error
+
+    def _check_name(self) -> None:
+        import open_clip
+
+        if self.model_name not in open_clip.list_models():
+            raise ValueError(_unknown_model(self.model_name, open_clip.list_models()))
+
+    def _check_tag(self) -> None:
+        import open_clip
+
+        self._check_name()
         tags = open_clip.list_pretrained_tags_by_model(self.model_name)
         if self.pretrained.lower().replace('-', '_') not in tags:
             raise ValueError(
                 f"open_clip has no weights '{self.pretrained}' for '{self.model_name}', and there is no such file; "
                 f'it has: {", ".join(tags) or "none"}.'
             )
-        try:
-            return open_clip.create_model(self.model_name, pretrained=self.pretrained)
-        except (RuntimeError, OSError) as error:
-            raise FileNotFoundError(self.missing_sentence()) from error
 
     def missing_sentence(self) -> str:
         """What to say when weights of a tag are needed, are not here and cannot be downloaded."""
@@ -338,10 +364,39 @@ def _unknown_model(name: str, known: Sequence[str]) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps open_clip's messages about its own steps out of the training log."""
-    before = logging.root.manager.disable
-    logging.disable(max(before, logging.ERROR))
+    """Keeps open_clip's messages about its own steps, which it writes to the root logger, out of the training log."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return record.levelno > logging.ERROR or 'open_clip' not in record.pathname
+
+    # A filter of a logger sees the messages of this logger alone: those of other libraries and threads go on as before.
+    logging.root.addFilter(keep)
     try:
         yield
     finally:
-        logging.disable(before)
+        logging.root.removeFilter(keep)
+
+
+def _addresses(model_name: str, tag: str) -> list[str]:
+    """Where open_clip would download the weights of a tag from; one of them is enough."""
+    import open_clip
+    from huggingface_hub import hf_hub_url
+
+    cfg = open_clip.get_pretrained_cfg(model_name, tag)
+    if not cfg.get('hf_hub'):
+        return [cfg['url']] if cfg.get('url') else []
+    repo, filename = os.path.split(cfg['hf_hub'])
+    return [hf_hub_url(repo, name) for name in ([filename] if filename else _HUB_NAMES)]
+
+
+def _can_be_fetched(addresses: Sequence[str]) -> bool:
+    """Whether a server offers one of the addresses, decided within some seconds."""
+    for address in addresses:
+        try:
+            urllib.request.urlopen(urllib.request.Request(address, method='HEAD'), timeout=5).close()
+        except urllib.error.HTTPError:
+            continue
+        except OSError:
+            return False
+        return True
+    return False

@@ -1,0 +1,240 @@
+"""What is checked before a Runner is built: settings, data, weights and files, each with a sentence when it is wrong.
+
+A Runner logs hundreds of lines and reads data for a while before it comes across most mistakes. Here the model is built once for
+trial, the datasets are built without reading their annotations, and the checkpoint is loaded into the trial model.
+"""
+
+import copy
+import difflib
+import inspect
+import re
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import mmdet.registry
+import torch
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.device import is_cuda_available, is_mlu_available, is_musa_available, is_npu_available
+from mmengine.registry import DATASETS, MODELS, DefaultScope, Registry
+from torch import nn
+
+from ..converters import load_checkpoint
+from .checkpoints import CheckpointError, check_resumable, fitting_weights, load_weights, vocabulary_difference
+
+
+class ConfigError(ValueError):
+    """A config that cannot be run; the message is one sentence for the user."""
+
+
+def check_training(cfg: Config) -> tuple[nn.Module, bool]:
+    """Checks all that a training needs.
+
+    Args:
+        cfg (Config): Config of the training.
+
+    Returns:
+        tuple[nn.Module, bool]: The trial model, with the weights of the checkpoint where the training resumes; whether that
+        checkpoint is at the end of the training already.
+
+    Raises:
+        ConfigError: If a setting is unknown or impossible, or two settings contradict each other.
+        CheckpointError: If the checkpoint to start from cannot be used.
+        FileNotFoundError: If annotations, images, the checkpoint, the DETR or CLIP are missing.
+    """
+    with _scope_of(cfg):
+        _check_precision(cfg)
+        datasets = _check_datasets(cfg, ('train_dataloader', 'val_dataloader'))
+        model = _build(MODELS, cfg.model, 'model')
+        _check_agreement(model, datasets)
+        finished, file = False, cfg.get('load_from')
+        if file is not None:
+            checkpoint = load_checkpoint(file)
+            if cfg.get('resume'):
+                load_weights(model, checkpoint, file, config_name(cfg))
+                check_resumable(checkpoint, file)
+                finished = _is_finished(cfg, checkpoint['meta'])
+            names = fitting_weights(model, checkpoint, file)
+            if not names:
+                raise CheckpointError(
+                    f'The checkpoint {file}, named in load_from, has none of the weights of this model: give another one.'
+                )
+            if hasattr(model, 'expect_weights'):
+                model.expect_weights(names)
+        if hasattr(model, 'check_files') and not finished:
+            _explained(model.check_files, 'model')
+    return model, finished
+
+
+def check_testing(cfg: Config) -> None:
+    """Checks all that a test needs.
+
+    Args:
+        cfg (Config): Config of the test, with the checkpoint as ``load_from``.
+
+    Raises:
+        ConfigError: If a setting is unknown or impossible, or two settings contradict each other.
+        CheckpointError: If the checkpoint cannot be used.
+        FileNotFoundError: If annotations, images or the checkpoint are missing.
+    """
+    with _scope_of(cfg):
+        datasets = _check_datasets(cfg, ('test_dataloader',))
+        model = _build(MODELS, cfg.model, 'model')
+        _check_agreement(model, datasets)
+        load_weights(model, load_checkpoint(cfg.load_from), cfg.load_from, config_name(cfg))
+
+
+def config_name(cfg: Config) -> str:
+    """What to call a config in a message.
+
+    Args:
+        cfg (Config): The config.
+
+    Returns:
+        str: The name of its file.
+    """
+    return Path(cfg.filename).name if cfg.filename else 'given'
+
+
+def has_accelerator() -> bool:
+    """Whether this machine has a device that mmengine's mixed precision and its launchers work with.
+
+    Returns:
+        bool: True for a GPU of NVIDIA or AMD and for the NPU, MLU and MUSA devices that mmengine knows.
+    """
+    return is_cuda_available() or is_npu_available() or is_mlu_available() or is_musa_available()
+
+
+def _scope_of(cfg: Config):
+    return DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine'))
+
+
+def _check_precision(cfg: Config) -> None:
+    kind = cfg.get('optim_wrapper', {}).get('type')
+    if getattr(kind, '__name__', kind) == 'AmpOptimWrapper' and not has_accelerator():
+        raise ConfigError(
+            'Mixed precision (--amp, or AmpOptimWrapper in the config) needs a GPU, and there is none here: train without it.'
+        )
+
+
+def _is_finished(cfg: Config, meta: Mapping[str, Any]) -> bool:
+    train_cfg = cfg.train_cfg
+    if train_cfg.get('max_epochs') is not None:
+        return meta['epoch'] >= train_cfg.max_epochs
+    return train_cfg.get('max_iters') is not None and meta['iter'] >= train_cfg.max_iters
+
+
+def _leaves(dataset: Any, path: str) -> Iterator[tuple[str, Mapping]]:
+    """The configs of the datasets inside wrappers such as ``ConcatDataset`` and ``RepeatDataset``, and where they stand."""
+    if not isinstance(dataset, Mapping):
+        return
+    if isinstance(dataset.get('datasets'), (list, tuple)):
+        for i, part in enumerate(dataset['datasets']):
+            yield from _leaves(part, f'{path}.datasets[{i}]')
+    elif isinstance(dataset.get('dataset'), Mapping):
+        yield from _leaves(dataset['dataset'], f'{path}.dataset')
+    else:
+        yield path, dataset
+
+
+def _check_datasets(cfg: Config, loaders: tuple[str, ...]) -> dict[str, BaseDataset]:
+    """Builds every dataset without reading it, and checks that its files are there.
+
+    Returns:
+        dict[str, BaseDataset]: The datasets by their place in the config.
+    """
+    datasets = {}
+    for loader in loaders:
+        for path, dataset in _leaves((cfg.get(loader) or {}).get('dataset'), f'{loader}.dataset'):
+            kind = dataset.get('type')
+            kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+            if not (inspect.isclass(kind) and issubclass(kind, BaseDataset)):
+                continue
+            datasets[path] = built = _build(DATASETS, dict(dataset, lazy_init=True), path)
+            if hasattr(built, 'check_files'):
+                _explained(built.check_files, path)
+            elif built.ann_file and '://' not in built.ann_file and not Path(built.ann_file).is_file():
+                raise FileNotFoundError(f"Annotation file '{built.ann_file}' of {path} is missing: check its path.")
+    return datasets
+
+
+def _check_agreement(model: nn.Module, datasets: Mapping[str, BaseDataset]) -> None:
+    """Refuses a model whose classes are not those of a dataset; the network would end in an error about shapes."""
+    head = getattr(model, 'bbox_head', None)
+    if not hasattr(head, 'trained_vocabulary'):
+        return
+    for path, dataset in datasets.items():
+        vocabulary = getattr(dataset, 'vocabulary', None)
+        if vocabulary is None:
+            continue
+        if difference := vocabulary_difference(head.trained_vocabulary, vocabulary):
+            raise ConfigError(
+                f'model.bbox_head.vocabulary and {path}.vocabulary do not agree (the model first): {difference}; set both to '
+                'the same vocabulary.'
+            )
+        # In testing the dataset's split only says what is reported.
+        reported_only = dataset.test_mode and None in (dataset.zero_shot, head.zero_shot)
+        if dataset.zero_shot != head.zero_shot and not reported_only:
+            raise ConfigError(
+                f'model.bbox_head.zero_shot is {head.zero_shot!r}, but {path}.zero_shot is {dataset.zero_shot!r}: set both to '
+                'the same split, or both to None.'
+            )
+
+
+def _build(registry: Registry, cfg: Mapping[str, Any], path: str) -> Any:
+    """Builds one part of a config for trial."""
+    # A trial must not change what the Runner draws or builds later.
+    with torch.random.fork_rng(devices=[]):
+        return _explained(lambda: registry.build(copy.deepcopy(cfg)), path)
+
+
+def _explained(call, path: str) -> Any:
+    """Calls, and turns what goes wrong into one sentence that names the place in the config."""
+    try:
+        return call()
+    except (FileNotFoundError, CheckpointError, ConfigError):
+        raise
+    except (ValueError, KeyError, PermissionError, FileExistsError) as error:
+        text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+        if unknown := re.match(r'(\S+) is not in the \S+ registry', text):
+            near = difflib.get_close_matches(unknown[1], _registered_names(), n=1)
+            text = f"no part is registered as '{unknown[1]}'" + (f': did you mean {near[0]}?' if near else '.')
+        raise ConfigError(f'{path}: {_one_line(text)}') from error
+    except (TypeError, AttributeError, AssertionError, RuntimeError, IndexError) as error:
+        if sentence := _unknown_argument(error):
+            raise ConfigError(f'{path}: {sentence}') from error
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise ConfigError(
+            f'{path} cannot be built from its settings: {type(error).__name__}: {_one_line(str(error))} '
+            f'({frame.filename}:{frame.lineno})'
+        ) from error
+
+
+def _one_line(text: str) -> str:
+    return ' '.join(text.split())
+
+
+def _registered_names() -> list[str]:
+    registries = [value for value in vars(mmdet.registry).values() if isinstance(value, Registry)]
+    return [name for registry in registries for name in registry.module_dict]
+
+
+def _unknown_argument(error: Exception) -> str | None:
+    """A sentence about a setting that a class does not have; None for another error."""
+    found = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    if not found:
+        return None
+    # The class whose constructor was called is the one whose frame failed, or the named one where none did.
+    known: set[str] = set()
+    name = found[1]
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        built = frame.f_locals.get('obj_cls')  # in mmengine's build function: the innermost is the last
+        if inspect.isclass(built):
+            name = built.__name__
+            constructors = [vars(base)['__init__'] for base in built.__mro__ if '__init__' in vars(base)]
+            known = {key for init in constructors[:-1] for key in inspect.signature(init).parameters}
+    known -= {'self', 'args', 'kwargs'}
+    near = difflib.get_close_matches(found[2], sorted(known), n=1)
+    return f"{name} has no setting '{found[2]}'" + (f': did you mean {near[0]}?' if near else '.')
