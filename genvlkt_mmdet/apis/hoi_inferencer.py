@@ -29,6 +29,7 @@ from ..engine import CheckpointError, load_weights
 from ..structures import HOIDataSample
 from ..visualization import DEFAULT_SCORE_THR, HOIVisualizer
 from .configs import find_config
+from .new_class_scores import NewClassScores
 
 ImageInput = str | Path | np.ndarray
 
@@ -128,7 +129,8 @@ class HOIInferencer(BaseInferencer):
             out_dir (str | Path): Folder that receives drawings, ``vis/<name>``, and predictions, ``preds/<name>.json``;
                 empty writes nothing.
             pred_score_thr (float): Keeps triplets with a higher score, in results and drawings; scores lie in [0, 2]. 0
-                keeps all.
+                keeps all. Phrases that are new to the model may need a lower one: those without any triplet above it are
+                logged with their best scores.
             top_k (int, optional): Keeps the best so many triplets of each picture; None keeps all.
             return_vis (bool): Whether to return the drawings.
             return_datasamples (bool): Whether ``predictions`` holds :class:`HOIDataSample` instead of plain containers.
@@ -153,11 +155,12 @@ class HOIInferencer(BaseInferencer):
         ori_inputs = self._inputs_to_list(inputs)
         batches = self.preprocess(ori_inputs, batch_size=batch_size)
         results: dict[str, list] = dict(images=[], predictions=[], visualization=[])
+        new_classes = NewClassScores(self.model.bbox_head.readings)
         with _progress(len(ori_inputs), self.show_progress) as advance:
             for pictures, data in batches:
                 preds = [
                     _select(sample.cpu(), picture, pred_score_thr, top_k)
-                    for sample, picture in zip(self.forward(data), pictures, strict=True)
+                    for sample, picture in zip(new_classes.watch(self.forward(data)), pictures, strict=True)
                 ]
                 drawings = self.visualize(
                     pictures,
@@ -178,6 +181,7 @@ class HOIInferencer(BaseInferencer):
                 for key, values in packed.items():
                     results[key].extend(values)
                 advance(len(pictures))
+        new_classes.log(pred_score_thr)
         return results
 
     def preprocess(

@@ -10,15 +10,19 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
 from torch.nn.functional import normalize
 
 import genvlkt_mmdet  # noqa: F401  (registers)
 from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.apis.configs import find_config
+from genvlkt_mmdet.apis.new_class_scores import NewClassScores
 from genvlkt_mmdet.datasets.minihoi import render_scene, sample_scene
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary, open_vocabulary
+from genvlkt_mmdet.datasets.vocabulary import load_vocabulary, open_vocabulary, readings_table
 from genvlkt_mmdet.models.vlkt import compute_text_embeddings, encode_text, text_embeddings
+from genvlkt_mmdet.structures import HOIDataSample
 from genvlkt_mmdet.visualization import HOIVisualizer
 
 MODEL = 'gen_vlkt_tiny_minihoi'
@@ -140,14 +144,73 @@ def test_mistakes_come_before_the_pictures(weights, tmp_path):
         HOIInferencer(cfg, weights, device='cpu', vocabulary=['feeding a horse'])
 
 
+@pytest.fixture
+def logged(monkeypatch):
+    """Messages that reach the log, with their levels."""
+    messages = []
+    logger = MMLogger.get_current_instance()
+    monkeypatch.setattr(logger, 'handle', lambda record: messages.append((record.levelname, record.getMessage())))
+    return messages
+
+
+def test_what_was_read_is_logged_and_returned(weights, logged):
+    model = build(weights).model
+    readings = model.set_vocabulary(HOIS)
+    assert [(r.verb, r.obj, r.prompt, r.status) for r in readings] == [
+        ('wash', 'chair', 'a photo of a person washing a chair', 'new combination'),
+        ('ride', 'horse', 'a photo of a person riding a horse', 'known'),
+        ('hold', 'kite', 'a photo of a person holding a kite', 'new object'),
+    ]
+    assert model.bbox_head.readings == readings
+    assert logged[-1] == ('INFO', f'The vocabulary was read as:\n{readings_table(readings)}')
+    model.reset_vocabulary()
+    assert model.bbox_head.readings == ()
+
+
+def test_new_classes_below_the_threshold_are_named(weights, picture, logged):
+    inferencer = build(weights, vocabulary=HOIS)
+    scores = {}
+    for triplet in inferencer(picture, pred_score_thr=0)['predictions'][0]:
+        scores[triplet['phrase']] = max(triplet['score'], scores.get(triplet['phrase'], 0))
+    assert not [message for level, message in logged if level == 'WARNING']  # each is above 0
+    logged.clear()
+    inferencer([picture, picture], pred_score_thr=1.99)
+    (message,) = [message for level, message in logged if level == 'WARNING']
+    assert message.startswith('Nothing scores above 1.99 for 2 of the phrases that are new to the model: ')
+    assert f"'wash, chair' (best {scores[PHRASES[0]]:.2f})" in message
+    assert f"'hold, kite' (best {scores[PHRASES[2]]:.2f})" in message
+    assert 'ride' not in message and 'set a lower threshold (pred_score_thr, --score-thr)' in message
+    inferencer.model.reset_vocabulary()
+    logged.clear()
+    inferencer(picture, pred_score_thr=1.99)
+    assert logged == []
+
+
+def test_many_new_classes_are_named_by_their_best_and_no_image_gives_no_hint():
+    objects = [f'thing{i}' for i in range(12)]
+    readings = open_vocabulary(load_vocabulary('minihoi'), [('ride', obj) for obj in objects]).readings
+    scores = NewClassScores(readings)
+    assert scores.hint(1.4) is None
+    hois = InstanceData(hoi_labels=torch.tensor([0, 1, 1, 3]), scores=torch.tensor([1.5, 1.1, 1.2, 1.3]))
+    assert len(list(scores.watch([HOIDataSample(pred_hois=hois)]))) == 1
+    message = scores.hint(1.4)
+    assert (
+        "11 of the phrases that are new to the model: 'ride, thing3' (best 1.30), 'ride, thing1' (best 1.20), "
+        in message
+    )
+    assert "'ride, thing2' (not among the best triplets)" in message and ', and 1 more. ' in message
+    assert 'thing0' not in message
+
+
 # tools/infer.py
 
 
-def test_command_line(run, weights, picture, tmp_path, capsys):
+def test_command_line(run, weights, picture, tmp_path, capsys, logged):
     cv2.imwrite('photo.png', picture)
     Path('phrases.txt').write_text('# to find\nwash, chair\na person riding a horse\n\na person holding a kite\n')
     arguments = ('photo.png', '--weights', weights, '--device', 'cpu', '--score-thr', '0')
     run(*arguments, '--vocabulary', 'phrases.txt')
+    assert ('INFO', 'The vocabulary was read as:') in [(level, text.split('\n')[0]) for level, text in logged]
     assert 'interactions in 1 pictures: see out' in capsys.readouterr().out
     hois = json.loads(Path('out/preds/photo.json').read_text())['hois']
     assert {hoi['phrase'] for hoi in hois} == set(PHRASES)

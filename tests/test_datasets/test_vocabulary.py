@@ -1,4 +1,5 @@
 import copy
+import hashlib
 import json
 from collections import Counter
 
@@ -247,3 +248,14 @@ def test_phrases_read_as_phrases(hico, vcoco):
         phrases = [vocabulary.phrase(i) for i in range(vocabulary.num_hois)]
         assert all(phrase.startswith('person ') for phrase in phrases)
         assert Counter(phrases).most_common(1)[0][1] == 1
+
+
+@pytest.mark.parametrize(
+    ('name', 'digest'),
+    [('hico', 'fd78ff53ecadfbd3'), ('vcoco', 'e78c0925f1061ca8'), ('minihoi', 'bee483416eed6d55')],
+)
+def test_prompts_never_change(name, digest):
+    """Trained classifiers and cached embeddings depend on every letter."""
+    vocabulary = load_vocabulary(name)
+    prompts = '\n'.join([*vocabulary.hoi_prompts, *vocabulary.object_prompts])
+    assert hashlib.sha256(prompts.encode()).hexdigest()[:16] == digest

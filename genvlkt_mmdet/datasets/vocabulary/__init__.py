@@ -1,5 +1,14 @@
 from .hoi_list import read_hoi_list
 from .hoi_vocabulary import HOIVocabulary, load_vocabulary
-from .open_vocabulary import HOIEntry, OpenVocabulary, open_vocabulary
+from .open_vocabulary import HOIEntry, HOIReading, OpenVocabulary, open_vocabulary, readings_table
 
-__all__ = ['HOIEntry', 'HOIVocabulary', 'OpenVocabulary', 'load_vocabulary', 'open_vocabulary', 'read_hoi_list']
+__all__ = [
+    'HOIEntry',
+    'HOIReading',
+    'HOIVocabulary',
+    'OpenVocabulary',
+    'load_vocabulary',
+    'open_vocabulary',
+    'read_hoi_list',
+    'readings_table',
+]

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -242,9 +243,11 @@ def load_vocabulary(source: 'str | Path | Mapping[str, Any] | HOIVocabulary') ->
         return source
     if isinstance(source, Mapping):
         return HOIVocabulary.from_dict(source)
+    if not isinstance(source, (str, Path)):
+        raise ValueError(f'A vocabulary is a name, a file or its content, not {type(source).__name__}.')
     shipped = _FOLDER / f'{source}.json'
-    path = shipped if shipped.is_file() else Path(source)
-    if not path.is_file():
+    path = shipped if os.path.isfile(shipped) else Path(source)
+    if not os.path.isfile(path):  # unlike the method of Path, False for names that no file can have
         names = ', '.join(sorted(p.stem for p in _FOLDER.glob('*.json')))
         raise FileNotFoundError(f"'{source}' is neither a shipped vocabulary ({names}) nor a file.")
     return _load(str(path), path.stat().st_mtime_ns)
@@ -252,11 +255,20 @@ def load_vocabulary(source: 'str | Path | Mapping[str, Any] | HOIVocabulary') ->
 
 @lru_cache(maxsize=16)
 def _load(path: str, mtime: int) -> HOIVocabulary:
-    text = Path(path).read_text(encoding='utf-8')
+    try:
+        text = Path(path).read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError:
+        raise ValueError(f"Vocabulary file '{path}' is no text in UTF-8.") from None
     try:
         data = json.loads(text) if path.endswith('.json') else yaml.safe_load(text)
-    except (json.JSONDecodeError, yaml.YAMLError) as error:
+    except RecursionError:
+        raise ValueError(f"Vocabulary file '{path}' does not parse: it is nested too deeply.") from None
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        # Apart from syntax errors: numbers of too many digits, and what PyYAML raises for tags with a wrong value.
         raise ValueError(f"Vocabulary file '{path}' does not parse: {' '.join(str(error).split())}") from None
     if not isinstance(data, Mapping):
         raise ValueError(f"Vocabulary file '{path}' must hold a mapping with 'objects', 'verbs' and 'hois'.")
-    return HOIVocabulary.from_dict(data)
+    try:
+        return HOIVocabulary.from_dict(data)
+    except ValueError as error:
+        raise ValueError(f"Vocabulary file '{path}': {error}") from None

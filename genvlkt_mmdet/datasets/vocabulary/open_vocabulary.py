@@ -1,6 +1,6 @@
 """A vocabulary of any phrases, relative to the one that a model was trained with."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -12,6 +12,31 @@ HOIEntry = str | tuple[str, str | None]
 
 
 @dataclass(frozen=True)
+class HOIReading:
+    """How an entry of an open vocabulary was read.
+
+    Attributes:
+        entry (str | tuple[str, str | None]): The phrase or pair as it was given.
+        verb (str): Name of the verb in the vocabulary.
+        obj (str, optional): Name of the object; None for an interaction without one.
+        prompt (str): The text that CLIP reads.
+        status (str): ``'known'`` for a class of the training, else what is new: ``'new combination'``, ``'new verb'``,
+            ``'new object'`` or ``'new verb and object'``.
+    """
+
+    entry: HOIEntry
+    verb: str
+    obj: str | None
+    prompt: str
+    status: str
+
+    @property
+    def known(self) -> bool:
+        """Whether the class was trained."""
+        return self.status == 'known'
+
+
+@dataclass(frozen=True)
 class OpenVocabulary:
     """A vocabulary, and what of it was trained.
 
@@ -20,11 +45,28 @@ class OpenVocabulary:
             all trained ones.
         trained_hois (tuple[int | None]): The trained HOI class that each HOI class is; None for a new one.
         trained_objects (tuple[int | None]): The same for each object logit, 'nothing' included.
+        readings (tuple[HOIReading]): How each entry was read, in the order of the HOI classes.
     """
 
     vocabulary: HOIVocabulary
     trained_hois: tuple[int | None, ...]
     trained_objects: tuple[int | None, ...]
+    readings: tuple[HOIReading, ...]
+
+
+def readings_table(readings: Iterable[HOIReading]) -> str:
+    """What was read as a table with a line for each class: verb, object, prompt and what is new.
+
+    Args:
+        readings (Iterable[HOIReading]): What :func:`open_vocabulary` read.
+
+    Returns:
+        str: The table.
+    """
+    rows = [('verb', 'object', 'prompt', 'status')]
+    rows += [(reading.verb, reading.obj or '-', reading.prompt, reading.status) for reading in readings]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return '\n'.join('  '.join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def open_vocabulary(trained: HOIVocabulary, hois: Sequence[HOIEntry]) -> OpenVocabulary:
@@ -42,7 +84,7 @@ def open_vocabulary(trained: HOIVocabulary, hois: Sequence[HOIEntry]) -> OpenVoc
         OpenVocabulary: The vocabulary, with the trained class of everything that is not new.
 
     Raises:
-        ValueError: If there is no entry, an entry names no interaction, or two name the same class.
+        ValueError: If there is no entry, an entry names no interaction or is ambiguous, or two name the same class.
     """
     if isinstance(hois, str) or not isinstance(hois, Iterable) or not (hois := list(hois)):
         raise ValueError('An open vocabulary is a list of at least one phrase or (verb, object) pair.')
@@ -55,7 +97,7 @@ def open_vocabulary(trained: HOIVocabulary, hois: Sequence[HOIEntry]) -> OpenVoc
             raise ValueError(f'{entry!r} and {entries[pair]!r} are the same class: name it once.')
         entries[pair] = entry
         prompts.append(prompt)
-    return builder.build(list(entries), prompts)
+    return builder.build(entries, prompts)
 
 
 class _Builder:
@@ -111,10 +153,16 @@ class _Builder:
             self.reader.add_object(name, index)
         return index
 
-    def build(self, pairs: Sequence[tuple[int, int | None]], prompts: Sequence[str]) -> OpenVocabulary:
-        """The vocabulary of these classes."""
+    def build(self, pairs: Mapping[tuple[int, int | None], HOIEntry], prompts: Sequence[str]) -> OpenVocabulary:
+        """The vocabulary of these classes, each with the entry that names it."""
         trained, num_objects = self.trained, len(self.objects)
         trained_hois = tuple(self.trained_pairs.get(pair) for pair in pairs)
+        readings = tuple(
+            HOIReading(
+                entry, self.verbs[verb], None if obj is None else self.objects[obj], prompt, self._status(verb, obj)
+            )
+            for ((verb, obj), entry), prompt in zip(pairs.items(), prompts, strict=True)
+        )
         new_prompts = [self.style.object_prefix + wording for wording in self.object_wordings[trained.num_objects :]]
         vocabulary = replace(
             trained,
@@ -136,7 +184,14 @@ class _Builder:
             rare=tuple(i for i, known in enumerate(trained_hois) if known in trained.rare),
         )
         logits = _inserted(range(trained.num_object_logits), [None] * len(new_prompts), trained.num_objects)
-        return OpenVocabulary(vocabulary, trained_hois, logits)
+        return OpenVocabulary(vocabulary, trained_hois, logits, readings)
+
+    def _status(self, verb: int, obj: int | None) -> str:
+        if (verb, obj) in self.trained_pairs:
+            return 'known'
+        new = ['verb'] * (verb >= self.trained.num_verbs)
+        new += ['object'] * (obj is not None and obj >= self.trained.num_objects)
+        return f'new {" and ".join(new) or "combination"}'
 
 
 def _inserted(values: Sequence, new: Sequence, at: int) -> tuple:

@@ -1,26 +1,51 @@
 """Reads interactions as people write them: (verb, object) pairs and phrases."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
-from .gerund import PREPOSITIONS, gerund
+from .english import PREPOSITIONS, gerund, is_gerund, plural, singular
 from .hoi_vocabulary import HOIVocabulary
 
-_PICTURE = re.compile(r'^(?:(?:an?|the) )?(?:photo|photograph|picture|image) of ')
+_PHOTO = re.compile(r'^(?:(?:an?|the) )?(?:photo|photograph|picture|image) of ')
 _ARTICLES = frozenset(('a', 'an', 'the'))
 _DETERMINERS = _ARTICLES | frozenset((
     'his', 'her', 'their', 'its', 'my', 'your', 'our', 'this', 'that', 'these', 'those', 'some', 'any', 'another',
-    'all', 'both', 'each', 'every', 'two', 'three', 'many', 'several',
+    'all', 'both', 'each', 'every', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten', 'many',
+    'several', 'few',
 ))  # fmt: skip
-# Also 'the young woman who is'; no phrase without a person begins with a determiner.
-_SUBJECT = re.compile(
-    rf'(?:(?:{"|".join(sorted(_DETERMINERS))}|one) (?:\w+ ){{0,2}}?)?'
-    r'(?:person|people|humans?|someone|somebody|man|men|woman|women|boys?|girls?|child|children)'
-    r'(?: (?:who|that))?(?: (?:is|are))?(?: |$)'
-)
+# Nouns for people, in the singular. The model does not tell them apart.
+_PERSONS = frozenset((
+    'person', 'human', 'someone', 'somebody', 'man', 'woman', 'boy', 'girl', 'child', 'kid', 'baby', 'toddler',
+    'teenager', 'adult', 'guy', 'lady', 'gentleman', 'couple', 'group', 'crowd', 'family', 'team', 'pedestrian', 'cyclist',
+    'bicyclist', 'motorcyclist', 'biker', 'rider', 'driver', 'passenger', 'player', 'athlete', 'skier', 'snowboarder',
+    'skater', 'skateboarder', 'surfer', 'swimmer', 'runner', 'golfer', 'worker', 'farmer', 'chef', 'waiter', 'waitress',
+    'student', 'teacher', 'doctor', 'nurse', 'officer', 'policeman', 'policewoman', 'fireman', 'firefighter', 'soldier',
+    'musician', 'artist', 'tourist', 'photographer', 'fisherman', 'cowboy', 'cowgirl',
+))  # fmt: skip
+# Between the person and the verb.
+_JOINTS = (('who', 'that'), ('is', 'are', 'was', 'were'))
 _NO_OBJECT = frozenset(('something', 'anything'))
+_PRONOUNS = frozenset((
+    'it', 'them', 'him', 'me', 'us', 'you', 'one', 'ones', 'other', 'others', 'himself', 'herself', 'itself',
+    'themselves',
+))  # fmt: skip
+_NEGATIONS = frozenset((
+    'not', 'no', 'never', 'without', 'neither', 'nor', 'nobody', 'nothing', 'none', 'cannot',
+))  # fmt: skip
+_JOINING = frozenset(('and', 'or', 'but', 'while', 'when', 'then', 'plus', 'also'))
+_SEPARATORS = re.compile(r'[,;:&+/|()]|\.(?= )')
+# Inside an object they begin a place or a time ('horse on the beach'), unlike those of 'glass of wine' and 'round table'.
+_PLACING = PREPOSITIONS - {'of', 'and', 'as', 'round', 'past', 'down', 'up', 'out', 'off'}
+# When and how something is done, at the end of a phrase.
+_CIRCUMSTANCES = frozenset((
+    'today', 'tonight', 'tomorrow', 'yesterday', 'day', 'night', 'morning', 'noon', 'afternoon', 'evening', 'midnight',
+    'week', 'weekend', 'month', 'year', 'summer', 'winter', 'autumn', 'now', 'again', 'rain', 'sun', 'sunshine', 'dark',
+    'darkness', 'storm', 'wind', 'fog', 'together', 'alone', 'outdoors', 'indoors', 'here', 'there', 'everywhere',
+    'fast', 'away', 'downhill', 'uphill', 'downstairs', 'upstairs', 'barefoot', 'background', 'foreground', 'distance',
+))  # fmt: skip
+_HOW = "write a phrase such as 'a person riding a horse', or (verb, object)."
 
 
 @dataclass(frozen=True)
@@ -58,10 +83,11 @@ class PhraseReader:
             for index, name in enumerate(names):
                 self._verbs.setdefault(_clean(name), index)
         for prompt, verb, obj in zip(vocabulary.hoi_prompts, vocabulary.hoi_verbs, vocabulary.hoi_objects, strict=True):
-            words, _ = _after_person(prompt)
-            noun = vocabulary.object_names[obj] if obj < vocabulary.num_objects else None
-            self._phrases.setdefault(_key(words), HOIText(vocabulary.verb_names[verb], noun))
-            if noun is not None and (start := _before(words, _clean(noun).split())):
+            words = _words(prompt)
+            words = words[self._subject(words) or 0 :]
+            name = vocabulary.object_names[obj] if obj < vocabulary.num_objects else None
+            self._phrases.setdefault(_key(words), HOIText(vocabulary.verb_names[verb], name))
+            if name is not None and (start := _before(words, _clean(name).split())):
                 self._verbs.setdefault(start, verb)  # V-COCO's 'looking at', whose name is `look_obj`
         for index, name in enumerate(vocabulary.verb_names):
             self._verbs.setdefault(gerund(_clean(name)), index)
@@ -70,9 +96,10 @@ class PhraseReader:
         """Reads a pair or a phrase.
 
         A phrase may begin with 'a photo of' and with a person. One that equals a prompt of the vocabulary but for that and
-        for articles is its class. Else the object is what follows the last article or other determiner, and what stands
-        before it is the verb. Without one, the object is a known one at the end that follows a known verb or a preposition;
-        else it is what follows a known verb, or the first word with the prepositions after it.
+        for articles is its class. Else the object is what follows the article or other determiner, and what stands before
+        it is the verb. Without one, the object is a known one at the end that follows a known verb or a preposition; else
+        it is what follows a known verb, or the first word with the prepositions after it. A phrase that says more than
+        that, such as a place or a second interaction, is refused.
 
         Args:
             entry (str | tuple[str, str | None]): Phrase or (verb, object) pair.
@@ -81,7 +108,7 @@ class PhraseReader:
             HOIText: Verb and object.
 
         Raises:
-            ValueError: If the entry is neither, or lacks its verb or its object.
+            ValueError: If the entry is neither, lacks its verb or its object, or is ambiguous.
         """
         if isinstance(entry, str):
             return self._read_phrase(entry)
@@ -113,27 +140,61 @@ class PhraseReader:
         self._objects[text] = index
 
     def _read_phrase(self, phrase: str) -> HOIText:
-        words, bare = _after_person(phrase)
+        words = _words(phrase)
+        start = self._subject(words)
+        if start is None:
+            self._refuse_subject(phrase, words)
+        bare, words = start == 0, words[start:]
         if words and words[-1] not in _DETERMINERS and _key(words) in self._phrases:
             return self._phrases[_key(words)]
         verb, determiner, obj = self._split(words)
-        names_verb = bool(verb) and verb[0] not in _DETERMINERS  # 'a horse carrying a person'
-        if not names_verb or obj == []:
-            raise ValueError(
-                f"{phrase!r} names no {'object' if names_verb else 'verb'}: write a phrase such as 'a person riding a horse', "
-                'or (verb, object).'
-            )
+        self._check(phrase, verb, determiner, obj)
         plain = words == verb if obj is None else determiner in (None, *_ARTICLES)
         return HOIText(' '.join(verb), None if obj is None else ' '.join(obj), ' '.join(words), bare, plain)
+
+    # The person
+
+    def _subject(self, words: list[str]) -> int | None:
+        """Number of words that name the person, 0 where none do; None where it may be something else that acts."""
+        determined = bool(words) and (_is_determiner(words[0]) or words[0] == 'one')
+        if not words or (not determined and words[0] not in _PERSONS and self._begins_verb(words)):
+            return 0
+        end = _person_end(words, determined)
+        if end == 0:
+            # 'stroke two horses' and 'dressed as a clown' are verbs, but in 'dog riding skateboard' a dog acts
+            following = next((word for word in words[1:] if is_gerund(word) or _is_determiner(word)), '')
+            return None if determined or is_gerund(following) else 0
+        for joints in _JOINTS:
+            if end < len(words) and words[end] in joints:
+                end += 1
+        return end
+
+    def _begins_verb(self, words: list[str]) -> bool:
+        return (
+            is_gerund(words[0])
+            or words[0] in PREPOSITIONS
+            or any(self.verb_index(' '.join(words[:i])) is not None for i in range(1, len(words) + 1))
+        )
+
+    def _refuse_subject(self, phrase: str, words: list[str]) -> NoReturn:
+        _refuse_negation(phrase, words)
+        _refuse_joining(phrase, words)
+        acting = next((i for i, word in enumerate(words) if is_gerund(word)), 0)
+        subject = ' '.join(words[:acting])
+        if not subject or _is_determiner(subject):
+            raise ValueError(f'{phrase!r} names no verb: {_HOW}')
+        raise ValueError(f"{phrase!r} names no verb of a person, since '{subject}' is not known to be one: {_HOW}")
+
+    # Verb and object
 
     def _split(self, words: list[str]) -> tuple[list[str], str | None, list[str] | None]:
         """Verb, determiner and object; no object is None, one that should follow and does not is empty."""
         if words and words[-1] in _NO_OBJECT:
             return words[:-1], None, None
-        places = [i for i, word in enumerate(words) if word in _DETERMINERS]
+        places = [i for i, word in enumerate(words) if _is_determiner(word)]
         if places:
             verb = words[: places[-1]]
-            while verb and verb[-1] in _DETERMINERS:
+            while verb and _is_determiner(verb[-1]):
                 verb = verb[:-1]
             return verb, words[places[-1]], words[places[-1] + 1 :]
         start = self._split_without_determiner(words)
@@ -143,6 +204,8 @@ class PhraseReader:
         """Where the object begins; at the end for a verb without object."""
         objects = [i for i in range(len(words)) if self.object_index(' '.join(words[i:])) is not None]
         verbs = [i for i in range(1, len(words) + 1) if self.verb_index(' '.join(words[:i])) is not None]
+        if len(words) in verbs:
+            return len(words)
         if objects and (objects[0] == 0 or objects[0] in verbs):
             return objects[0]
         start = 1
@@ -154,6 +217,90 @@ class PhraseReader:
             return objects[0]
         return start
 
+    def _check(self, phrase: str, verb: list[str], determiner: str | None, obj: list[str] | None) -> None:
+        """Refuses what is not one verb with at most one object, or may be read in another way."""
+        known_verb = self.verb_index(' '.join(verb)) is not None
+        known_object = bool(obj) and self.object_index(' '.join(obj)) is not None
+        new_words = ([] if known_verb else verb) + ([] if known_object else obj or [])
+        _refuse_negation(phrase, new_words)
+        if not known_verb and (not verb or self._is_no_verb(verb[0])):
+            raise ValueError(f'{phrase!r} names no verb: {_HOW}')
+        if obj == [] or (obj and not known_object and (obj[-1] in _PRONOUNS or obj[0] in _NO_OBJECT)):
+            raise ValueError(f'{phrase!r} names no object: {_HOW}')
+        joining = next((word for word in new_words if word in _JOINING), None) or _SEPARATORS.search(
+            ' '.join(new_words)
+        )
+        if joining:
+            joining = joining if isinstance(joining, str) else joining[0]
+            raise ValueError(f"{phrase!r} joins several things by '{joining}': name one interaction at a time.")
+        unclear = None
+        if not known_verb and not _is_clear_verb(verb):
+            unclear = f"'{' '.join(verb)}' is not clearly one verb"
+        elif obj and not known_object and not self._is_clear_object(obj, determiner):
+            unclear = f"'{' '.join(obj)}' is not clearly one object"
+        if unclear:
+            raise ValueError(
+                f'{phrase!r} is ambiguous, because {unclear}: leave out what else it says, or write a pair such as '
+                "('ride', 'horse')."
+            )
+
+    def _is_no_verb(self, word: str) -> bool:
+        """Whether a new verb cannot begin with a word."""
+        return _is_determiner(word) or any(word in joints for joints in _JOINTS) or self.object_index(word) is not None
+
+    def _is_clear_object(self, obj: list[str], determiner: str | None) -> bool:
+        """Whether all words of a new object belong to it: not so in 'horse on the beach' and 'horse today'."""
+        for i, word in enumerate(obj[1:], 1):
+            # 'horse jumping' and 'red riding horse', but 'electric sewing machine'
+            acts = is_gerund(word) and (word in self._verbs or self.object_index(' '.join(obj[:i])) is not None)
+            if word in _PLACING or acts:
+                return False
+        last, rest = obj[-1], ' '.join(obj[:-1])
+        if last in PREPOSITIONS or last in _CIRCUMSTANCES:
+            return False
+        # 'riding quickly' and 'a horse slowly', but 'a butterfly'
+        alone = not rest and determiner is None
+        return not (last.endswith('ly') and (alone or self.object_index(rest) is not None))
+
+
+def _is_clear_verb(verb: list[str]) -> bool:
+    """Whether a new verb is one word with prepositions, or ends as 'taking pictures of' does: not so in 'riding horse on'."""
+    if verb[0].endswith('ly') or verb[0] in _CIRCUMSTANCES:
+        return False
+    noun_of = verb[-1] == 'of'
+    return all(
+        word in PREPOSITIONS or (noun_of and not _is_determiner(word) and not is_gerund(word)) for word in verb[1:]
+    )
+
+
+def _refuse_negation(phrase: str, words: Sequence[str]) -> None:
+    negation = next((word for word in words if word in _NEGATIONS or word.endswith("n't")), None)
+    if negation is not None:
+        raise ValueError(f"{phrase!r} says by '{negation}' that something is absent, which cannot be detected: {_HOW}")
+
+
+def _refuse_joining(phrase: str, words: Sequence[str]) -> None:
+    joining = [word for word in words if word in _JOINING] + _SEPARATORS.findall(' '.join(words))
+    if joining:
+        raise ValueError(f"{phrase!r} joins several things by '{joining[0]}': name one interaction at a time.")
+
+
+def _person_end(words: list[str], determined: bool) -> int:
+    """Where the words for a person end that a phrase begins with; 0 where it begins with none."""
+    start = 1 if determined else 0
+    if words[start + 1 : start + 2] == ['of'] and words[start] in ('group', 'crowd', 'couple', 'pair', 'team'):
+        start += 2
+    for i, word in enumerate(words[start : start + 4], start):
+        if _is_person(word):
+            while words[i + 1 : i + 2] and words[i + 1] in _PERSONS:  # 'a baby girl'
+                i += 1
+            # Without a determiner, 'embrace people' is as likely as 'young people sitting'.
+            return i + 1 if determined or start == i or is_gerund(' '.join(words[i + 1 : i + 2])) else 0
+        # 'the smiling woman', but not 'a dog biting a man'
+        if word in PREPOSITIONS or _is_determiner(word) or (is_gerund(word) and i > start):
+            break
+    return 0
+
 
 def _is_pair(entry: Any) -> bool:
     return (
@@ -164,16 +311,22 @@ def _is_pair(entry: Any) -> bool:
     )
 
 
+def _is_determiner(word: str) -> bool:
+    return word in _DETERMINERS or word.isdigit()
+
+
+def _is_person(word: str) -> bool:
+    return word in _PERSONS or singular(word) in _PERSONS
+
+
 def _clean(text: str) -> str:
     """Lower case, single spaces for spaces and underscores, no punctuation around."""
-    return ' '.join(text.lower().replace('_', ' ').split()).strip(' .,;:!?"\'')
+    return ' '.join(text.lower().replace('_', ' ').replace('’', "'").split()).strip(' .,;:!?"\'')
 
 
-def _after_person(phrase: str) -> tuple[list[str], bool]:
-    """The words of a phrase after 'a photo of a person', and whether there is no person."""
-    text = _PICTURE.sub('', _clean(phrase), count=1)
-    person = _SUBJECT.match(text)
-    return text[person.end() if person else 0 :].split(), person is None
+def _words(phrase: str) -> list[str]:
+    """The words of a phrase after 'a photo of'."""
+    return _PHOTO.sub('', _clean(phrase), count=1).split()
 
 
 def _key(words: list[str]) -> str:
@@ -193,23 +346,19 @@ def _verb_forms(text: str) -> Iterator[str]:
     text = _clean(text)
     yield text
     yield gerund(text)
-    first, *rest = text.split()
-    for base in _without_s(first):
+    first, *rest = text.split() or ['']
+    if first.endswith('s') and (base := singular(first)):
         yield gerund(' '.join([base, *rest]))
 
 
 def _object_forms(text: str) -> Iterator[str]:
+    """The object itself, without 'pair of', in the singular, in the plural ('skis' of 'ski')."""
     text = _clean(text)
     yield text
-    yield from _without_s(text)
-    if text == 'people':
+    text = text.removeprefix('pair of ')
+    yield text
+    if text in ('someone', 'somebody'):
         yield 'person'
-
-
-def _without_s(word: str) -> Iterator[str]:
-    if word.endswith('s') and not word.endswith('ss'):
-        yield word[:-1]
-        if word.endswith('es'):
-            yield word[:-2]
-        if word.endswith('ies'):
-            yield word[:-3] + 'y'
+    if text:
+        yield singular(text) or text
+        yield plural(text)

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .gerund import gerund, is_gerund
+from .english import gerund, is_gerund, is_plural, with_article
 from .hoi_vocabulary import HOIVocabulary
-from .short_form import with_article
 
 _T = TypeVar('_T')
 
@@ -68,7 +67,8 @@ class PromptStyle:
                 for i, phrase in enumerate(phrases)
             ),
             objects=tuple(
-                _most_common((end for _, o, _, end in with_object if o == i), with_article(name) if articles else name)
+                _most_common((end for _, o, _, end in with_object if o == i), '')
+                or (with_article(name) if articles else name)
                 for i, name in enumerate(names)
             ),
             gerunds=sum(is_gerund(phrase.split(' ')[0]) for phrase in phrases) * 2 > len(phrases),
@@ -81,8 +81,7 @@ class PromptStyle:
 
     def object(self, name: str) -> str:
         """Wording of an object that the vocabulary does not have; the plural stands alone: 'glasses'."""
-        plural = name.endswith('s') and not name.endswith(('ss', 'us', 'is'))
-        return with_article(name) if self.articles and not plural else name
+        return with_article(name) if self.articles and not is_plural(name) else name
 
 
 def _cut(prompt: str, name: str) -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ...datasets.vocabulary import HOIEntry, HOIVocabulary, load_vocabulary, open_vocabulary
+from ...datasets.vocabulary import HOIEntry, HOIReading, HOIVocabulary, load_vocabulary, open_vocabulary
 from ...structures import HOIDataSample
 from ..layers import CosineClassifier, GuidedDecoder, LinearClassifier
 from ..task_modules import PairMatches, triplet_scores
@@ -112,6 +112,7 @@ class GENHead(BaseModule):
             raise ValueError(f'{type(self).__name__}: hoi_prior must be None or between 0 and 1, not {hoi_prior!r}.')
         self.vocabulary = self.trained_vocabulary = load_vocabulary(vocabulary)
         self.zero_shot = zero_shot
+        self.readings: tuple[HOIReading, ...] = ()  # of the open vocabulary; empty while none is set
         self.num_queries = num_queries
         self.embed_dims = embed_dims
         self.clip = clip
@@ -206,7 +207,7 @@ class GENHead(BaseModule):
         """What a text classifier starts from, one row for each prompt, any length."""
         return encode_text(prompts, self.clip)
 
-    def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> None:
+    def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> tuple[HOIReading, ...]:
         """Predicts these HOI classes from now on, seen in training or not, until :meth:`reset_vocabulary`.
 
         Classes of the training keep their rows of the classifiers; new ones get text embeddings as rows. All objects of the
@@ -218,8 +219,12 @@ class GENHead(BaseModule):
             clip (dict, optional): The CLIP model that encodes new phrases; None takes the head's own. Not needed where no
                 phrase is new.
 
+        Returns:
+            tuple[HOIReading]: How each entry was read, in the order of the classes.
+
         Raises:
-            ValueError: If an entry cannot be read, a classifier has no text, or there is no CLIP setting for new phrases.
+            ValueError: If an entry cannot be read or is ambiguous, a classifier has no text, or there is no CLIP setting
+                for new phrases.
             FileNotFoundError: If the CLIP weights are absent; the message says which file to bring.
         """
         opened = open_vocabulary(self.trained_vocabulary, hois)
@@ -244,6 +249,8 @@ class GENHead(BaseModule):
                 opened.trained_objects, embeddings[len(new_hois) :], bias_from=self.trained_vocabulary.num_objects
             )
         self._use(vocabulary)
+        self.readings = opened.readings
+        return self.readings
 
     def reset_vocabulary(self) -> None:
         """Predicts the classes of the training again, exactly as before :meth:`set_vocabulary`."""
@@ -251,6 +258,7 @@ class GENHead(BaseModule):
             if isinstance(classifier, CosineClassifier):
                 classifier.close()
         self._use(self.trained_vocabulary)
+        self.readings = ()
 
     def _encode_new(self, prompts: Sequence[str], clip: Mapping[str, Any] | None) -> Tensor:
         if not prompts:

@@ -7,11 +7,12 @@ import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.models.layers import SinePositionalEncoding
 from mmdet.registry import MODELS
+from mmengine.logging import print_log
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ...converters import load_checkpoint, load_detr, read_detr
-from ...datasets.vocabulary import HOIEntry
+from ...datasets.vocabulary import HOIEntry, HOIReading, readings_table
 from ...structures import HOIDataSample
 from ..layers import HOITransformerEncoder
 
@@ -141,27 +142,34 @@ class GENVLKT(BaseDetector):
                 'or train the whole backbone (model.backbone.frozen_stages=-1 model.backbone.norm_cfg.requires_grad=True).'
             )
 
-    def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> None:
+    def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> tuple[HOIReading, ...]:
         """Predicts these HOI classes from now on, seen in training or not, see :meth:`GENHead.set_vocabulary`.
 
-        ``dataset_meta``, which names the classes for inferencers and visualizers, follows where the model has one.
+        ``dataset_meta``, which names the classes for inferencers and visualizers, follows where the model has one. How the
+        entries were read is logged as a table.
 
         Args:
             hois (Sequence[str | tuple[str, str | None]]): Phrases such as ``'a person feeding a giraffe'`` and pairs such as
                 ``('ride', 'horse')``.
             clip (dict, optional): The CLIP model that encodes new phrases; None takes the head's own.
 
+        Returns:
+            tuple[HOIReading]: How each entry was read: verb, object, prompt, and what of it is new.
+
         Raises:
-            ValueError: If an entry cannot be read, a classifier has no text, or there is no CLIP setting for new phrases.
+            ValueError: If an entry cannot be read or is ambiguous, a classifier has no text, or there is no CLIP setting
+                for new phrases.
             FileNotFoundError: If the CLIP weights are absent; the message says which file to bring.
         """
-        self.bbox_head.set_vocabulary(hois, clip)
+        readings = self.bbox_head.set_vocabulary(hois, clip)
+        print_log(f'The vocabulary was read as:\n{readings_table(readings)}', logger='current')
         vocabulary = self.bbox_head.vocabulary
         meta = getattr(self, 'dataset_meta', None)
         if meta is not None:
             if self._trained_meta is None:
                 self._trained_meta = meta
             self.dataset_meta = dict(meta, vocabulary=vocabulary.to_dict(), classes=vocabulary.object_names)
+        return readings
 
     def reset_vocabulary(self) -> None:
         """Predicts the classes of the training again, exactly as before :meth:`set_vocabulary`."""
