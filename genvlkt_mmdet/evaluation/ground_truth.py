@@ -28,8 +28,8 @@ def load_ground_truth(
         split (str): 'train' or 'test', for the release of HICO-DET, whose ``anno_bbox.mat`` holds both.
 
     Returns:
-        list[dict]: One entry per image, in the order of ``img_id``: ``file_name``, ``img_id`` and ``eval_gt`` as in the
-        items of :class:`HOIDataset` and :class:`VCOCODataset`.
+        list[dict]: One entry per image, in the order of ``img_id`` and name: ``file_name``, ``img_id`` and ``eval_gt`` as
+        in the items of :class:`HOIDataset` and :class:`VCOCODataset`.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -37,12 +37,14 @@ def load_ground_truth(
     """
     vocabulary = load_vocabulary(vocabulary)
     kind = VCOCODataset if vocabulary.name == 'vcoco' else HOIDataset
-    dataset = kind(ann_file=str(ann_file), vocabulary=vocabulary, test_mode=True, pipeline=[], lazy_init=True)
+    dataset = kind(
+        ann_file=str(ann_file), vocabulary=vocabulary, test_mode=True, pipeline=[], outside_files=True, lazy_init=True
+    )
     records, _ = read_annotations(ann_file, vocabulary, coco_file=coco_file, split_ids=split_ids, split=split)
     if not records:
         raise ValueError(f"'{ann_file}' holds no image.")
     entries = []
     for i, record in enumerate(records):
-        item = dataset.parse_data_info(dict(record, _index=i))
+        item = dataset.parse_data_info(record, i)
         entries.append(dict(file_name=record['file_name'], img_id=item['img_id'], eval_gt=item['eval_gt']))
-    return sorted(entries, key=lambda entry: entry['img_id'])
+    return sorted(entries, key=lambda entry: (entry['img_id'], entry['file_name']))
