@@ -1,6 +1,6 @@
 """Ground truth from annotation files, for evaluation outside the runner."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..datasets.vocabulary import HOIVocabulary, load_vocabulary
 def load_ground_truth(
     ann_file: str | Path,
     vocabulary: str | Mapping | HOIVocabulary,
-    coco_file: str | Path | None = None,
+    coco_file: str | Path | Sequence[str | Path] | None = None,
     split_ids: str | Path | None = None,
     split: str = 'test',
 ) -> list[dict[str, Any]]:
@@ -23,7 +23,8 @@ def load_ground_truth(
         ann_file (str | Path): Annotation file.
         vocabulary (str | Mapping | HOIVocabulary): Vocabulary of the dataset; 'vcoco' gives persons with actions and
             roles, any other triplets.
-        coco_file (str | Path, optional): COCO instances, when ``ann_file`` is ``vcoco_*.json`` of V-COCO's release.
+        coco_file (str | Path | Sequence, optional): COCO instances, one file or several, when ``ann_file`` is
+            ``vcoco_*.json`` of V-COCO's release.
         split_ids (str | Path, optional): Ids of the images of the split, for V-COCO's release.
         split (str): 'train' or 'test', for the release of HICO-DET, whose ``anno_bbox.mat`` holds both.
 
