@@ -32,7 +32,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--zero-shot', metavar='SPLIT', help='also reports Unseen and Seen of this split')
     parser.add_argument('--train-ann-file', help='training annotations: instances per class, for the report and qpic')
-    parser.add_argument('--coco-file', help="COCO instances, when --ann-file is vcoco_*.json of V-COCO's release")
+    parser.add_argument(
+        '--coco-file', nargs='+', help="COCO instances, when --ann-file is vcoco_*.json of V-COCO's release"
+    )
     parser.add_argument('--split-ids', help='text file with the image ids of the split, with --coco-file')
     return parser.parse_args()
 

@@ -15,7 +15,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--ann-file', required=True, help='annotations of the split, of any family the datasets read')
     parser.add_argument('--results', required=True, help='results file (JSON) or an official format')
     parser.add_argument('--out', required=True, help='hico: folder for detections_XX.mat; vcoco: the .pkl file')
-    parser.add_argument('--coco-file', help="COCO instances, when --ann-file is vcoco_*.json of V-COCO's release")
+    parser.add_argument(
+        '--coco-file', nargs='+', help="COCO instances, when --ann-file is vcoco_*.json of V-COCO's release"
+    )
     parser.add_argument('--split-ids', help='text file with the image ids of the split, with --coco-file')
     return parser.parse_args()
 

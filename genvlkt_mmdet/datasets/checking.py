@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,14 @@ import numpy as np
 from mmengine.utils import track_iter_progress
 from PIL import Image
 
+from .records import FileIds, is_box_index, leaves_folder, show, structure_problems
 from .vocabulary import HOIVocabulary
 
 #: Kinds of findings that training or evaluation would refuse or skip; the others are remarks.
 ERRORS = (
-    'field missing',
+    'field missing or of another type',
+    'file name leaves the image folder',
+    'image annotated twice',
     'object id out of range',
     'verb id out of range',
     'HOI id out of range',
@@ -34,6 +37,7 @@ REMARKS = (
     'box annotated twice',
     'triplet annotated twice',
     'file name used twice',
+    'img_id used twice',
     'image without pairs',
 )
 
@@ -183,8 +187,7 @@ def check_dataset(
     """
     check = _Check(vocabulary)
     for i, record in enumerate(track_iter_progress(list(records)) if progress else records):
-        check.record(record, i)
-        if image_folder is not None and 'file_name' in record:
+        if check.record(record, i) and image_folder is not None:
             check.image(record, Path(image_folder) / record['file_name'], decode)
     return check.report(len(records))
 
@@ -192,11 +195,7 @@ def check_dataset(
 class _Check:
     def __init__(self, vocabulary: HOIVocabulary) -> None:
         self.vocabulary = vocabulary
-        self.objects = {i: k for k, i in enumerate(vocabulary.object_ids)}
-        self.verbs = {i: k for k, i in enumerate(vocabulary.verb_ids)}
-        self.hois = {i: k for k, i in enumerate(vocabulary.hoi_ids)}
-        pairs = zip(vocabulary.hoi_verbs, vocabulary.hoi_objects, strict=True)
-        self.classes = {pair: k for k, pair in enumerate(pairs)}
+        self.ids = FileIds(vocabulary)
         self.person = vocabulary.object_names.index('person') if 'person' in vocabulary.object_names else None
         self.findings: dict[str, list[str]] = {}
         self.totals: Counter = Counter()
@@ -204,35 +203,55 @@ class _Check:
         self.verb_counts = np.zeros(vocabulary.num_verbs, dtype=np.int64)
         self.object_counts = np.zeros(vocabulary.num_objects, dtype=np.int64)
         self.names: set[str] = set()
+        self.numbers: dict[int, str] = {}
+        self.images: set[tuple[int, str]] = set()
 
     def add(self, kind: str, name: str, detail: str = '') -> None:
         self.findings.setdefault(kind, []).append(f'{name}: {detail}' if detail else name)
 
-    def record(self, record: dict, index: int) -> None:
-        name = str(record.get('file_name', f'image number {index}'))
-        missing = [key for key in ('file_name', 'annotations', 'hoi_annotation') if key not in record]
-        for key in missing:
-            self.add('field missing', name, key)
-        if name in self.names:
+    def look_up(self, find: Callable, file_id: Any, kind: str, name: str, what: str) -> int | None:
+        """An index of the vocabulary; an id that it lacks becomes a finding."""
+        try:
+            return find(file_id)
+        except ValueError:
+            self.add(kind, name, f'{what} {show(file_id)}')
+            return None
+
+    def record(self, record: dict, index: int) -> bool:
+        """Checks a record; returns whether its image can be looked for."""
+        name = record.get('file_name') if isinstance(record, dict) else None
+        name = name if isinstance(name, str) else f'image number {index}'
+        problems = list(structure_problems(record))
+        for problem in problems:
+            self.add('field missing or of another type', name, problem)
+        if problems:
+            return False
+        number = record.get('img_id', index)
+        if (number, name) in self.images:
+            self.add('image annotated twice', name, f'img_id {number}')
+        elif name in self.names:
             self.add('file name used twice', name)
+        elif number in self.numbers:
+            self.add('img_id used twice', name, f'{number}, as {self.numbers[number]}')
+        self.images.add((number, name))
         self.names.add(name)
+        self.numbers.setdefault(number, name)
         labels = self.boxes(record, name)
         self.pairs(record, name, labels)
+        if leaves_folder(name):
+            self.add('file name leaves the image folder', name)
+            return False
+        return True
 
     def boxes(self, record: dict, name: str) -> list[int | None]:
         labels, known = [], set()
-        for k, annotation in enumerate(record.get('annotations', ())):
+        for k, annotation in enumerate(record['annotations']):
             self.totals['boxes'] += 1
-            box, category = annotation.get('bbox'), annotation.get('category_id')
-            label = self.objects.get(category)
+            box, category = annotation['bbox'], annotation['category_id']
+            label = self.look_up(self.ids.object, category, 'object id out of range', name, f'box {k} has category_id')
             labels.append(label)
-            if label is None:
-                self.add('object id out of range', name, f'box {k} has category_id {category}')
-            else:
+            if label is not None:
                 self.object_counts[label] += 1
-            if not isinstance(box, (list, tuple)) or len(box) != 4:
-                self.add('field missing', name, f'box {k} needs bbox with x1, y1, x2, y2')
-                continue
             x1, y1, x2, y2 = box
             if not (np.isfinite(box).all() and x2 > x1 and y2 > y1):
                 self.add('box inverted or empty', name, f'box {k} is {box}')
@@ -242,57 +261,57 @@ class _Check:
                     self.add('box outside the image', name, f'box {k} is {box} in {w} x {h}')
                 elif x1 < 0 or y1 < 0 or x2 > w or y2 > h:
                     self.add('box reaches over the edge of the image', name, f'box {k} is {box} in {w} x {h}')
-            if (category, *box) in known:
+            if (label, *box) in known:
                 self.add('box annotated twice', name, f'box {k}')
-            known.add((category, *box))
+            known.add((label, *box))
         return labels
 
     def pairs(self, record: dict, name: str, labels: list[int | None]) -> None:
         known, pairs = set(), set()
-        for k, hoi in enumerate(record.get('hoi_annotation', ())):
+        for k, hoi in enumerate(record['hoi_annotation']):
             self.totals['triplets'] += 1
-            human, obj, verb_id, hoi_id = (
-                hoi.get(key) for key in ('subject_id', 'object_id', 'category_id', 'hoi_category_id')
+            human, obj, hoi_id = hoi['subject_id'], hoi['object_id'], hoi.get('hoi_category_id')
+            verb = self.look_up(
+                self.ids.verb, hoi['category_id'], 'verb id out of range', name, f'pair {k} has category_id'
             )
-            verb = self.verbs.get(verb_id)
-            if verb is None:
-                self.add('verb id out of range', name, f'pair {k} has category_id {verb_id}')
-            else:
+            if verb is not None:
                 self.verb_counts[verb] += 1
-            lowest = -1 if self.vocabulary.has_no_object else 0
-            for what, index, low in (('subject_id', human, 0), ('object_id', obj, lowest)):
-                if not isinstance(index, int) or not low <= index < len(labels):
-                    self.add('pair index out of range', name, f'pair {k} has {what} {index}, of {len(labels)} boxes')
+            for what, index, may_lack in (
+                ('subject_id', human, False),
+                ('object_id', obj, self.vocabulary.has_no_object),
+            ):
+                if not is_box_index(index, len(labels), may_lack):
+                    detail = f'pair {k} has {what} {show(index)}, of {len(labels)} boxes'
+                    self.add('pair index out of range', name, detail)
                     break
             else:
                 pairs.add((human, obj))
                 if labels[human] is not None and labels[human] != self.person:
                     self.add('human of a pair is no person', name, f'pair {k}, box {human}')
                 label = labels[obj] if obj >= 0 else self.vocabulary.no_object
-                self.hoi(name, k, hoi_id, verb, label)
-            if (human, obj, verb_id, hoi_id) in known:
-                self.add('triplet annotated twice', name, f'pair {k}')
-            known.add((human, obj, verb_id, hoi_id))
+                index = self.hoi(name, k, hoi_id, verb, label)
+                if (human, obj, verb, index) in known:
+                    self.add('triplet annotated twice', name, f'pair {k}')
+                known.add((human, obj, verb, index))
         self.totals['pairs'] += len(pairs)
-        if not record.get('hoi_annotation'):
+        if not record['hoi_annotation']:
             self.add('image without pairs', name)
 
-    def hoi(self, name: str, k: int, hoi_id: int | None, verb: int | None, label: int | None) -> None:
-        expected = self.classes.get((verb, label))
+    def hoi(self, name: str, k: int, hoi_id: Any, verb: int | None, label: int | None) -> int | None:
+        expected = None if verb is None or label is None else self.ids.hoi_of(verb, label)
         if hoi_id is None:
             if expected is None and verb is not None and label is not None:
                 self.add('verb and object form no HOI class', name, f'pair {k}')
             index = expected
         else:
-            index = self.hois.get(hoi_id)
-            if index is None:
-                self.add('HOI id out of range', name, f'pair {k} has hoi_category_id {hoi_id}')
-            elif (verb, label) != (self.vocabulary.hoi_verbs[index], self.vocabulary.hoi_objects[index]):
+            index = self.look_up(self.ids.hoi, hoi_id, 'HOI id out of range', name, f'pair {k} has hoi_category_id')
+            if index is not None and index != expected:
                 self.add(
                     'HOI class does not match verb and object', name, f'pair {k} says {self.vocabulary.phrase(index)!r}'
                 )
         if index is not None:
             self.hoi_counts[index] += 1
+        return index
 
     def image(self, record: dict, path: Path, decode: bool) -> None:
         name = record['file_name']

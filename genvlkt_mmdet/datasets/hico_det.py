@@ -39,7 +39,8 @@ class HICODetDataset(HOIDataset):
         self.reader_options = dict(split=self.split or ('test' if self.test_mode else 'train'))
         records = super().load_records()
         for record in records if self.family == 'qpic' else ():
-            if not all('hoi_category_id' in hoi for hoi in record.get('hoi_annotation', ())):
+            hois = record.get('hoi_annotation') if isinstance(record, dict) else None
+            if isinstance(hois, list) and any(isinstance(hoi, dict) and 'hoi_category_id' not in hoi for hoi in hois):
                 raise ValueError(
                     f"'{self.ann_file}' is no file of HICO-DET: image '{record.get('file_name')}' has a pair without "
                     "`hoi_category_id` (V-COCO's files lack it)."

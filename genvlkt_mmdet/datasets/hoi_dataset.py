@@ -16,6 +16,7 @@ from mmengine.logging import print_log
 
 from .formats import read_annotations
 from .formats.merge import merge_boxes
+from .records import FileIds, is_box_index, leaves_folder, show, structure_problems
 from .vocabulary import HOIVocabulary, load_vocabulary
 
 
@@ -52,11 +53,14 @@ class HOIDataset(BaseDetDataset):
             never merges.
         max_boxes (int, optional): In training, boxes of an image after this many are cut off, with their pairs (the
             authors cut at the number of queries).
+        outside_files (bool): Whether a ``file_name`` may leave the image folder, as an absolute path or through ``..``. By
+            default it is refused, so that an annotation file of somebody else reads no other files.
         **kwargs: Further arguments of :class:`mmdet.datasets.BaseDetDataset`.
 
     Raises:
         FileNotFoundError: If the annotation file is missing.
-        ValueError: If its content is of another family, is empty, or contradicts itself or the vocabulary.
+        ValueError: If its content is of another family, is empty, or contradicts itself or the vocabulary, or, in testing,
+            if an image occurs twice.
     """
 
     default_vocabulary: str | None = None
@@ -72,6 +76,7 @@ class HOIDataset(BaseDetDataset):
         pair_index: str = 'error',
         merge_iou: float | None = None,
         max_boxes: int | None = None,
+        outside_files: bool = False,
         **kwargs: Any,
     ) -> None:
         if pair_index not in ('error', 'drop_image'):
@@ -85,10 +90,11 @@ class HOIDataset(BaseDetDataset):
         self.pair_index = pair_index
         self.merge_iou = merge_iou
         self.max_boxes = max_boxes
+        self.outside_files = outside_files
         self.family = 'qpic'
         self.reader_options: dict[str, Any] = {}
         self.skipped: Counter = Counter()
-        self._file_ids = _FileIds(self.vocabulary)
+        self._file_ids = FileIds(self.vocabulary)
         super().__init__(*args, **kwargs)
 
     @property
@@ -165,7 +171,16 @@ class HOIDataset(BaseDetDataset):
         if not records:
             raise ValueError(f"'{self.ann_file}' holds no image.")
         self.skipped.clear()
-        return [self.parse_data_info(dict(record, _index=i)) for i, record in enumerate(records)]
+        items = [self.parse_data_info(record, i) for i, record in enumerate(records)]
+        if self.test_mode:
+            counts = Counter((item['img_id'], item['img_path']) for item in items)
+            for (img_id, path), count in counts.items():
+                if count > 1:
+                    raise ValueError(
+                        f"'{self.ann_file}' names image '{path}' with img_id {img_id} {count} times: join its entries, "
+                        'so that it is evaluated once.'
+                    )
+        return items
 
     def filter_data(self) -> list[dict]:
         """Leaves out, in training only, the images that have no pair.
@@ -189,47 +204,49 @@ class HOIDataset(BaseDetDataset):
         self._report()
         return data_list
 
-    def parse_data_info(self, raw_data_info: dict) -> dict:
+    def parse_data_info(self, raw_data_info: dict, index: int = 0) -> dict:
         """Translates one record.
 
         Args:
-            raw_data_info (dict): The record, and its position as ``_index``.
+            raw_data_info (dict): The record.
+            index (int): Its position in the file.
 
         Returns:
             dict: The image as the class describes it, with ``pairs['hoi_labels']`` still as index pairs.
 
         Raises:
-            ValueError: If an id or an index is out of range or a field is missing.
+            ValueError: If an id or an index is out of range, or a field is missing or of another type.
         """
         record = raw_data_info
+        name = record.get('file_name') if isinstance(record, dict) else None
         try:
-            boxes = np.array([a['bbox'] for a in record['annotations']], dtype=np.float32)
-            if len(boxes) and boxes.shape[1:] != (4,):
-                raise ValueError('a bbox must be x1, y1, x2, y2.')
-            boxes = boxes.reshape(-1, 4)
-            labels = [self._file_ids.object(a['category_id']) for a in record['annotations']]
-            hois = [
-                (
-                    hoi['subject_id'],
-                    hoi['object_id'],
-                    self._file_ids.verb(hoi['category_id']),
-                    hoi.get('hoi_category_id'),
-                )
-                for hoi in record['hoi_annotation']
-            ]
-            file_name = record['file_name']
-        except KeyError as error:
-            raise ValueError(f'{self._where(record)}: field {error} is missing.') from None
-        except (TypeError, ValueError) as error:
-            raise ValueError(f'{self._where(record)}: {error}') from None
+            return self._parse(record, index)
+        except ValueError as error:
+            name = name if isinstance(name, str) else f'number {index}'
+            raise ValueError(f"'{self.ann_file}', image '{name}': {error}") from None
 
+    def _parse(self, record: dict, index: int) -> dict:
+        for problem in structure_problems(record):
+            raise ValueError(problem)
+        file_name = record['file_name']
+        if leaves_folder(file_name) and not self.outside_files:
+            raise ValueError('`file_name` leaves the image folder; if you mean it, set `outside_files=True`.')
+        boxes = np.array([a['bbox'] for a in record['annotations']], dtype=np.float32).reshape(-1, 4)
+        labels = [self._file_ids.object(a['category_id']) for a in record['annotations']]
+        hois = [
+            (hoi['subject_id'], hoi['object_id'], self._file_ids.verb(hoi['category_id']), hoi.get('hoi_category_id'))
+            for hoi in record['hoi_annotation']
+        ]
+        if self.test_mode and not np.isfinite(boxes).all():
+            k = int(np.flatnonzero(~np.isfinite(boxes).all(axis=1))[0])
+            raise ValueError(f'box {k} holds NaN or infinity, so it cannot be evaluated.')
         data = dict(
             img_path=osp.join(self.data_prefix.get('img', self.data_prefix.get('img_path', '')), file_name),
-            img_id=record.get('img_id', record['_index']),
+            img_id=record.get('img_id', index),
         )
         if 'width' in record and 'height' in record:
             data.update(height=int(record['height']), width=int(record['width']))
-        triplets, intact = self._triplets(record, labels, hois)
+        triplets, intact = self._triplets(labels, hois)
         if self.test_mode:
             data['eval_gt'] = self.make_eval_gt(record, boxes, labels, triplets)
         elif not intact:
@@ -242,8 +259,8 @@ class HOIDataset(BaseDetDataset):
             for box, label, kept in zip(boxes.tolist(), labels, keep, strict=True)
             if kept
         ]
-        index = np.where(keep, np.cumsum(keep) - 1, -1)
-        triplets = [(int(index[h]), int(index[o]) if o >= 0 else -1, v, c) for h, o, v, c in triplets]
+        place = np.where(keep, np.cumsum(keep) - 1, -1)
+        triplets = [(int(place[h]), int(place[o]) if o >= 0 else -1, v, c) for h, o, v, c in triplets]
         data['pairs'] = self._pairs(triplets, [instance['bbox_label'] for instance in data['instances']])
         return data
 
@@ -273,7 +290,7 @@ class HOIDataset(BaseDetDataset):
             hoi_labels=np.array([c for _, _, c in known], dtype=np.int64),
         )
         if image_hois is not None:
-            gt['image_hois'] = np.array([self._file_ids.hoi(i, -1, -1) for i in image_hois], dtype=np.int64)
+            gt['image_hois'] = np.array([self._file_ids.hoi(i) for i in image_hois], dtype=np.int64)
         return gt
 
     @force_full_init
@@ -297,29 +314,19 @@ class HOIDataset(BaseDetDataset):
     def _title(self) -> str:
         return f'{type(self).__name__} ({self.vocabulary.name})'
 
-    def _where(self, record: dict) -> str:
-        name = record.get('file_name', f'number {record["_index"]}')
-        return f"'{self.ann_file}', image '{name}'"
-
-    def _triplets(self, record: dict, labels: list[int], hois: list[tuple]) -> tuple[list[tuple], bool]:
+    def _triplets(self, labels: list[int], hois: list[tuple]) -> tuple[list[tuple], bool]:
         """Checks indices and finds HOI classes; the flag says that no pair points to a missing box."""
         triplets, intact = [], True
         for k, (human, obj, verb, hoi_id) in enumerate(hois):
-            lowest = -1 if self.vocabulary.has_no_object else 0
-            ends = ((human, 0), (obj, lowest))
-            wrong = [i for i, low in ends if not isinstance(i, int) or not low <= i < len(labels)]
+            ends = ((human, False), (obj, self.vocabulary.has_no_object))
+            wrong = [i for i, may_lack in ends if not is_box_index(i, len(labels), may_lack)]
             if wrong:
                 if self.pair_index == 'error':
-                    raise ValueError(
-                        f'{self._where(record)}: pair {k} names box {wrong[0]!r}, but the image has {len(labels)} boxes.'
-                    )
+                    raise ValueError(f'pair {k} names box {show(wrong[0])}, but the image has {len(labels)} boxes.')
                 intact = False
                 continue
             label = labels[obj] if obj >= 0 else self.vocabulary.no_object
-            try:
-                hoi = self._file_ids.hoi(hoi_id, verb, label)
-            except ValueError as error:
-                raise ValueError(f'{self._where(record)}: {error}') from None
+            hoi = self._file_ids.hoi_of(verb, label) if hoi_id is None else self._file_ids.hoi(hoi_id)
             if hoi is None:
                 self.skipped['triplets of no HOI class'] += 1
             triplets.append((human, obj, verb, hoi))
@@ -386,38 +393,3 @@ def clip_boxes(boxes: np.ndarray, size: tuple[int, int] | None) -> tuple[np.ndar
     if size is not None:
         boxes = np.clip(boxes, 0, np.array([*size, *size], dtype=boxes.dtype))
     return boxes, finite & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-
-
-class _FileIds:
-    """Translates ids of annotation files into indices of the vocabulary; raises ValueError with the known range."""
-
-    def __init__(self, vocabulary: HOIVocabulary) -> None:
-        self.vocabulary = vocabulary
-        self._objects = {i: k for k, i in enumerate(vocabulary.object_ids)}
-        self._verbs = {i: k for k, i in enumerate(vocabulary.verb_ids)}
-        self._hois = {i: k for k, i in enumerate(vocabulary.hoi_ids)}
-        pairs = zip(vocabulary.hoi_verbs, vocabulary.hoi_objects, strict=True)
-        self._classes = {pair: k for k, pair in enumerate(pairs)}
-
-    def object(self, file_id: int) -> int:
-        """Object index of a box's ``category_id``."""
-        return self._look_up(self._objects, file_id, 'box category_id')
-
-    def verb(self, file_id: int) -> int:
-        """Verb index of a pair's ``category_id``."""
-        return self._look_up(self._verbs, file_id, 'verb category_id')
-
-    def hoi(self, file_id: int | None, verb: int, label: int) -> int | None:
-        """HOI index of a ``hoi_category_id``, or of verb and object where the file has none; None: no class."""
-        if file_id is None:
-            return self._classes.get((verb, label))
-        return self._look_up(self._hois, file_id, 'hoi_category_id')
-
-    def _look_up(self, table: dict[int, int], file_id: Any, what: str) -> int:
-        index = table.get(file_id) if isinstance(file_id, (int, np.integer)) else None
-        if index is None:
-            raise ValueError(
-                f"{what} {file_id!r} is out of range: vocabulary '{self.vocabulary.name}' has the ids "
-                f'{min(table)} to {max(table)}.'
-            )
-        return index

@@ -111,8 +111,8 @@ DATASETS = dict(
                 'vcoco_{train,val,test}.json',
                 'https://github.com/s-gupta/v-coco',
                 'vcoco',
-                note='make instances_vcoco_all_2014.json as its README says, then: '
-                'python tools/dataset_converters/vcoco.py ROOT/vcoco COCO_INSTANCES --out-dir ROOT/annotations',
+                note='then: python tools/dataset_converters/vcoco.py ROOT/vcoco ROOT/coco/annotations/instances_*2014.json '
+                '--out-dir ROOT/annotations',
             ),
             Source(
                 'instances_vcoco_trainval.json',

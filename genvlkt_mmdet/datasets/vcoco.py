@@ -1,6 +1,7 @@
 """V-COCO."""
 
 import os.path as osp
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,9 @@ class VCOCODataset(HOIDataset):
 
     Args:
         *args: See :class:`HOIDataset`.
-        coco_file (str, optional): COCO instances for the release's ``vcoco_*.json``, below ``data_root`` or absolute.
+        coco_file (str | Sequence[str], optional): COCO instances for the release's ``vcoco_*.json``, below ``data_root`` or
+            absolute: one file or several, such as the published ``instances_train2014.json`` and
+            ``instances_val2014.json``.
         split_ids (str, optional): Text file of image ids that picks a split of the release.
         **kwargs: See :class:`HOIDataset`.
     """
@@ -38,7 +41,13 @@ class VCOCODataset(HOIDataset):
         'its files come from and verify the folder'
     )
 
-    def __init__(self, *args: Any, coco_file: str | None = None, split_ids: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        coco_file: str | Sequence[str] | None = None,
+        split_ids: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.coco_file = coco_file
         self.split_ids = split_ids
         super().__init__(*args, **kwargs)
@@ -46,8 +55,11 @@ class VCOCODataset(HOIDataset):
     def load_records(self) -> list[dict]:
         """Reads the annotation file; see the class."""
         root = self.data_root or ''
-        files = dict(coco_file=self.coco_file, split_ids=self.split_ids)
-        self.reader_options = {key: path and osp.join(root, path) for key, path in files.items()}
+        coco_files = [self.coco_file] if isinstance(self.coco_file, str) else self.coco_file
+        self.reader_options = dict(
+            coco_file=coco_files and [osp.join(root, path) for path in coco_files],
+            split_ids=self.split_ids and osp.join(root, self.split_ids),
+        )
         return super().load_records()
 
     def make_eval_gt(

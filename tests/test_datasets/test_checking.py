@@ -38,8 +38,8 @@ def edit_boxes(box):
 @pytest.mark.parametrize(
     'kind, edit',
     [
-        ('field missing', lambda r: r.pop('hoi_annotation')),
-        ('field missing', edit_boxes([1, 2, 3])),
+        ('field missing or of another type', lambda r: r.pop('hoi_annotation')),
+        ('field missing or of another type', edit_boxes([1, 2, 3])),
         ('object id out of range', lambda r: r['annotations'][1].update(category_id=2)),
         ('verb id out of range', lambda r: r['hoi_annotation'][1].update(category_id=0)),
         ('HOI id out of range', lambda r: r['hoi_annotation'][1].update(hoi_category_id=0)),
@@ -56,6 +56,12 @@ def edit_boxes(box):
         ('triplet annotated twice', lambda r: r['hoi_annotation'].append(dict(r['hoi_annotation'][0]))),
         ('file name used twice', lambda r: r.update(file_name='c.png')),
         ('image missing', lambda r: r.update(file_name='d.png')),
+        ('img_id used twice', lambda r: r.update(img_id=2)),
+        ('image annotated twice', lambda r: r.update(img_id=2, file_name='c.png')),
+        ('file name leaves the image folder', lambda r: r.update(file_name='../images/a.png')),
+        ('file name leaves the image folder', lambda r: r.update(file_name='/etc/passwd')),
+        ('field missing or of another type', lambda r: r.update(annotations=None)),
+        ('field missing or of another type', lambda r: r.update(hoi_annotation=[None])),
         ('image size differs from the annotation', lambda r: r.update(width=59)),
     ],
 )  # fmt: skip

@@ -161,7 +161,10 @@ def test_pair_index_out_of_range(build, toy_records, warnings_of, field, value):
         ),
         (lambda r: r['annotations'][0].pop('bbox'), "field 'bbox' is missing"),
         (lambda r: r['annotations'][0].update(bbox=[1, 2, 3]), "image 'a.png': "),
-        (lambda r: [a.update(bbox=[1, 2]) for a in r['annotations']], 'a bbox must be x1, y1, x2, y2'),
+        (
+            lambda r: [a.update(bbox=[1, 2]) for a in r['annotations']],
+            r'box 0: `bbox` must be x1, y1, x2, y2, not \[1, 2\]',
+        ),
         (lambda r: r['hoi_annotation'][0].update(subject_id='0'), "pair 0 names box '0', but the image has 3 boxes"),
     ],
 )
@@ -210,3 +213,34 @@ def test_memory_stays_small_with_many_classes():
         assert (gt['hoi_labels'] + 1).tolist() == [h['hoi_category_id'] for h in hois]
         boxes = [records[i]['annotations'][h['object_id']]['bbox'] for h in hois]
         np.testing.assert_array_equal(gt['object_boxes'], np.array(boxes, dtype=np.float32).reshape(-1, 4))
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
+def test_ground_truth_must_be_finite(build, toy_records, value):
+    toy_records[0]['annotations'][1]['bbox'][2] = value
+    with pytest.raises(ValueError, match=r"ann\.json', image 'a\.png': box 1 holds NaN or infinity"):
+        build(toy_records, test_mode=True)
+    assert build(toy_records).skipped['boxes that are inverted, empty or outside the image'] == 1
+
+
+def test_repeated_img_ids_are_kept_apart_and_a_repeated_image_is_refused(build, toy_records):
+    for record in toy_records:
+        record['img_id'] = 7
+    assert len(build(toy_records, test_mode=True)) == 3
+    toy_records[2]['file_name'] = 'a.png'
+    with pytest.raises(ValueError, match=r"names image '.*a\.png' with img_id 7 2 times: join its entries"):
+        build(toy_records, test_mode=True)
+
+
+@pytest.mark.parametrize(
+    'name', ['../secret.png', '/etc/secret.png', 'x/../../secret.png', '..\\secret.png', 'C:/a.png']
+)
+def test_files_outside_the_image_folder_are_refused(toy_vocabulary, toy_records, name, tmp_path, write_toy):
+    settings = write_toy(toy_records)
+    toy_records[0]['file_name'] = name
+    (tmp_path / 'ann.json').write_text(json.dumps(toy_records))
+    with pytest.raises(
+        ValueError, match='`file_name` leaves the image folder; if you mean it, set `outside_files=True`'
+    ):
+        HOIDataset(**settings, vocabulary=toy_vocabulary)
+    assert len(HOIDataset(**settings, vocabulary=toy_vocabulary, outside_files=True)) == 2

@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pycocotools.coco
 import pytest
 
 from genvlkt_mmdet.datasets import VCOCODataset
@@ -81,7 +82,7 @@ def test_conversion_keeps_the_ground_truth(release, dataset, tmp_path):
     for part in ('trainval', 'test'):
         (tmp_path / f'vcoco_{part}.json').write_bytes(release[0].read_bytes())
     files = convert_vcoco(tmp_path, release[1], tmp_path / 'out')
-    assert [f.name for f in files] == ['trainval_vcoco.json', 'test_vcoco.json', 'corre_vcoco.npy']
+    assert [f.name for f in files] == ['trainval_vcoco.json', 'test_vcoco.json']
     converted = VCOCODataset(ann_file=str(files[1]), test_mode=True)
     assert len(converted) == len(dataset) and converted.family == 'qpic'
     for i in range(len(dataset)):
@@ -93,8 +94,6 @@ def test_conversion_keeps_the_ground_truth(release, dataset, tmp_path):
     item = train.get_data_info(0)
     no_object = item['pairs']['object_ids'] < 0
     assert (item['pairs']['object_labels'][no_object] == 80).all()
-    prior = np.load(files[2])
-    assert prior.shape == (29, 80) and prior[1].sum() == 0  # nothing is stood
 
 
 def test_convert_from_train_and_val(release, tmp_path):
@@ -102,6 +101,74 @@ def test_convert_from_train_and_val(release, tmp_path):
         (tmp_path / f'vcoco_{part}.json').write_bytes(release[0].read_bytes())
     files = convert_vcoco(tmp_path, release[1], tmp_path)
     assert len(json.loads(files[0].read_text())) == 2 * len(json.loads(files[1].read_text()))
+
+
+def split_coco(coco_file, folder):
+    """The mock instances as COCO publishes them: two files, with masks, categories and images that V-COCO lacks."""
+    coco = json.loads(coco_file.read_text())
+    files, half = [], len(coco['images']) // 2
+    for name, images in (('train2014', coco['images'][:half]), ('val2014', coco['images'][half:])):
+        ids = {image['id'] for image in images}
+        annotations = [
+            {**a, 'iscrowd': a.get('iscrowd', 0), 'segmentation': [[0, 0, 1, 0, 1, 1]]}
+            for a in coco['annotations']
+            if a['image_id'] in ids
+        ]
+        spare = 10**6 + len(files)
+        content = dict(
+            info=dict(year=2014),
+            licenses=[],
+            images=[*images, dict(id=spare, file_name=f'{spare}.jpg', width=9, height=9)],
+            annotations=[*annotations, dict(id=spare, image_id=spare, category_id=1, bbox=[0, 0, 5, 5], area=25)],
+            categories=[dict(id=1, name='person')],
+        )
+        files.append(folder / f'instances_{name}.json')
+        files[-1].write_text(json.dumps(content))
+    return files
+
+
+def test_published_coco_files(release, dataset, tmp_path, run_tool):
+    """The two files of COCO give what the merged one of V-COCO's Python 2 script gives; each is read once."""
+    coco_files = split_coco(release[1], tmp_path)
+    both = VCOCODataset(
+        data_root=str(tmp_path),
+        ann_file=str(release[0]),
+        coco_file=[file.name for file in coco_files],
+        test_mode=True,
+    )
+    assert [both.get_data_info(i)['img_id'] for i in range(len(both))] == [
+        dataset.get_data_info(i)['img_id'] for i in range(len(dataset))
+    ]
+    for i in range(len(dataset)):
+        for key, value in dataset.get_data_info(i)['eval_gt'].items():
+            np.testing.assert_array_equal(both.get_data_info(i)['eval_gt'][key], value)
+
+    for part in ('train', 'val', 'test'):
+        (tmp_path / f'vcoco_{part}.json').write_bytes(release[0].read_bytes())
+    opened = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            'genvlkt_mmdet.datasets.formats.coco.COCO', lambda path: opened.append(path) or pycocotools.coco.COCO(path)
+        )
+        out, code = run_tool('dataset_converters/vcoco.py', tmp_path, *coco_files, '--out-dir', tmp_path / 'two')
+    assert code is None and out.count('written: ') == 2 and len(out.splitlines()) == 2
+    assert opened == [str(file) for file in coco_files]
+    merged = convert_vcoco(tmp_path, release[1], tmp_path / 'one')
+    for file in merged:
+        assert file.read_bytes() == (tmp_path / 'two' / file.name).read_bytes()
+
+
+def test_coco_files_that_do_not_fit(release, tmp_path):
+    train, val = split_coco(release[1], tmp_path)
+    with pytest.raises(ValueError, match='lack .* images of .*: give both instances_train2014.json and'):
+        VCOCODataset(ann_file=str(release[0]), coco_file=str(train), test_mode=True)
+    with pytest.raises(ValueError, match='both hold image .*give each file once'):
+        VCOCODataset(ann_file=str(release[0]), coco_file=[str(train), str(train)], test_mode=True)
+    val.write_text('[]')
+    with pytest.raises(
+        ValueError, match=r"instances_val2014\.json' does not hold what it should .*; give the COCO inst"
+    ):
+        VCOCODataset(ann_file=str(release[0]), coco_file=[str(train), str(val)], test_mode=True)
 
 
 def test_qpic_file(tmp_path):
@@ -143,6 +210,6 @@ def test_qpic_file(tmp_path):
 def test_missing_files(tmp_path):
     with pytest.raises(FileNotFoundError, match='trainval_vcoco.json.*V-COCO.*tools/download_dataset.py vcoco'):
         VCOCODataset(data_root=str(tmp_path), ann_file='annotations/trainval_vcoco.json')
-    (tmp_path / 'vcoco_test.json').write_text('[]')
-    with pytest.raises(FileNotFoundError, match="instances.json' is missing: V-COCO's release needs"):
+    (tmp_path / 'vcoco_test.json').write_text('[{"action_name": "hold", "image_id": [1]}]')
+    with pytest.raises(FileNotFoundError, match="instances.json' is missing: COCO's annotations_trainval2014.zip"):
         VCOCODataset(data_root=str(tmp_path), ann_file='vcoco_test.json', coco_file='instances.json', test_mode=True)

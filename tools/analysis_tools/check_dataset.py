@@ -26,7 +26,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--images', type=Path, help='folder of the images')
     parser.add_argument('--decode', action='store_true', help='decode every image in full, not only its header')
     parser.add_argument('--split', choices=['train', 'test'], help="split to read, for HICO-DET's anno_bbox.mat")
-    parser.add_argument('--coco-file', type=Path, help="COCO instances, for V-COCO's release")
+    parser.add_argument(
+        '--coco-file', type=Path, nargs='+', help="COCO instances, one file or several, for V-COCO's release"
+    )
     parser.add_argument('--examples', type=int, default=3, help='cases to quote per finding (default: %(default)s)')
     parser.add_argument('--plot', type=Path, help='picture of the class histogram to write')
     parser.add_argument('--json', type=Path, help='file to write the whole report to')

@@ -1,8 +1,8 @@
 """Converts V-COCO's release and the COCO instances into the JSON that the configs read.
 
 Example:
-    python tools/dataset_converters/vcoco.py v-coco/data/vcoco v-coco/data/instances_vcoco_all_2014.json \
-        --out-dir data/v-coco/annotations
+    python tools/dataset_converters/vcoco.py v-coco/data/vcoco annotations/instances_train2014.json \
+        annotations/instances_val2014.json --out-dir data/v-coco/annotations
 """
 
 import argparse
@@ -16,7 +16,12 @@ def parse_args() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="Convert V-COCO's release")
     parser.add_argument('release', type=Path, help='folder with vcoco_trainval.json (or _train and _val) and _test')
-    parser.add_argument('coco_file', type=Path, help='COCO instances that hold the images of train2014 and val2014')
+    parser.add_argument(
+        'coco_file',
+        type=Path,
+        nargs='+',
+        help='instances_train2014.json and instances_val2014.json of COCO, or one file that holds the images of both',
+    )
     parser.add_argument('--out-dir', type=Path, default=Path('data/v-coco/annotations'), help='folder for the files')
     return parser.parse_args()
 

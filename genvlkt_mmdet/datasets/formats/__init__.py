@@ -8,7 +8,6 @@ from .convert import convert_hico, convert_vcoco
 from .hico_release import read_hico_release
 from .json_file import load_json, write_annotations
 from .merge import merge_boxes, merge_record
-from .prior import read_prior, verb_object_prior
 from .reader import detect_family, read_annotations
 from .safe_pickle import load_numpy_pickle
 from .vsrl import read_vsrl
@@ -23,8 +22,6 @@ __all__ = [
     'merge_record',
     'read_annotations',
     'read_hico_release',
-    'read_prior',
     'read_vsrl',
-    'verb_object_prior',
     'write_annotations',
 ]

@@ -1,15 +1,13 @@
 """Conversion of the releases into the documented JSON, under the names that the configs read."""
 
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from ..vocabulary import load_vocabulary
 from .hico_release import read_hico_release
 from .json_file import write_annotations
 from .merge import merge_record
-from .prior import verb_object_prior
-from .vsrl import read_vsrl
+from .vsrl import read_vsrl_files
 
 
 def convert_hico(release: str | Path, out_dir: str | Path, merge_iou: float = 0.5) -> list[Path]:
@@ -17,12 +15,12 @@ def convert_hico(release: str | Path, out_dir: str | Path, merge_iou: float = 0.
 
     Args:
         release (str | Path): Folder with ``anno_bbox.mat`` and ``anno.mat``.
-        out_dir (str | Path): Folder for ``trainval_hico.json`` (near-identical boxes of one pair merged),
-            ``test_hico.json`` (as annotated, with image-level labels) and ``corre_hico.npy`` (the verb-object prior).
+        out_dir (str | Path): Folder for ``trainval_hico.json`` (near-identical boxes of one pair merged)
+            and ``test_hico.json`` (as annotated, with image-level labels).
         merge_iou (float): IoU from which on boxes count as one, see :func:`.merge.merge_boxes`; 0 merges nothing.
 
     Returns:
-        list[Path]: The three files.
+        list[Path]: The two files.
 
     Raises:
         FileNotFoundError: If a file of the release is missing.
@@ -36,21 +34,21 @@ def convert_hico(release: str | Path, out_dir: str | Path, merge_iou: float = 0.
     return [
         write_annotations(train, out_dir / 'trainval_hico.json'),
         write_annotations(test, out_dir / 'test_hico.json'),
-        _write_prior(verb_object_prior(train, vocabulary), out_dir / 'corre_hico.npy'),
     ]
 
 
-def convert_vcoco(release: str | Path, coco_file: str | Path, out_dir: str | Path) -> list[Path]:
-    """Converts V-COCO's release; no ``prior.pickle`` is needed.
+def convert_vcoco(release: str | Path, coco_file: str | Path | Sequence[str | Path], out_dir: str | Path) -> list[Path]:
+    """Converts V-COCO's release.
 
     Args:
         release (str | Path): Folder with ``vcoco_test.json`` and ``vcoco_trainval.json``, or ``vcoco_train.json`` and
             ``vcoco_val.json``.
-        coco_file (str | Path): ``instances_vcoco_all_2014.json``, or any COCO instances that hold the images.
-        out_dir (str | Path): Folder for ``trainval_vcoco.json``, ``test_vcoco.json`` and ``corre_vcoco.npy``.
+        coco_file (str | Path | Sequence): The published ``instances_train2014.json`` and ``instances_val2014.json``, or
+            one merged file such as ``instances_vcoco_all_2014.json``. Each is read once.
+        out_dir (str | Path): Folder for ``trainval_vcoco.json`` and ``test_vcoco.json``.
 
     Returns:
-        list[Path]: The three files.
+        list[Path]: The two files.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -62,15 +60,8 @@ def convert_vcoco(release: str | Path, coco_file: str | Path, out_dir: str | Pat
         if (release / 'vcoco_trainval.json').is_file()
         else ['vcoco_train.json', 'vcoco_val.json']
     )
-    train = [record for part in parts for record in read_vsrl(release / part, coco_file, vocabulary)]
-    test = read_vsrl(release / 'vcoco_test.json', coco_file, vocabulary)
+    *train, test = read_vsrl_files([release / p for p in (*parts, 'vcoco_test.json')], coco_file, vocabulary)
     return [
-        write_annotations(train, out_dir / 'trainval_vcoco.json'),
+        write_annotations([record for part in train for record in part], out_dir / 'trainval_vcoco.json'),
         write_annotations(test, out_dir / 'test_vcoco.json'),
-        _write_prior(verb_object_prior(train, vocabulary), out_dir / 'corre_vcoco.npy'),
     ]
-
-
-def _write_prior(prior: np.ndarray, path: Path) -> Path:
-    np.save(path, prior)
-    return path

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.io import loadmat
 
 from ..vocabulary import HOIVocabulary
+from .damaged import names_file
 
 SPLITS = ('train', 'test')
 
@@ -42,9 +43,12 @@ def read_hico_release(
     """
     if split not in SPLITS:
         raise ValueError(f"HICO-DET has the splits 'train' and 'test', not '{split}'.")
-    images = _load(bbox_file, f'bbox_{split}')
-    records = [_record(image, i, vocabulary, str(bbox_file)) for i, image in enumerate(images)]
-    if anno_file is not None:
+    with names_file(bbox_file):
+        images = _load(bbox_file, f'bbox_{split}')
+        records = [_record(image, i, vocabulary, str(bbox_file)) for i, image in enumerate(images)]
+    if anno_file is None:
+        return records
+    with names_file(anno_file):
         names = [str(name) for name in _load(anno_file, f'list_{split}')]
         labels = np.atleast_2d(np.array(_load(anno_file, f'anno_{split}', aslist=False), dtype=float))
         if labels.shape == (1, vocabulary.num_hois) and len(names) == 1:
@@ -68,7 +72,10 @@ def _load(path: str | Path, name: str, aslist: bool = True) -> Any:
         raise FileNotFoundError(f"'{path}' is missing: HICO-DET's release holds anno_bbox.mat and anno.mat.")
     if not is_mat_file(path):
         raise ValueError(f"'{path}' is no Matlab file; download HICO-DET's release again.")
-    content = loadmat(path, simplify_cells=True, variable_names=[name])
+    try:
+        content = loadmat(path, simplify_cells=True, variable_names=[name])
+    except Exception as error:  # a broken file fails in many ways
+        raise ValueError(f"'{path}' is no readable Matlab file ({type(error).__name__}); download it again.") from None
     if name not in content:
         raise ValueError(f"'{path}' holds no '{name}': it is not the file of HICO-DET's release that it should be.")
     return _aslist(content[name]) if aslist else content[name]

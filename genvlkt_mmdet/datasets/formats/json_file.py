@@ -10,11 +10,13 @@ def load_json(path: str | Path) -> Any:
     """Parses a JSON file.
 
     Raises:
-        ValueError: If the file is no valid JSON, e.g. truncated.
+        ValueError: If the file is no valid JSON, e.g. truncated, or is nested too deeply.
     """
     try:
         return json.loads(Path(path).read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ValueError(f"'{path}' is nested too deeply for an annotation file.") from None
+    except ValueError as error:  # no JSON, no UTF-8, or a number of thousands of digits
         raise ValueError(f"'{path}' is no valid JSON ({error}); download or convert it again.") from None
 
 

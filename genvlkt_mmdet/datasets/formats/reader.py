@@ -1,9 +1,11 @@
-"""One door for annotation files: the family is found out by content, the boxes come back 0-based."""
+"""Reads any supported annotation file: the family is found out by content, the boxes come back 0-based."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..vocabulary import HOIVocabulary
+from .damaged import names_file
 from .hico_release import is_mat_file, read_hico_release
 from .json_file import load_json
 from .upt import upt_to_records
@@ -40,7 +42,7 @@ def read_annotations(
     path: str | Path,
     vocabulary: HOIVocabulary,
     split: str | None = None,
-    coco_file: str | Path | None = None,
+    coco_file: str | Path | Sequence[str | Path] | None = None,
     split_ids: str | Path | None = None,
 ) -> tuple[list[dict], str]:
     """Reads an annotation file of any family, told by its content.
@@ -50,7 +52,7 @@ def read_annotations(
             release (``anno.mat`` beside it adds the image-level labels), or ``vcoco_*.json`` of V-COCO's release.
         vocabulary (HOIVocabulary): Vocabulary that the file must fit.
         split (str, optional): ``'train'`` or ``'test'``, for ``anno_bbox.mat`` only.
-        coco_file (str | Path, optional): COCO instances, for V-COCO's release only.
+        coco_file (str | Path | Sequence, optional): COCO instances, one file or several, for V-COCO's release only.
         split_ids (str | Path, optional): Text file with the image ids to read, for V-COCO's release only.
 
     Returns:
@@ -76,7 +78,8 @@ def read_annotations(
     if family == 'qpic':
         return data, family
     if family in ('upt_hico', 'upt_vcoco'):
-        return upt_to_records(data, vocabulary, str(path)), family
+        with names_file(path):
+            return upt_to_records(data, vocabulary, str(path)), family
     hints = dict(
         coco='it is a COCO detection file, without human-object pairs',
         vcoco_release="it is V-COCO's release, which is read together with the COCO instances: give `coco_file`, or "

@@ -55,7 +55,7 @@ def upt_to_records(data: Mapping[str, Any], vocabulary: HOIVocabulary, source: s
         image_verbs = image['verb' if is_hico else 'actions']
         image_objects = image['object' if is_hico else 'objects']
         for human, obj, verb, label in zip(image['boxes_h'], image['boxes_o'], image_verbs, image_objects, strict=True):
-            verb_id, object_id = verbs[verb], objects[label]
+            verb_id, object_id = _pick(verbs, verb, 'verb'), _pick(objects, label, 'object')
             hoi = dict(
                 subject_id=_box_index(human, vocabulary.object_ids[0], boxes, shift),
                 object_id=_box_index(obj, object_id, boxes, shift),
@@ -68,6 +68,13 @@ def upt_to_records(data: Mapping[str, Any], vocabulary: HOIVocabulary, source: s
         record['annotations'] = [dict(bbox=list(box), category_id=category) for *box, category in boxes]
         records.append(record)
     return records
+
+
+def _pick(ids: Sequence, index: Any, what: str) -> int:
+    """An entry by its index; a negative one counts nothing from the end."""
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(ids) or ids[index] is None:
+        raise ValueError(f'{what} {index!r} is none of its {len(ids)} {what}s')
+    return ids[index]
 
 
 def _name_ids(names: Sequence[str], known: Sequence[str], ids: Sequence[int]) -> list[int | None]:

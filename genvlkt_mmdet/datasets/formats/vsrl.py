@@ -7,17 +7,23 @@ from typing import Any
 import numpy as np
 
 from ..vocabulary import HOIVocabulary
+from .coco import read_coco
+from .damaged import names_file
 from .json_file import load_json
 
 
 def read_vsrl(
-    ann_file: str | Path, coco_file: str | Path, vocabulary: HOIVocabulary, split_ids: str | Path | None = None
+    ann_file: str | Path,
+    coco_file: str | Path | Sequence[str | Path],
+    vocabulary: HOIVocabulary,
+    split_ids: str | Path | None = None,
 ) -> list[dict]:
     """Reads V-COCO's release.
 
     Args:
         ann_file (str | Path): ``vcoco_train.json``, ``vcoco_val.json`` or ``vcoco_test.json``.
-        coco_file (str | Path): ``instances_vcoco_all_2014.json``, or any COCO instances that hold the images.
+        coco_file (str | Path | Sequence): COCO instances that hold the images: the published ``instances_train2014.json``
+            and ``instances_val2014.json``, or one merged file such as ``instances_vcoco_all_2014.json``.
         vocabulary (HOIVocabulary): V-COCO's vocabulary.
         split_ids (str | Path, optional): Text file with the ids of the images to read, one per line; all images of
             ``ann_file`` by default.
@@ -29,16 +35,67 @@ def read_vsrl(
         FileNotFoundError: If a file is missing.
         ValueError: If a file is no valid JSON, or they do not belong together.
     """
-    for path in (ann_file, coco_file, split_ids):
-        if path is not None and not Path(path).is_file():
-            raise FileNotFoundError(f"'{path}' is missing: V-COCO's release needs vcoco_*.json and the COCO instances.")
-    image_ids = None
-    if split_ids is not None:
-        try:
-            image_ids = [int(line) for line in Path(split_ids).read_text().split()]
-        except (ValueError, UnicodeDecodeError):
-            raise ValueError(f"'{split_ids}' is no list of image ids: it must hold one number per line.") from None
-    return vsrl_to_records(load_json(ann_file), load_json(coco_file), vocabulary, image_ids, str(ann_file))
+    image_ids = None if split_ids is None else read_image_ids(split_ids)
+    return read_vsrl_files([ann_file], coco_file, vocabulary, image_ids)[0]
+
+
+def read_vsrl_files(
+    ann_files: Sequence[str | Path],
+    coco_file: str | Path | Sequence[str | Path],
+    vocabulary: HOIVocabulary,
+    image_ids: Iterable[int] | None = None,
+) -> list[list[dict]]:
+    """Reads several files of V-COCO's release with one reading of the COCO instances.
+
+    Args:
+        ann_files (Sequence[str | Path]): Files such as ``vcoco_train.json``.
+        coco_file (str | Path | Sequence): COCO instances, see :func:`read_vsrl`.
+        vocabulary (HOIVocabulary): V-COCO's vocabulary.
+        image_ids (Iterable[int], optional): The images to read; all that a file names by default.
+
+    Returns:
+        list[list[dict]]: For each file what :func:`vsrl_to_records` gives.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file is no valid JSON, or they do not belong together.
+    """
+    for path in ann_files:
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"'{path}' is missing: V-COCO's release holds vcoco_*.json.")
+    contents = [load_json(path) for path in ann_files]
+    wanted = []
+    for path, actions in zip(ann_files, contents, strict=True):
+        with names_file(path):
+            _check_actions(actions, str(path))
+            wanted.append(_integers(actions[0]['image_id']) if image_ids is None else list(image_ids))
+    coco = read_coco(coco_file, {i for ids in wanted for i in ids})
+    records = []
+    for path, actions, ids in zip(ann_files, contents, wanted, strict=True):
+        with names_file(path):
+            records.append(vsrl_to_records(actions, coco, vocabulary, ids, str(path)))
+    return records
+
+
+def read_image_ids(path: str | Path) -> list[int]:
+    """Reads a list of image ids.
+
+    Args:
+        path (str | Path): Text file with one id per line.
+
+    Returns:
+        list[int]: The ids.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        ValueError: If it holds anything else.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"'{path}' is missing: it should list the image ids of the split.")
+    try:
+        return [int(line) for line in Path(path).read_text(encoding='utf-8').split()]
+    except ValueError:  # a UnicodeDecodeError is one
+        raise ValueError(f"'{path}' is no list of image ids: it must hold one number per line.") from None
 
 
 def vsrl_to_records(
@@ -69,8 +126,7 @@ def vsrl_to_records(
         ValueError: If the content is of another kind, or names an image or box that the instances lack.
     """
     verbs = _verb_ids(actions, vocabulary, source)
-    named = np.asarray(actions[0]['image_id']).reshape(-1)
-    wanted = sorted(set(named.tolist() if image_ids is None else image_ids))
+    wanted = sorted(set(_integers(actions[0]['image_id']) if image_ids is None else image_ids))
     images = {image['id']: image for image in coco.get('images', ())}
     if not images or 'annotations' not in coco:
         raise ValueError(f"The COCO instances for '{source}' hold no images or annotations.")
@@ -78,7 +134,7 @@ def vsrl_to_records(
     if unknown:
         raise ValueError(
             f"The COCO instances lack {len(unknown)} of the {len(wanted)} images of '{source}', e.g. image {unknown[0]}: "
-            'give instances that hold both train2014 and val2014.'
+            'give both instances_train2014.json and instances_val2014.json.'
         )
     records = {
         i: dict(
@@ -91,7 +147,7 @@ def vsrl_to_records(
         )
         for i in wanted
     }
-    labelled = set(np.asarray(actions[0]['ann_id']).reshape(-1).tolist())
+    labelled = set(_integers(actions[0]['ann_id']))
     places: dict[int, tuple[int, int]] = {}  # annotation id -> image id, index of its box
     for annotation in coco['annotations']:
         record = records.get(annotation['image_id'])
@@ -105,9 +161,11 @@ def vsrl_to_records(
             )
     for action in actions:
         roles = np.asarray(action['role_object_id']).reshape(len(action['role_name']), -1)
-        labels = np.asarray(action['label']).reshape(-1)
-        for k in np.flatnonzero(labels == 1):
-            person = places.get(int(action['ann_id'][k]))
+        labels, persons = _integers(action['label']), _integers(action['ann_id'])
+        if not len(labels) == len(persons) == roles.shape[1]:
+            raise ValueError(f"'{source}': the lists of action '{action['action_name']}' differ in length.")
+        for k in np.flatnonzero(np.array(labels) == 1):
+            person = places.get(persons[k])
             if person is None:
                 continue
             image_id, human = person
@@ -125,8 +183,7 @@ def _verb_ids(
     actions: Sequence[Mapping[str, Any]], vocabulary: HOIVocabulary, source: str
 ) -> dict[tuple[str, str | None], int]:
     """File id of the verb of every action and role."""
-    if not isinstance(actions, list) or not actions or 'action_name' not in actions[0]:
-        raise ValueError(f"'{source}' is not V-COCO's release: it must be a list of actions with `action_name`.")
+    _check_actions(actions, source)
     table = dict(zip(vocabulary.verb_names, vocabulary.verb_ids, strict=True))
     verbs = {}
     for action in actions:
@@ -136,6 +193,23 @@ def _verb_ids(
                 raise ValueError(f"'{source}': '{name}' is no verb of the vocabulary '{vocabulary.name}'.")
             verbs[action['action_name'], role] = table[name]
     return verbs
+
+
+def _check_actions(actions: Any, source: str) -> None:
+    if (
+        not isinstance(actions, list)
+        or not actions
+        or not all(isinstance(a, dict) and 'action_name' in a for a in actions)
+    ):
+        raise ValueError(f"'{source}' is not V-COCO's release: it must be a list of actions with `action_name`.")
+
+
+def _integers(values: Any) -> list[int]:
+    """The numbers of a list; the release nests some of its lists once."""
+    array = np.asarray(values).reshape(-1)
+    if array.dtype.kind not in 'iu' and not (array.dtype.kind == 'f' and (array == array.astype(np.int64)).all()):
+        raise ValueError('a list of whole numbers holds something else')
+    return array.astype(np.int64).tolist()
 
 
 def _clean_box(box: Sequence[float], width: int, height: int) -> list[float] | None:

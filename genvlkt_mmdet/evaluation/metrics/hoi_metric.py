@@ -1,6 +1,5 @@
 """What the HOI metrics share: collecting predictions and ground truth, image by image."""
 
-import logging
 import sys
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,8 @@ class HOIMetric(BaseMetric):
     """Collects the best triplets of every image with its ground truth; subclasses evaluate them.
 
     The numbers do not depend on the number of processes or on the order of images: the images of all processes are
-    joined, images that a sampler repeated count once, and they are put in the order of ``img_id``.
+    joined, images that a sampler repeated count once, and they are put in the order of ``img_id``. An image is known by
+    ``img_id`` and ``img_path`` together, so that several annotation files may use the same ids.
 
     Args:
         max_per_image (int, optional): Number of triplets, best first, that are kept per image (papers report 100); None
@@ -66,7 +66,8 @@ class HOIMetric(BaseMetric):
             data_samples (Sequence[Mapping]): Per image ``pred_hois``, ``eval_gt``, ``img_id`` and ``img_path``.
 
         Raises:
-            ValueError: If a sample has no ground truth, or a score or human box is NaN or infinite.
+            ValueError: If a sample has no ground truth, or a score or human box (also of the ground truth) is NaN or
+                infinite.
         """
         for sample in data_samples:
             if 'eval_gt' not in sample:
@@ -82,12 +83,15 @@ class HOIMetric(BaseMetric):
                     f"The prediction for image '{sample.get('img_path')}' holds NaN or infinity: the model has "
                     'diverged, or its checkpoint is broken.'
                 )
+            gt = {key: _numpy(value) for key, value in sample['eval_gt'].items()}
+            if not all(np.isfinite(gt[key]).all() for key in ('human_boxes', 'boxes') if key in gt):
+                raise ValueError(f"The ground truth of image '{sample.get('img_path')}' holds NaN or infinity.")
             self.results.append(
                 dict(
                     img_id=sample['img_id'],
                     img_path=str(sample['img_path']),
                     det=self.make_detections(pred),
-                    gt={key: _numpy(value) for key, value in sample['eval_gt'].items()},
+                    gt=gt,
                 )
             )
 
@@ -129,16 +133,19 @@ class HOIMetric(BaseMetric):
 
         Returns:
             dict[str, float]: The figures, in [0, 1].
+
+        Raises:
+            ValueError: If the images are not as many as the dataset has.
         """
-        images: dict[Any, dict] = {}
+        images: dict[tuple, dict] = {}
         for entry in results:
-            images.setdefault(entry['img_id'], entry)
-        entries = [images[i] for i in sorted(images)]
+            images.setdefault((entry['img_id'], entry['img_path']), entry)
+        entries = [images[key] for key in sorted(images)]
         if self._size is not None and len(entries) != self._size:
-            print_log(
-                f'{type(self).__name__}: {len(entries)} images were evaluated, but the dataset has {self._size}.',
-                logger='current',
-                level=logging.WARNING,
+            raise ValueError(
+                f'{type(self).__name__} has seen {len(entries)} different images, but the dataset has {self._size}: '
+                'either an image (the same `img_id` and file) occurs in it several times, or the sampler leaves images '
+                'out. tools/analysis_tools/check_dataset.py finds repeated images in an annotation file.'
             )
         if self.outfile_prefix is not None:
             path = f'{self.outfile_prefix}.results.json'

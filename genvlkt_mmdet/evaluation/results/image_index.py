@@ -11,13 +11,21 @@ class ImageIndex:
 
     Args:
         images (Sequence[Mapping]): Per image ``file_name`` and ``img_id``.
+
+    Raises:
+        ValueError: If two images have one file name: detections could not tell them apart.
     """
 
     def __init__(self, images: Sequence[Mapping[str, Any]]) -> None:
         self.names = [image['file_name'] for image in images]
-        self.ids = [_image_id(image) for image in images]
+        self._ids = [_image_id(image) for image in images]
         self._by_name = {name: i for i, name in enumerate(self.names)}
-        self._by_id = {image_id: i for i, image_id in enumerate(self.ids)}
+        self._by_id = {image_id: i for i, image_id in enumerate(self._ids)}
+        if len(self._by_name) < len(self.names):
+            raise ValueError(
+                f"The annotations name image '{_repeated(self.names)}' several times: join its entries to evaluate or "
+                'write detections.'
+            )
         bare: dict[str, int] = {}
         for i, name in enumerate(self.names):
             bare[PurePosixPath(name).name] = -1 if PurePosixPath(name).name in bare else i
@@ -25,6 +33,20 @@ class ImageIndex:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def ids(self) -> list:
+        """list: Number of each image.
+
+        Raises:
+            ValueError: If two images have one number.
+        """
+        if len(self._by_id) < len(self._ids):
+            raise ValueError(
+                f"Several images of the annotations have the `img_id` {_repeated(self._ids)}: V-COCO's official format "
+                'knows images by their number, so give each its own.'
+            )
+        return self._ids
 
     def by_name(self, name: str) -> int | None:
         """Position of an image by its file name; None when there is none.
@@ -43,7 +65,13 @@ class ImageIndex:
 
     def by_id(self, image_id: int) -> int | None:
         """Position of an image by its number, as :attr:`ids` has it; None when there is none."""
+        self.ids  # noqa: B018  (raises where a number is not one image)
         return self._by_id.get(image_id)
+
+
+def _repeated(values: Sequence) -> Any:
+    seen = set()
+    return next(value for value in values if value in seen or seen.add(value))
 
 
 def _image_id(image: Mapping[str, Any]) -> Any:

@@ -11,12 +11,10 @@ from .test_hico_release import release  # noqa: F401  (fixture)
 
 def test_hico(release):  # noqa: F811
     files = convert_hico(release, release / 'annotations')
-    assert [f.name for f in files] == ['trainval_hico.json', 'test_hico.json', 'corre_hico.npy']
-    train, test = (json.loads(f.read_text()) for f in files[:2])
+    assert [f.name for f in files] == ['trainval_hico.json', 'test_hico.json']
+    train, test = (json.loads(f.read_text()) for f in files)
     assert train[0]['annotations'][0] == dict(bbox=[4, 5, 6, 7], category_id=1)
     assert test[0]['image_hois'] == [1, 5, 8] and len(test[0]['annotations']) == 5  # evaluation stays un-merged
-    prior = np.load(files[2])
-    assert prior.shape == (117, 80) and prior.sum() == 1
 
     direct = HICODetDataset(ann_file=str(release / 'anno_bbox.mat'), test_mode=True)
     converted = HICODetDataset(data_root=str(release), ann_file='annotations/test_hico.json', test_mode=True)
@@ -42,10 +40,6 @@ def test_writing_leaves_no_half_file(tmp_path):
 
 def test_tools(release, run_tool):  # noqa: F811
     out, code = run_tool('dataset_converters/hico_det.py', release)
-    assert code is None and out.count('written: ') == 3
-    train = release / 'annotations' / 'trainval_hico.json'
-    out, code = run_tool('dataset_converters/prior.py', 'hico', train, release / 'prior.npy')
-    assert code is None and '1 of 9360 combinations occur' in out
-    np.testing.assert_array_equal(np.load(release / 'prior.npy'), np.load(release / 'annotations' / 'corre_hico.npy'))
+    assert code is None and out.count('written: ') == 2
     _, code = run_tool('dataset_converters/vcoco.py', release, release / 'coco.json')
     assert code.startswith('error: ') and 'is missing' in code

@@ -83,7 +83,7 @@ def test_training_merges_and_evaluation_does_not(real):
     train = HICODetDataset(ann_file=path, lazy_init=True)
     test = HICODetDataset(ann_file=path, lazy_init=True, test_mode=True)
     train.family = test.family = 'upt_hico'
-    record = dict(real[1], _index=1)
+    record = real[1]
     pairs = train.parse_data_info(record)['pairs']
     assert len(pairs['human_ids']) == 1 and pairs['hoi_labels'].tolist() == [[0, 131], [0, 139], [0, 143]]
     item = test.parse_data_info(record)

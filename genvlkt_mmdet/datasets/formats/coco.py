@@ -1,0 +1,61 @@
+"""Reader of COCO instances, as COCO publishes them or merged into one file."""
+
+import contextlib
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pycocotools.coco import COCO
+
+from .damaged import names_file
+
+_IMAGE = ('id', 'file_name', 'width', 'height')
+_ANNOTATION = ('id', 'image_id', 'category_id', 'bbox', 'area')
+
+
+def read_coco(files: str | Path | Sequence[str | Path], image_ids: Iterable[int]) -> dict[str, list[dict]]:
+    """Reads what COCO instances say about some images.
+
+    The published files are large, so each is read once, and only what is needed of it is kept.
+
+    Args:
+        files (str | Path | Sequence): One file, or several whose images differ, e.g. ``instances_train2014.json`` and
+            ``instances_val2014.json``.
+        image_ids (Iterable[int]): Ids of the images; those that no file holds are left out.
+
+    Returns:
+        dict[str, list[dict]]: ``images`` and ``annotations`` in COCO's layout, without masks.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file holds no COCO instances, or an image that another file has held.
+    """
+    files = [files] if isinstance(files, (str, Path)) else list(files)
+    for path in files:
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"'{path}' is missing: COCO's annotations_trainval2014.zip holds the instances.")
+    wanted = set(image_ids)
+    found: dict[str, list[dict]] = dict(images=[], annotations=[])
+    known: dict[int, str | Path] = {}
+    for path in files:
+        with names_file(path, 'give the COCO instances, e.g. instances_train2014.json and instances_val2014.json'):
+            with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports its progress
+                coco = COCO(str(path))
+            here = sorted(wanted & coco.imgs.keys())
+            for image_id in here:
+                if image_id in known:
+                    raise ValueError(
+                        f"'{path}' and '{known[image_id]}' both hold image {image_id}: give each file once."
+                    )
+                known[image_id] = path
+                found['images'].append({key: coco.imgs[image_id][key] for key in _IMAGE})
+                for annotation in coco.imgToAnns.get(image_id, ()):
+                    found['annotations'].append(_slim(annotation))
+            del coco  # gigabytes, before the next file comes
+    return found
+
+
+def _slim(annotation: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: annotation[key] for key in _ANNOTATION}
+    return {**kept, 'ignore': annotation.get('ignore', 0)}

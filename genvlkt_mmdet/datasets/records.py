@@ -1,0 +1,169 @@
+"""What the dataset classes and the checker ask of the records of an annotation file."""
+
+import os.path as osp
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from .vocabulary import HOIVocabulary
+
+
+def structure_problems(record: Any) -> Iterator[str]:
+    """Says what keeps a record from being read: missing fields and values of another type.
+
+    Args:
+        record (Any): One entry of an annotation file.
+
+    Yields:
+        str: One sentence for each problem, without the name of the image.
+    """
+    if not isinstance(record, Mapping):
+        yield f'an entry must be an object with `file_name`, not {show(record)}.'
+        return
+    for key, is_right, wanted in (
+        ('file_name', lambda v: isinstance(v, str) and v and '\0' not in v, 'the name of an image file'),
+        ('annotations', lambda v: isinstance(v, list), 'a list of boxes'),
+        ('hoi_annotation', lambda v: isinstance(v, list), 'a list of triplets'),
+    ):
+        yield from _check(record, key, is_right, wanted)
+    for key, is_right, wanted in (
+        ('width', lambda v: _is_number(v) and v >= 1, 'a number of pixels'),
+        ('height', lambda v: _is_number(v) and v >= 1, 'a number of pixels'),
+        ('img_id', lambda v: _is_index(v), 'a whole number'),
+        ('image_hois', lambda v: isinstance(v, list), 'a list of HOI ids'),
+    ):
+        yield from _check(record, key, is_right, wanted, required=False)
+    for k, box in _entries(record, 'annotations'):
+        if not isinstance(box, Mapping):
+            yield f'box {k} must be an object with `bbox` and `category_id`, not {show(box)}.'
+            continue
+        yield from _check(box, 'bbox', _is_box, 'x1, y1, x2, y2', where=f'box {k}: ')
+        yield from _check(box, 'category_id', where=f'box {k}: ')
+        yield from _check(box, 'annotated', lambda v: isinstance(v, bool), 'true or false', False, f'box {k}: ')
+    for k, hoi in _entries(record, 'hoi_annotation'):
+        if not isinstance(hoi, Mapping):
+            yield f'pair {k} must be an object with `subject_id`, `object_id` and `category_id`, not {show(hoi)}.'
+            continue
+        for key in ('subject_id', 'object_id', 'category_id'):
+            yield from _check(hoi, key, where=f'pair {k}: ')
+
+
+def is_box_index(value: Any, num_boxes: int, may_lack: bool) -> bool:
+    """Whether a pair's ``subject_id`` or ``object_id`` names a box.
+
+    Args:
+        value (Any): The index.
+        num_boxes (int): Number of boxes of the image.
+        may_lack (bool): Whether -1, no object, is right too.
+
+    Returns:
+        bool: Whether it is an index of a box.
+    """
+    return _is_index(value) and (-1 if may_lack else 0) <= value < num_boxes
+
+
+def leaves_folder(file_name: str) -> bool:
+    r"""Whether a file name points outside the folder that it is taken from: an absolute path, or one that climbs up.
+
+    Args:
+        file_name (str): The name, with slashes or backslashes.
+
+    Returns:
+        bool: Whether it leaves the folder.
+
+    Example:
+        >>> leaves_folder('train2014/a.jpg'), leaves_folder('x/../a.jpg')
+        (False, False)
+        >>> leaves_folder('/etc/passwd'), leaves_folder('../a.jpg'), leaves_folder(r'C:\a.jpg')
+        (True, True, True)
+    """
+    path = osp.normpath(file_name.replace('\\', '/'))
+    return PurePosixPath(path).is_absolute() or bool(PureWindowsPath(path).drive) or path.split('/')[0] == '..'
+
+
+def show(value: Any) -> str:
+    """A value of an annotation file as an error message quotes it.
+
+    Args:
+        value (Any): Any value that JSON holds.
+
+    Returns:
+        str: At most 60 characters.
+    """
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an int of thousands of digits, a list in a list in a list ...
+        return f'a value of type {type(value).__name__}'
+    return text if len(text) <= 60 else f'{text[:57]}...'
+
+
+class FileIds:
+    """Translates ids of annotation files into indices of the vocabulary.
+
+    Args:
+        vocabulary (HOIVocabulary): The vocabulary.
+    """
+
+    def __init__(self, vocabulary: HOIVocabulary) -> None:
+        self.vocabulary = vocabulary
+        self._objects = {i: k for k, i in enumerate(vocabulary.object_ids)}
+        self._verbs = {i: k for k, i in enumerate(vocabulary.verb_ids)}
+        self._hois = {i: k for k, i in enumerate(vocabulary.hoi_ids)}
+        pairs = zip(vocabulary.hoi_verbs, vocabulary.hoi_objects, strict=True)
+        self._classes = {pair: k for k, pair in enumerate(pairs)}
+
+    def object(self, file_id: Any) -> int:
+        """Object index of a box's ``category_id``; raises ValueError with the known range."""
+        return self._look_up(self._objects, file_id, 'box category_id')
+
+    def verb(self, file_id: Any) -> int:
+        """Verb index of a pair's ``category_id``; raises ValueError with the known range."""
+        return self._look_up(self._verbs, file_id, 'verb category_id')
+
+    def hoi(self, file_id: Any) -> int:
+        """HOI index of a ``hoi_category_id``; raises ValueError with the known range."""
+        return self._look_up(self._hois, file_id, 'hoi_category_id')
+
+    def hoi_of(self, verb: int, label: int) -> int | None:
+        """HOI index of a verb and an object index; None where they form no class."""
+        return self._classes.get((verb, label))
+
+    def _look_up(self, table: dict[int, int], file_id: Any, what: str) -> int:
+        index = table.get(file_id) if _is_index(file_id) else None
+        if index is None:
+            raise ValueError(
+                f"{what} {show(file_id)} is out of range: vocabulary '{self.vocabulary.name}' has the ids "
+                f'{min(table)} to {max(table)}.'
+            )
+        return index
+
+
+def _check(
+    record: Mapping, key: str, is_right: Any = None, wanted: str = '', required: bool = True, where: str = ''
+) -> Iterator[str]:
+    if key not in record:
+        if required:
+            yield f"{where}field '{key}' is missing."
+    elif is_right is not None and not is_right(record[key]):
+        yield f'{where}`{key}` must be {wanted}, not {show(record[key])}.'
+
+
+def _entries(record: Mapping, key: str) -> Iterator[tuple[int, Any]]:
+    value = record.get(key)
+    return enumerate(value if isinstance(value, list) else ())
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and abs(value) < 2**63
+
+
+def _is_number(value: Any) -> bool:
+    """A number that fits an image; NaN and infinity are numbers of a box that can be skipped."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and not abs(value) > 1e9
+
+
+def _is_box(value: Any) -> bool:
+    right = isinstance(value, (list, tuple)) and len(value) == 4
+    return right and all(_is_number(x) or isinstance(x, float) for x in value)
