@@ -148,15 +148,16 @@ class Canvas:
         self.arrow((end, y_from), (end, middle), (start, middle), (start, y_to))
 
     @property
-    def texts(self) -> list[str]:
-        """All that is written in the figure."""
-        return [text.get_text().replace('\n', ' ') for text in self.axes.texts]
+    def description(self) -> str:
+        """All that is written in the figure, as its file holds it."""
+        texts = [text.get_text() for axes in self.figure.axes for text in axes.texts]
+        return ' | '.join(' '.join(text.split()) for text in texts)
 
     def save(self, path: Path) -> None:
         """Writes an SVG that looks the same everywhere; its description holds the texts."""
         with matplotlib.rc_context({'svg.fonttype': 'path', 'svg.hashsalt': 'genvlkt'}):
             self.figure.savefig(
-                path, facecolor='white', metadata=dict(Date=None, Creator=None, Description=' | '.join(self.texts))
+                path, facecolor='white', metadata=dict(Date=None, Creator=None, Description=self.description)
             )
         plt.close(self.figure)
 

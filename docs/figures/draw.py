@@ -8,6 +8,7 @@ Examples:
 import argparse
 import csv
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 from canvas import Canvas, curves
 from places import PLACES, QUESTIONS
@@ -190,6 +191,11 @@ def loss_curve() -> Canvas:
 
 
 FIGURES = dict(network=network, way_of_an_image=way_of_an_image, training_step=training_step, loss_curve=loss_curve)
+
+
+def description(canvas: Canvas) -> str:
+    """What the SVG file of a figure says of its content, as text of XML."""
+    return escape(canvas.description)
 
 
 def table() -> str:
