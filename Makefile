@@ -8,15 +8,21 @@ ENV_FILES := requirements/pinned.txt setup.cfg genvlkt_mmdet/version.py
 ENV_HASH := $(shell cat $(ENV_FILES) | cksum | tr ' ' '-')
 STAMP := $(VENV)/stamp-$(ENV_HASH)
 
-.PHONY: help env demo test lint format clean
+# The site has an environment of its own: it needs neither PyTorch nor the package, and what it needs no test should see.
+DOCS_VENV := .venv-docs
+DOCS_BIN := $(DOCS_VENV)/bin
+DOCS_STAMP := $(DOCS_VENV)/stamp-$(shell cat requirements/docs.txt | cksum | tr ' ' '-')
+
+.PHONY: help env demo test docs lint format clean
 
 help:
 	@echo 'make demo    train and evaluate the small model on MiniHOI, draw its predictions'
 	@echo 'make test    lint, types and all tests'
+	@echo 'make docs    the documentation site, in site/'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make format  rewrite the sources with ruff'
 	@echo 'make env     only make $(VENV)/'
-	@echo 'make clean   remove what the other targets made, but not $(VENV)/ or data/'
+	@echo 'make clean   remove what the other targets made, but not $(VENV)/, $(DOCS_VENV)/ or data/'
 
 env: $(STAMP)
 
@@ -37,6 +43,19 @@ test: export OMP_NUM_THREADS := 1
 test: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations=10
 
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: $(DOCS_STAMP)
+	$(DOCS_BIN)/mkdocs build --strict --quiet
+	@echo 'The site is in site/: open site/index.html, or serve it: $(DOCS_BIN)/mkdocs serve'
+
+$(DOCS_STAMP):
+	@test -n '$(PYTHON)' || { echo 'No Python found: install Python 3.11, or name one: make PYTHON=/path/to/python'; exit 1; }
+	@echo 'Making $(DOCS_VENV)/ from requirements/docs.txt.'
+	test -x $(DOCS_BIN)/python || $(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/docs.txt
+	rm -f $(DOCS_VENV)/stamp-*
+	touch $@
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,4 +66,4 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf build dist *.egg-info work_dirs demo_out .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf build dist site *.egg-info work_dirs demo_out .pytest_cache .ruff_cache .mypy_cache .hypothesis

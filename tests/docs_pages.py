@@ -1,0 +1,68 @@
+"""Reads the pages of the documentation: their code blocks, links and headings."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Everything that people read, without generated pages.
+PAGES = sorted([*ROOT.glob('*.md'), *(ROOT / 'docs').glob('*.md')])
+
+_FENCE = re.compile(r'^(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$', re.M | re.S)
+_LINK = re.compile(r'\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^)\s]+)\)')
+
+
+class Block(NamedTuple):
+    """A fenced code block of a page.
+
+    Attributes:
+        language (str): Its language, e.g. ``'python'``; empty where the page names none.
+        code (str): Its text.
+        line (int): Line of the page that its text starts at.
+        why_not_run (str | None): The reason in ``<!-- not run: ... -->`` above it.
+    """
+
+    language: str
+    code: str
+    line: int
+    why_not_run: str | None
+
+
+def read_blocks(page: Path, *languages: str) -> list[Block]:
+    """Code blocks of a page, of some languages or of all."""
+    text = page.read_text(encoding='utf-8')
+    blocks = [
+        Block(m['language'], m['code'], text.count('\n', 0, m.start('code')) + 1, m['why'])
+        for m in _FENCE.finditer(text)
+    ]
+    return [block for block in blocks if not languages or block.language in languages]
+
+
+def prose(page: Path) -> str:
+    """The page without its code blocks and code spans."""
+    text = _FENCE.sub('', page.read_text(encoding='utf-8'))
+    return re.sub(r'(`+)[^`\n]+\1', 'code', text)
+
+
+def links(page: Path) -> list[str]:
+    """Targets of the page's links and images."""
+    return _LINK.findall(_FENCE.sub('', page.read_text(encoding='utf-8')).replace('`](', ']('))
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors that GitHub and the site give to the page's headings."""
+    found: set[str] = set()
+    for heading in re.findall(r'^#+ (.+)$', _FENCE.sub('', page.read_text(encoding='utf-8')), re.M):
+        text = re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', heading).lower()
+        slug = re.sub(r'[^\w\- ]', '', text).strip().replace(' ', '-')
+        found.add(slug)
+    return found
+
+
+def commands(page: Path) -> list[str]:
+    """Shell commands that the page shows, indented or fenced, without comments; continued lines are joined."""
+    text = page.read_text(encoding='utf-8').replace('\\\n', ' ')
+    lines = [line.strip().removeprefix('$ ') for line in text.splitlines()]
+    return [
+        line.partition('  #')[0].strip() for line in lines if re.match(r'(python|bash) tools/|mim (train|test) ', line)
+    ]
