@@ -95,15 +95,15 @@ class PairBoxes(HorizontalBoxes):
         Raises:
             ValueError: If the boxes have no identity, or one of them occurs twice.
         """
-        known = bool(self.sources) and self.ids is not None and len(self.ids) == len(self)
-        if not known or len(np.unique(self.ids, axis=0)) < len(self):
+        ids = self.ids
+        if not self.sources or ids is None or len(ids) != len(self) or len(np.unique(ids, axis=0)) < len(self):
             raise ValueError('these boxes do not say which instances they are')
         parts = []
         for i, source in enumerate(self.sources):
-            mine = np.flatnonzero(self.ids[:, 0] == i)
-            known = np.concatenate([self.ids[mine, 1], source['human_ids'], source['object_ids'], [-1]])
+            mine = np.flatnonzero(ids[:, 0] == i)
+            known = np.concatenate([ids[mine, 1], source['human_ids'], source['object_ids'], [-1]])
             position = np.full(known.max() + 2, -1)  # its last entry is what -1, no object, finds
-            position[self.ids[mine, 1]] = mine
+            position[ids[mine, 1]] = mine
             human, obj = position[source['human_ids']], position[source['object_ids']]
             keep = (human >= 0) & ((obj >= 0) | (source['object_ids'] < 0))
             rows = {key: np.asarray(value)[keep] for key, value in source.items()}

@@ -85,9 +85,9 @@ class PhraseReader:
         for prompt, verb, obj in zip(vocabulary.hoi_prompts, vocabulary.hoi_verbs, vocabulary.hoi_objects, strict=True):
             words = _words(prompt)
             words = words[self._subject(words) or 0 :]
-            name = vocabulary.object_names[obj] if obj < vocabulary.num_objects else None
-            self._phrases.setdefault(_key(words), HOIText(vocabulary.verb_names[verb], name))
-            if name is not None and (start := _before(words, _clean(name).split())):
+            noun = vocabulary.object_names[obj] if obj < vocabulary.num_objects else None
+            self._phrases.setdefault(_key(words), HOIText(vocabulary.verb_names[verb], noun))
+            if noun is not None and (start := _before(words, _clean(noun).split())):
                 self._verbs.setdefault(start, verb)  # V-COCO's 'looking at', whose name is `look_obj`
         for index, name in enumerate(vocabulary.verb_names):
             self._verbs.setdefault(gerund(_clean(name)), index)
@@ -220,7 +220,7 @@ class PhraseReader:
     def _check(self, phrase: str, verb: list[str], determiner: str | None, obj: list[str] | None) -> None:
         """Refuses what is not one verb with at most one object, or may be read in another way."""
         known_verb = self.verb_index(' '.join(verb)) is not None
-        known_object = bool(obj) and self.object_index(' '.join(obj)) is not None
+        known_object = self.object_index(' '.join(obj or [])) is not None
         new_words = ([] if known_verb else verb) + ([] if known_object else obj or [])
         _refuse_negation(phrase, new_words)
         if not known_verb and (not verb or self._is_no_verb(verb[0])):

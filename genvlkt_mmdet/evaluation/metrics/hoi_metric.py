@@ -140,13 +140,7 @@ class HOIMetric(BaseMetric):
         images: dict[tuple, dict] = {}
         for entry in results:
             images.setdefault((entry['img_id'], entry['img_path']), entry)
-        entries = [images[key] for key in sorted(images)]
-        if self._size is not None and len(entries) != self._size:
-            raise ValueError(
-                f'{type(self).__name__} has seen {len(entries)} different images, but the dataset has {self._size}: '
-                'either an image (the same `img_id` and file) occurs in it several times, or the sampler leaves images '
-                'out. tools/analysis_tools/check_dataset.py finds repeated images in an annotation file.'
-            )
+        entries = [images[key] for key in sorted(images, key=_sortable)]
         if self.outfile_prefix is not None:
             path = f'{self.outfile_prefix}.results.json'
             names = [PurePath(entry['img_path']).name for entry in entries]
@@ -154,6 +148,12 @@ class HOIMetric(BaseMetric):
                 names = [entry['img_path'] for entry in entries]
             write_results(path, [dict(entry['det'], file_name=n) for entry, n in zip(entries, names, strict=True)])
             print_log(f'Detections are in {path}.', logger='current')
+        if self._size is not None and len(entries) != self._size:
+            raise ValueError(
+                f'{type(self).__name__} has seen {len(entries)} different images, but the dataset has {self._size}: '
+                'either an image (the same `img_id` and file) occurs in it several times, or the sampler leaves images '
+                'out. tools/analysis_tools/check_dataset.py finds repeated images in an annotation file.'
+            )
         return self.evaluate_images(entries)
 
     @abstractmethod
@@ -166,6 +166,11 @@ class HOIMetric(BaseMetric):
         Returns:
             dict[str, float]: The figures, in [0, 1].
         """
+
+
+def _sortable(key: tuple[Any, str]) -> tuple[str, Any, str]:
+    # joined datasets may have numbers and texts as ids
+    return (type(key[0]).__name__, *key)
 
 
 def _numpy(value: Any) -> np.ndarray:

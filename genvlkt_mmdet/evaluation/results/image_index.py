@@ -1,6 +1,7 @@
 """Finds the images of an annotation file by the names and ids that results files use."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -70,8 +71,7 @@ class ImageIndex:
 
 
 def _repeated(values: Sequence) -> Any:
-    seen = set()
-    return next(value for value in values if value in seen or seen.add(value))
+    return next(value for value, count in Counter(values).items() if count > 1)
 
 
 def _image_id(image: Mapping[str, Any]) -> Any:
