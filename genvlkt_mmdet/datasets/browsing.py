@@ -68,12 +68,10 @@ def as_seen(sample: HOIDataSample) -> HOIDataSample:
         HOIDataSample: A copy; ``eval_gt``, if any, is scaled and not flipped (test pipelines do not flip).
     """
     sample = sample.clone()
-    scale = np.tile(np.asarray(sample.metainfo.get('scale_factor', (1.0, 1.0)), dtype=np.float32), 2)
-    changed = dict(scale_factor=(1.0, 1.0), flip=False)
     if 'eval_gt' in sample.metainfo:
+        scale = np.tile(np.asarray(sample.metainfo.get('scale_factor', (1.0, 1.0)), dtype=np.float32), 2)
         boxes = ('boxes', 'human_boxes', 'object_boxes')
-        changed['eval_gt'] = {key: v * scale if key in boxes else v for key, v in sample.eval_gt.items()}
-    sample.set_metainfo(changed)
+        sample.set_metainfo(dict(eval_gt={k: v * scale if k in boxes else v for k, v in sample.eval_gt.items()}))
     return sample
 
 

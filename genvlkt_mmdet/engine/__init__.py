@@ -4,6 +4,7 @@ from .arguments import parse_runner_args
 from .checkpoints import AtomicLocalBackend, CheckpointError, latest_checkpoint, load_weights
 from .hooks import CheckpointStartHook, ReproducibleEpochsHook, SafeCheckpointHook
 from .launch import test_model, testing_config, train_model, training_config
+from .mmdet_tools import mmdet_tools, run_mmdet_tool
 from .preflight import ConfigError
 
 __all__ = [
@@ -15,7 +16,9 @@ __all__ = [
     'SafeCheckpointHook',
     'latest_checkpoint',
     'load_weights',
+    'mmdet_tools',
     'parse_runner_args',
+    'run_mmdet_tool',
     'test_model',
     'testing_config',
     'train_model',

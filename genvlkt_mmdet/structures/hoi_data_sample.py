@@ -1,5 +1,6 @@
 """Data sample of human-object interaction detection."""
 
+import numpy as np
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -46,13 +47,14 @@ class HOIDataSample(DetDataSample):
         del self._pred_hois
 
     @property
-    def clip_image(self) -> Tensor:
+    def clip_image(self) -> Tensor | np.ndarray:
         """Tensor: (3, S, S) input of the CLIP teacher."""
         return self._clip_image
 
     @clip_image.setter
-    def clip_image(self, value: Tensor) -> None:
-        self.set_field(value, '_clip_image', dtype=Tensor)
+    def clip_image(self, value: Tensor | np.ndarray) -> None:
+        # an array after `numpy()`, which mmdet's browse_dataset calls
+        self.set_field(value, '_clip_image', dtype=(Tensor, np.ndarray))
 
     @clip_image.deleter
     def clip_image(self) -> None:

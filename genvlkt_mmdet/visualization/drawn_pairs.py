@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from mmdet.evaluation import bbox_overlaps
@@ -67,10 +66,10 @@ def pairs_from_predictions(pred_hois: InstanceData, vocabulary: HOIVocabulary) -
 def pairs_from_ground_truth(
     data_sample: HOIDataSample, vocabulary: HOIVocabulary, zero_shot: str | None = None
 ) -> list[DrawnPair] | None:
-    """Annotated pairs of a data sample, in pixels of the original image.
+    """Annotated pairs of a data sample.
 
-    They come from the ``eval_gt`` of the test pipeline where the sample has it, and else from ``gt_pairs``, scaled back
-    from the network input.
+    They come from the ``eval_gt`` of the test pipeline where the sample has it, in pixels of the original image, and else from
+    ``gt_pairs``, in pixels of the network input.
 
     Args:
         data_sample (HOIDataSample): Sample on the CPU.
@@ -88,11 +87,11 @@ def pairs_from_ground_truth(
         phrases = [vocabulary.phrase(label) for label in eval_gt['hoi_labels']]
     elif 'gt_pairs' in data_sample:
         gt_pairs = data_sample.gt_pairs
-        rows, columns = np.nonzero(gt_pairs.hoi_labels.numpy() > 0)
+        rows, columns = np.nonzero(np.asarray(gt_pairs.hoi_labels) > 0)
         seen = vocabulary.seen(zero_shot if gt_pairs.hoi_labels.shape[1] < vocabulary.num_hois else None)
-        humans = _to_original(gt_pairs.human_boxes.numpy()[rows], data_sample.metainfo)
-        objects = gt_pairs.object_boxes.numpy()[rows]
-        objects = np.where(objects.any(axis=1, keepdims=True), _to_original(objects, data_sample.metainfo), np.nan)
+        humans = np.asarray(gt_pairs.human_boxes)[rows]
+        objects = np.asarray(gt_pairs.object_boxes)[rows]
+        objects = np.where(objects.any(axis=1, keepdims=True), objects, np.nan)
         phrases = [vocabulary.phrase(seen[column]) for column in columns]
     else:
         return None
@@ -137,20 +136,6 @@ def assign_colors(predicted: list[DrawnPair], annotated: list[DrawnPair]) -> Non
         else:
             pair.color = found.color
             free.remove(found)
-
-
-def _to_original(boxes: np.ndarray, metainfo: Mapping[str, Any]) -> np.ndarray:
-    """Boxes of the network input in pixels of the original image."""
-    boxes = boxes.astype(np.float64)
-    if metainfo.get('flip', False):
-        # mmdet flips after resizing: the mirror is the resized image's.
-        height, width = metainfo['img_shape'][:2]
-        direction = metainfo.get('flip_direction', 'horizontal')
-        if direction in ('horizontal', 'diagonal'):
-            boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)
-        if direction in ('vertical', 'diagonal'):
-            boxes = np.stack([boxes[:, 0], height - boxes[:, 3], boxes[:, 2], height - boxes[:, 1]], axis=1)
-    return boxes / np.tile(metainfo.get('scale_factor', (1.0, 1.0)), 2)
 
 
 def _group(

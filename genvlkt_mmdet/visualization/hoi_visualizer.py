@@ -139,7 +139,8 @@ class HOIVisualizer(DetLocalVisualizer):
 
         Args:
             name (str): Identifier of the image.
-            image (np.ndarray): (H, W, 3) uint8 RGB, the original image.
+            image (np.ndarray): (H, W, 3) uint8 RGB, the original image; for a sample of a training pipeline, whose annotation is
+                ``gt_pairs``, the network input.
             data_sample (HOIDataSample, optional): ``pred_hois``, and for the ground truth ``eval_gt`` (metainfo) or
                 ``gt_pairs``. A side that the sample lacks is left out.
             draw_gt (bool): Whether to draw the ground truth.

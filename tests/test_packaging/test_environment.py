@@ -33,7 +33,10 @@ def test_pip_check_is_clean():
 
 @pytest.mark.parametrize(
     ('section', 'key'),
-    [('options', 'install_requires'), *(('options.extras_require', extra) for extra in ('lite', 'mim', 'dev'))],
+    [
+        ('options', 'install_requires'),
+        *(('options.extras_require', extra) for extra in ('lite', 'mim', 'tensorboard', 'dev')),
+    ],
 )
 def test_pins_lie_in_the_supported_ranges(section, key):
     pinned = pins()

@@ -53,6 +53,7 @@ def wheel(tmp_path_factory) -> Path:
         'model-index.yml',
         'README.md',
         'LICENSE',
+        'NOTICE',
     ]
     for name in keep:
         source = REPO / name
@@ -102,8 +103,11 @@ def test_wheel_holds_what_it_needs_and_nothing_else(wheel):
         'genvlkt_mmdet/.mim/model-index.yml',
         'genvlkt_mmdet/datasets/vocabulary/hico.json',
         'genvlkt_mmdet/assets/detr_tiny_minihoi.pth',
+        'genvlkt_mmdet/py.typed',
     ):
         assert name in names
+    licenses = {name.split('/')[-1] for name in names if '.dist-info/' in name}
+    assert {'LICENSE', 'NOTICE'} <= licenses
     # The shipped files are those of the repository, byte for byte, not links to it.
     with zipfile.ZipFile(wheel) as archive:
         for folder in ('configs', 'tools'):
@@ -142,3 +146,13 @@ def test_mim_names_the_missing_file_of_hico(mim, tmp_path):
 
 def test_mim_lists_the_models(mim, tmp_path):
     assert 'gen_vlkt_s_hico' in mim('search', 'genvlkt', cwd=tmp_path)
+
+
+def test_mim_lists_the_package(mim, tmp_path):
+    assert 'genvlkt' in mim('list', cwd=tmp_path)
+
+
+def test_config_inherits_from_the_wheel(python, tmp_path):
+    (tmp_path / 'mine.py').write_text("_base_ = str(__import__('genvlkt_mmdet').apis.find_config('gen_vlkt_s_hico'))\n")
+    code = 'from mmengine import Config; print(Config.fromfile("mine.py").model.type)'
+    assert run(python, '-c', code, cwd=tmp_path).split()[-1] == 'GENVLKT'

@@ -35,6 +35,13 @@ def test_absent_and_deleted_fields():
         assert name not in sample
 
 
+def test_numpy_and_back():
+    sample = HOIDataSample()
+    sample.clip_image = torch.ones(3, 2, 2)
+    assert sample.numpy().clip_image.tolist() == torch.ones(3, 2, 2).tolist()
+    assert torch.equal(sample.numpy().to_tensor().clip_image, sample.clip_image)
+
+
 def test_wrong_types_are_refused():
     sample = HOIDataSample()
     with pytest.raises(AssertionError):

@@ -7,6 +7,7 @@ from mmdet.registry import HOOKS
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
+from ...evaluation import HICOMetric, VCOCOMetric
 from ..checkpoints import AtomicLocalBackend
 
 
@@ -17,7 +18,13 @@ class SafeCheckpointHook(CheckpointHook):
     The original writes in place, and deletes the oldest checkpoint (``max_keep_ckpts``) or the previous best one first: a kill
     in between leaves nothing to resume from. It takes the same arguments. On storage other than local files it behaves as the
     original.
+
+    ``save_best`` takes the name of any figure of :class:`HICOMetric` and :class:`VCOCOMetric`, such as 'hico/full', or 'auto',
+    which is the first figure of the evaluation: 'hico/full' or 'vcoco/scenario_1/mean_24'.
     """
+
+    # Names, or parts of names, of figures of which more is better.
+    _default_greater_keys = [*CheckpointHook._default_greater_keys, *HICOMetric.figures, *VCOCOMetric.figures]
 
     def before_train(self, runner: Runner) -> None:
         """Chooses the atomic file backend for local folders, then goes on as the original.
@@ -38,5 +45,11 @@ class SafeCheckpointHook(CheckpointHook):
             super()._save_checkpoint_with_step(runner, step, meta)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
+        unknown = [key for key in self.key_indicators if key not in metrics and key != 'auto'] if self.save_best else []
+        if unknown:
+            raise ValueError(
+                f"The checkpoint hook's save_best names '{unknown[0]}', which the evaluation does not give: choose one of "
+                f'{", ".join(metrics)}.'
+            )
         with self._removals_last():
             super()._save_best_checkpoint(runner, metrics)

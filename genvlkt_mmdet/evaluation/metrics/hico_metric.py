@@ -37,6 +37,7 @@ class HICOMetric(HOIMetric):
     """
 
     default_prefix = 'hico'
+    figures = ('full', 'rare', 'non_rare', 'mean_max_recall', 'unseen', 'seen')
 
     def __init__(
         self, protocol: Protocol = 'official', zero_shot: str | None = None, classwise: bool = False, **kwargs: Any
@@ -77,7 +78,7 @@ def _figures(report: dict[str, dict]) -> dict[str, float]:
     """The scalars of a report under flat names."""
     flat = {}
     for mode, start in (('default', ''), ('known_object', 'known_object/')):
-        for key in ('full', 'rare', 'non_rare', 'mean_max_recall'):
+        for key in HICOMetric.figures:
             if report[mode].get(key) is not None:
                 flat[start + key] = report[mode][key]
     for key in ('unseen', 'seen'):

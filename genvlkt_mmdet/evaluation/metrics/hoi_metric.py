@@ -29,7 +29,12 @@ class HOIMetric(BaseMetric):
         collect_device (str): Device that joins the processes' results, 'cpu' or 'gpu'.
         prefix (str, optional): Prefix of the names of the returned figures.
         collect_dir (str, optional): Folder that all processes see, for ``collect_device='cpu'``.
+
+    Attributes:
+        figures (tuple[str, ...]): Names of the returned figures, the principal one first. Of each, more is better.
     """
+
+    figures: tuple[str, ...]
 
     def __init__(
         self,

@@ -31,6 +31,7 @@ class VCOCOMetric(HOIMetric):
     """
 
     default_prefix = 'vcoco'
+    figures = ('scenario_1/mean_24', 'scenario_1/mean_25', 'scenario_2/mean_24', 'scenario_2/mean_25', 'agent/mean')
 
     def __init__(self, classwise: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -69,10 +70,5 @@ class VCOCOMetric(HOIMetric):
             self.vocabulary,
         )
         print_log('\n' + vcoco_table(self.report, self.classwise), logger='current')
-        figures = {
-            f'{scenario}/{key}': self.report[scenario][key]
-            for scenario in ('scenario_1', 'scenario_2')
-            for key in ('mean_24', 'mean_25')
-        }
-        figures['agent/mean'] = self.report['agent']['mean']
-        return {key: value for key, value in figures.items() if value is not None}
+        values = {name: self.report[name.split('/')[0]][name.split('/')[1]] for name in self.figures}
+        return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,53 @@
+"""Runs the scripts that MMDetection ships, with this package known to them."""
+
+import difflib
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import mmdet
+import torch
+
+from ..compat import checkpoint_globals
+
+
+def mmdet_tools() -> dict[str, Path]:
+    """The scripts of the installed MMDetection.
+
+    Returns:
+        dict[str, Path]: File of each script, by its name without folder and ending, e.g. ``'browse_dataset'``.
+    """
+    folder = Path(mmdet.__file__).parent / '.mim' / 'tools'
+    # Of equal names the one in the outermost folder: analysis_tools/browse_dataset.py, not the one below it for video.
+    files = sorted(folder.rglob('*.py'), key=lambda path: (-len(path.parts), path))
+    return {path.stem: path for path in files}
+
+
+def run_mmdet_tool(name: str, arguments: Sequence[str]) -> None:
+    """Runs a script of MMDetection in this process, as ``python <script> <arguments>`` would.
+
+    On its own such a script knows neither the stand-in for mmcv's operators nor the classes that mmengine's checkpoints hold:
+    with ``mmcv-lite`` it cannot import ``mmdet.models``, and with a current torch it loads no checkpoint.
+
+    Args:
+        name (str): Name of the script, e.g. ``'browse_dataset'``.
+        arguments (Sequence[str]): Its command line.
+
+    Raises:
+        FileNotFoundError: If the installed MMDetection has no such script.
+    """
+    tools = mmdet_tools()
+    if not tools:
+        raise FileNotFoundError(
+            'The installed MMDetection carries no scripts: an editable one keeps them in tools/ of its clone.'
+        )
+    if name not in tools:
+        near = difflib.get_close_matches(name, tools, n=3)
+        raise FileNotFoundError(f"MMDetection has no script '{name}': did you mean {', '.join(near) or 'another'}?")
+    before, sys.argv = sys.argv, [str(tools[name]), *arguments]
+    try:
+        with torch.serialization.safe_globals(checkpoint_globals()):
+            runpy.run_path(str(tools[name]), run_name='__main__')
+    finally:
+        sys.argv = before

@@ -1,0 +1,31 @@
+"""Runs a script of MMDetection on the configs and checkpoints of this package.
+
+Examples:
+    python tools/mmdet_tool.py browse_dataset configs/gen_vlkt_s_hico.py --output-dir browse --not-show
+    python tools/mmdet_tool.py analyze_logs plot_curve scalars.json --keys loss --out loss.png
+"""
+
+import genvlkt_mmdet  # noqa: F401, I001  (first: it makes the imports of mmdet possible)
+
+import argparse
+import sys
+
+from genvlkt_mmdet.engine import mmdet_tools, run_mmdet_tool
+
+
+def main() -> None:
+    """Runs the script that the command line names."""
+    parser = argparse.ArgumentParser(
+        description='Run a script of MMDetection', epilog=f'Scripts: {", ".join(mmdet_tools())}'
+    )
+    parser.add_argument('name', help='name of the script, such as browse_dataset')
+    parser.add_argument('arguments', nargs=argparse.REMAINDER, help='its command line')
+    args = parser.parse_args()
+    try:
+        run_mmdet_tool(args.name, args.arguments)
+    except FileNotFoundError as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()
