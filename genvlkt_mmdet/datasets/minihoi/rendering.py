@@ -5,15 +5,18 @@ import multiprocessing
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from filelock import FileLock
+from mmengine.logging import print_log
 from rich.console import Console
 from rich.progress import Progress
 
@@ -50,10 +53,10 @@ def render_minihoi(
     Writes ``images/{split}/%06d.jpg``, ``annotations/{split}.json`` (HOI), ``annotations/{split}_coco.json`` (COCO
     detection) and ``meta.json`` (what was rendered, and how). Image i of a split depends on seed, split and i alone.
     A split is rendered aside and moved into place, under a lock, so that several processes may call this at once and
-    a killed one leaves nothing that looks finished.
+    a killed one leaves nothing that looks finished. Before anything is rendered, the folder is logged.
 
     Args:
-        root (str | Path): Folder of the dataset; made when missing.
+        root (str | Path): Folder of the dataset: absent, empty, or one that holds MiniHOI already.
         splits (Sequence[str]): Any of ``'pretrain'``, ``'train'``, ``'val'``, ``'test'``.
         seed (int): Seed of the whole dataset.
         workers (int): Number of processes.
@@ -64,7 +67,7 @@ def render_minihoi(
 
     Raises:
         ValueError: If a split is unknown or its size is not positive.
-        FileExistsError: If a split is there that was rendered with other parameters, or files that are not MiniHOI.
+        FileExistsError: If a split is there that was rendered with other parameters, or the folder holds other files.
         PermissionError: If the folder cannot be written.
     """
     settings = get_difficulty(difficulty)
@@ -78,6 +81,13 @@ def render_minihoi(
     wanted = {split: _parameters(seed, sizes[split], settings) for split in splits}
     if _all_there(root, wanted):
         return
+    # Hidden files may be those of a process that begins right now; everything else is there after `meta.json` only.
+    names = [path.name for path in root.iterdir() if path.name[0] != '.'] if root.is_dir() else []
+    if names and not (root / 'meta.json').exists():
+        raise FileExistsError(
+            f"MiniHOI is not rendered into '{root.resolve()}', which holds other files: give it a folder of its own, or "
+            'check `data_root` if MiniHOI should be there already.'
+        )
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=root) as probe:
@@ -147,12 +157,11 @@ def _render_split(
             f"MiniHOI split '{split}' in '{root}' was rendered with {differs} {found.get(differs)} instead of "
             f'{asked.get(differs)}: remove the folder, choose another, or ask for overwriting.'
         )
-    if target.exists() and not (root / 'meta.json').exists():
-        raise FileExistsError(f"'{target}' holds files that MiniHOI did not render: choose another folder.")
+    print_log(f"Rendering MiniHOI split '{split}', {parameters['images']} images, to '{root.resolve()}'.", 'current')
     there.pop(split, None)
     _write_json(root / 'meta.json', dict(dataset='MiniHOI', splits=there))
     aside = root / 'images' / f'.{split}.partial'
-    shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)  # what a killed rendering left
     aside.mkdir(parents=True)
     (root / 'annotations').mkdir(exist_ok=True)
     size, seed = parameters['images'], parameters['seed']
@@ -181,8 +190,19 @@ def _map(jobs: list[tuple], workers: int) -> Iterator[list[dict[str, Any]]]:
         return
     # Forked children start at once, while spawned ones would import torch and mmdet first.
     method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
-    with ProcessPoolExecutor(workers, multiprocessing.get_context(method)) as pool:
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
         yield from pool.map(_render_chunk, jobs)
+
+
+def _end_with_parent() -> None:
+    """In a worker: ends it when the parent ends in whatever way; otherwise a killed parent leaves its workers behind."""
+
+    def watch() -> None:
+        wait([multiprocessing.parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _render_chunk(job: tuple[str, str, int, Iterable[int], Difficulty]) -> list[dict[str, Any]]:

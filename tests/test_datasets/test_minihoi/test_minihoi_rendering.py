@@ -2,6 +2,7 @@ import json
 import multiprocessing
 import runpy
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -152,12 +153,73 @@ def test_files_rendered_differently_are_refused(tmp_path):
 def test_foreign_files_are_left_alone(tmp_path):
     (tmp_path / 'images' / 'val').mkdir(parents=True)
     (tmp_path / 'images' / 'val' / 'holiday.jpg').write_text('x')
-    with pytest.raises(FileExistsError, match='holds files that MiniHOI did not render: choose another folder'):
+    with pytest.raises(FileExistsError, match='is not rendered into .*, which holds other files: .* check `data_root`'):
         render_minihoi(tmp_path, splits=('val',), sizes=dict(val=3), progress=False)
     assert (tmp_path / 'images' / 'val' / 'holiday.jpg').exists()
     (tmp_path / 'meta.json').write_text('[1, 2]')
     with pytest.raises(FileExistsError, match="meta.json' is not a file of MiniHOI"):
         render_minihoi(tmp_path, splits=('val',), sizes=dict(val=3), progress=False)
+
+
+def test_a_wrong_data_root_is_refused_or_said(tmp_path, monkeypatch):
+    """A typing error must not fill a folder of other things, nor render somewhere without a word."""
+    (tmp_path / 'thesis.tex').write_text('x')
+    with pytest.raises(FileExistsError, match='which holds other files'):
+        render_minihoi(tmp_path, splits=('val',), sizes=dict(val=3), progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
+    said = []
+    monkeypatch.setattr(module, 'print_log', lambda text, logger: said.append(text))
+    for folder in ('absent', 'empty'):
+        (tmp_path / 'empty').mkdir(exist_ok=True)
+        render_minihoi(tmp_path / folder, splits=('val',), sizes=dict(val=3), progress=False)
+        assert said[-1] == f"Rendering MiniHOI split 'val', 3 images, to '{(tmp_path / folder).resolve()}'."
+    render_minihoi(tmp_path / 'empty', splits=('val',), sizes=dict(val=3), progress=False)
+    assert len(said) == 2  # nothing to do
+
+
+def _children(pid):
+    """Processes whose parent is `pid`."""
+    found = []
+    for stat in Path('/proc').glob('[0-9]*/stat'):
+        try:
+            state, parent = stat.read_text().rpartition(')')[2].split()[:2]
+        except OSError:  # ended meanwhile
+            continue
+        if int(parent) == pid and state != 'Z':
+            found.append(int(stat.parent.name))
+    return found
+
+
+def _alive(pid):
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except OSError:
+        return False
+
+
+def _render_much(root):
+    render_minihoi(root, splits=('val',), sizes=dict(val=20000), workers=2, progress=False)
+
+
+@pytest.mark.skipif(not Path('/proc').is_dir(), reason='looks for processes in /proc')
+def test_workers_end_with_a_killed_parent(tmp_path):
+    process = multiprocessing.get_context('fork').Process(target=_render_much, args=(tmp_path,))
+    process.start()
+    partial = tmp_path / 'images' / '.val.partial'
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not (partial.is_dir() and any(partial.iterdir())):
+        time.sleep(0.05)
+    workers = _children(process.pid)
+    process.kill()
+    process.join()
+    assert len(workers) == 2
+    end = time.monotonic() + 20
+    while time.monotonic() < end and any(map(_alive, workers)):
+        time.sleep(0.05)
+    assert not any(map(_alive, workers))
+    assert not (tmp_path / 'images' / 'val').exists() and load(tmp_path / 'meta.json')['splits'] == {}
+    render_minihoi(tmp_path, splits=('val',), sizes=dict(val=3), progress=False)  # what is left is no hindrance
+    assert len(list((tmp_path / 'images' / 'val').iterdir())) == 3 and not partial.exists()
 
 
 def test_bad_arguments(tmp_path):
