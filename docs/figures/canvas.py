@@ -67,7 +67,7 @@ class Canvas:
     @staticmethod
     def _fitted(file: str, width: float) -> list[str]:
         """The path in one line, or with its folder in a line of its own where it is too long for the box."""
-        if len(file) * 7.1 / 72 * 0.602 <= width - 0.25:
+        if len(file) * 7.1 / 72 * 0.602 <= width - 0.12:
             return [file]
         folder, _, name = file.rpartition('/')
         return [f'{folder}/', name]

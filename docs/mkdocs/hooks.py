@@ -104,8 +104,10 @@ def _nav_paths(entry) -> list[str]:
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Rewrites links that leave ``docs/``, and those of pages that stand outside it."""
+    """Rewrites links that leave ``docs/``, and those of pages that are outside it. The home page has no side bar."""
     here = page.file.src_uri
+    if page.is_homepage:
+        page.meta['hide'] = ['navigation']
     origin = getattr(page.file, 'repository_path', None if here.startswith('reference/') else f'{DOCS}/{here}')
     if origin is None:
         return markdown

@@ -4,6 +4,7 @@ Everything is read from the sources, without importing them, so that the site bu
 """
 
 import ast
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,7 +41,8 @@ def definitions(file: Path) -> dict[str, str]:
     tree = ast.parse(file.read_text(encoding='utf-8'))
     kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     nodes = [node for node in tree.body if isinstance(node, kinds) and not node.name.startswith('_')]
-    return {node.name: (ast.get_docstring(node) or '').partition('\n')[0] for node in nodes}
+    lines = {node.name: (ast.get_docstring(node) or '').partition('\n')[0] for node in nodes}
+    return {name: re.sub(r':\w+:`~?([\w.]+)`', r'`\1`', line) for name, line in lines.items()}
 
 
 def public_names(root: Path) -> list[str]:

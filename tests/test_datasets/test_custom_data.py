@@ -1,8 +1,6 @@
 """docs/custom_data.md, word by word: its vocabulary, its annotations and its config train and evaluate."""
 
 import json
-import re
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,14 +9,13 @@ import pytest
 from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
 from genvlkt_mmdet.engine import train_model, training_config
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.docs_pages import ROOT, read_blocks
 
 
 @pytest.fixture
 def kitchen(tmp_path, monkeypatch):
     """The files of the page, with a config whose base is the small model; the page's model would train for minutes."""
-    blocks = dict(re.findall(r'```(yaml|json|python)\n(.*?)```', (ROOT / 'docs' / 'custom_data.md').read_text(), re.S))
+    blocks = {block.language: block.code for block in read_blocks(ROOT / 'docs' / 'custom_data.md')}
     folder = tmp_path / 'kitchen'
     (folder / 'photos').mkdir(parents=True)
     (folder / 'vocabulary.yaml').write_text(blocks['yaml'])
