@@ -13,6 +13,7 @@ from tools.ablation.results import Result, read_results, write_results
 from tools.ablation.runs import CONFIGS, digest, load_run, run, seen_only
 from tools.ablation.study import BASE, FULL, ORDERINGS, ROWS, SPLITS, Ordering, configs_of
 
+pytestmark = pytest.mark.slow
 RESULT = Result(
     config=FULL,
     seed=0,
