@@ -1,5 +1,8 @@
 # Everything a developer types. The environment of every target is .venv/, made from the pins when it is missing or out of date.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The first Python that runs and that the pins support; a shim of pyenv may exist for a version that is not installed.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c '$(SUPPORTED)' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -13,21 +16,23 @@ DOCS_VENV := .venv-docs
 DOCS_BIN := $(DOCS_VENV)/bin
 DOCS_STAMP := $(DOCS_VENV)/stamp-$(shell cat requirements/docs.txt | cksum | tr ' ' '-')
 
-.PHONY: help env demo test docs lint format clean
+.PHONY: help env demo test test-all docs lint format clean
 
 help:
-	@echo 'make demo    train and evaluate the small model on MiniHOI, draw its predictions'
-	@echo 'make test    lint, types and all tests'
-	@echo 'make docs    the documentation site, in site/'
-	@echo 'make lint    ruff and mypy'
-	@echo 'make format  rewrite the sources with ruff'
-	@echo 'make env     only make $(VENV)/'
-	@echo 'make clean   remove what the other targets made, but not $(VENV)/, $(DOCS_VENV)/ or data/'
+	@echo 'make demo      train and evaluate the small model on MiniHOI, draw its predictions'
+	@echo 'make test      lint, types and all tests'
+	@echo 'make test-all  the fast tests with every supported Python, the lowest and the newest versions, and the forks'
+	@echo 'make docs      the documentation site, in site/'
+	@echo 'make lint      ruff and mypy'
+	@echo 'make format    rewrite the sources with ruff'
+	@echo 'make env       only make $(VENV)/'
+	@echo 'make clean     remove what the other targets made, but not $(VENV)/, $(DOCS_VENV)/ or data/'
 
 env: $(STAMP)
 
 $(STAMP):
-	@test -n '$(PYTHON)' || { echo 'No Python found: install Python 3.11, or name one: make PYTHON=/path/to/python'; exit 1; }
+	@test -x $(BIN)/python || $(or $(PYTHON),false) -c '$(SUPPORTED)' || { \
+		echo 'The pinned versions want Python 3.11, 3.12 or 3.13: install one, or name it: make PYTHON=/path/to/python'; exit 1; }
 	@echo 'Making $(VENV)/ from requirements/pinned.txt; with PyTorch to download this takes some minutes.'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/pinned.txt
@@ -55,6 +60,10 @@ $(DOCS_STAMP):
 	$(DOCS_BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/docs.txt
 	rm -f $(DOCS_VENV)/stamp-*
 	touch $@
+
+# ENVIRONMENTS names some of them: make test-all ENVIRONMENTS='lowest-3.11 forks-3.11'
+test-all: $(STAMP)
+	$(BIN)/python tests/environments.py --uv $(BIN)/uv $(ENVIRONMENTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -119,6 +119,18 @@ class HOIVisualizer(DetLocalVisualizer):
         self.min_side = min_side
 
     @master_only
+    def set_image(self, image: np.ndarray) -> None:
+        """Sets the picture to draw on, (H, W, 3) uint8 RGB.
+
+        mmengine makes its figure a hundredth of a pixel larger than the picture; matplotlib before 3.11 then moves half of
+        the picture by a pixel. The exact size keeps every pixel.
+        """
+        super().set_image(image)
+        self.dpi = 128  # a power of two: pixels become inches and pixels again without rounding
+        self.fig_save.set_dpi(self.dpi)
+        self.fig_save.set_size_inches(self.width / self.dpi, self.height / self.dpi)
+
+    @master_only
     def add_datasample(
         self,
         name: str,

@@ -11,6 +11,7 @@ import pytest
 from genvlkt_mmdet.apis import run_minihoi_demo
 from genvlkt_mmdet.engine import latest_checkpoint, test_model, testing_config
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 
 

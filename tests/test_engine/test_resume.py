@@ -108,6 +108,7 @@ def run_tool(work_dir: Path, *arguments: str, kill: str = '') -> subprocess.Comp
     )
 
 
+@pytest.mark.slow
 def test_killed_twice_and_resumed_by_the_same_command(tmp_path):
     """SIGKILL in the middle of an epoch, then in the middle of writing a checkpoint when only one is kept."""
     killed = tmp_path / 'killed'

@@ -14,7 +14,7 @@ import pytest
 
 REPO = Path(__file__).parents[2]
 # One build and one environment for all tests of this file, also under pytest-xdist.
-pytestmark = pytest.mark.xdist_group('wheel')
+pytestmark = [pytest.mark.xdist_group('wheel'), pytest.mark.slow]
 
 TINY = 'configs/gen_vlkt_tiny_minihoi.py'
 # A handful of rendered images, one epoch of two steps.

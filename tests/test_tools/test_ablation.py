@@ -24,6 +24,7 @@ from tools.ablation.study import (
     configs_of,
 )
 
+pytestmark = pytest.mark.slow
 RESULT = Result(
     config=FULL,
     seed=0,
