@@ -149,7 +149,9 @@ def _check_datasets(cfg: Config, loaders: tuple[str, ...]) -> dict[str, BaseData
     for loader in loaders:
         for path, dataset in _leaves((cfg.get(loader) or {}).get('dataset'), f'{loader}.dataset'):
             kind = dataset.get('type')
-            kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+            if isinstance(kind, str):
+                with DATASETS.switch_scope_and_registry(None) as registry:
+                    kind = registry.get(kind)
             if not (inspect.isclass(kind) and issubclass(kind, BaseDataset)):
                 continue
             datasets[path] = built = _build(DATASETS, dict(dataset, lazy_init=True), path)

@@ -5,7 +5,7 @@ from argparse import Namespace
 import pytest
 import torch
 
-from genvlkt_mmdet.converters import load_checkpoint, weights_of
+from genvlkt_mmdet.converters import CheckpointError, is_intact, load_checkpoint, weights_of
 
 
 class Foreign:
@@ -52,3 +52,42 @@ def test_no_weights():
         weights_of(dict(epoch=3))
     with pytest.raises(ValueError, match='holds no weights'):
         weights_of(dict(model={}))
+
+
+def flipped(path, target):
+    """A copy of a checkpoint with one changed bit in the middle of a weight."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    target.write_bytes(content)
+    return target
+
+
+def test_flipped_bits_are_found(tmp_path):
+    whole = tmp_path / 'a.pth'
+    torch.save({'w': torch.rand(10000)}, whole)
+    torch.load(flipped(whole, tmp_path / 'b.pth'))  # torch does not look
+    with pytest.raises(CheckpointError, match=r"b\.pth' is no checkpoint of torch, or is damaged"):
+        load_checkpoint(str(tmp_path / 'b.pth'))
+    assert is_intact(whole) and not is_intact(tmp_path / 'b.pth')
+
+
+def test_weights_that_are_not_finite():
+    weights = {'a': torch.ones(3), 'b': torch.tensor([1.0, float('nan')]), 'c': torch.tensor([float('inf')])}
+    with pytest.raises(CheckpointError, match=r'^x\.pth holds NaN or infinity in 2 of 3 weights, e\.g\. b: '):
+        weights_of(dict(state_dict=weights), 'x.pth')
+
+
+def test_addresses_load_safely_too(tmp_path, monkeypatch):
+    """mmengine's own loader runs the code in what it downloads."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    folder = tmp_path / 'hub' / 'checkpoints'
+    folder.mkdir(parents=True)
+    torch.save(dict(model={}, more=Foreign()), folder / 'a.pth')
+    with pytest.raises(CheckpointError, match='safe loading refuses'):
+        load_checkpoint('https://localhost/a.pth')
+    torch.save({'w': torch.ones(1)}, folder / 'b.pth')
+    assert load_checkpoint('http://localhost/b.pth')['w'] == 1
+    with pytest.raises(CheckpointError, match=r"'http://localhost:9/c\.pth' cannot be read: "):
+        load_checkpoint('http://localhost:9/c.pth')
+    with pytest.raises(CheckpointError, match=r"publishes no weights for 'resnet51'"):
+        load_checkpoint('torchvision://resnet51')

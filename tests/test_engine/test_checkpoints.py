@@ -3,6 +3,8 @@ import re
 
 import pytest
 import torch
+from mmengine.model import MMDistributedDataParallel
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from genvlkt_mmdet.engine import (
@@ -12,6 +14,7 @@ from genvlkt_mmdet.engine import (
     latest_checkpoint,
     load_weights,
 )
+from tests.test_models.tiny import HICO_LIKE, build_detector
 
 
 @pytest.fixture
@@ -116,12 +119,35 @@ def test_latest_checkpoint(tmp_path):
     assert latest_checkpoint(tmp_path) == str(tmp_path / 'epoch_10.pth'), 'pointer cut off by a kill'
     pointer.write_text(str(tmp_path / 'epoch_2.pth'))
     assert latest_checkpoint(tmp_path) == str(tmp_path / 'epoch_2.pth')
+    elsewhere = tmp_path / 'original'
+    elsewhere.mkdir()
+    torch.save(dict(), elsewhere / 'epoch_2.pth')
+    pointer.write_text(str(elsewhere / 'epoch_2.pth'))
+    assert latest_checkpoint(tmp_path) == str(tmp_path / 'epoch_2.pth'), 'the work folder is a copy'
+    pointer.write_text(str(elsewhere / 'epoch_3.pth'))
+    torch.save(dict(), elsewhere / 'epoch_3.pth')
+    assert latest_checkpoint(tmp_path) == str(tmp_path / 'epoch_10.pth'), 'a copy without the last checkpoint'
     pointer.write_text('folder/of/before/epoch_2.pth')
     assert latest_checkpoint(tmp_path) == str(tmp_path / 'epoch_2.pth'), 'the work folder was moved'
     torn = tmp_path / 'epoch_11.pth'
     torn.write_bytes((tmp_path / 'epoch_10.pth').read_bytes()[:-40])
     pointer.write_text(str(torn))
     assert latest_checkpoint(tmp_path) == str(tmp_path / 'epoch_10.pth'), 'the last file is not complete'
+    content = bytearray((tmp_path / 'epoch_10.pth').read_bytes())
+    content[content.index(b'epoch')] ^= 1
+    (tmp_path / 'epoch_12.pth').write_bytes(content)
+    pointer.write_text(str(tmp_path / 'epoch_12.pth'))
+    assert latest_checkpoint(tmp_path) == str(tmp_path / 'epoch_10.pth'), 'a bit of the last file has changed'
+
+
+def test_latest_checkpoint_of_a_hook_with_its_own_folder(tmp_path):
+    work, out = tmp_path / 'run', tmp_path / 'out'
+    for folder in (work, out / 'run'):
+        folder.mkdir(parents=True)
+    torch.save(dict(), out / 'run' / 'epoch_1.pth')
+    (work / 'last_checkpoint').write_text(str(out / 'run' / 'epoch_1.pth'))
+    assert latest_checkpoint(work) is None
+    assert latest_checkpoint(work, out) == str(out / 'run' / 'epoch_1.pth')
 
 
 def model(width: int = 2) -> nn.Module:
@@ -161,3 +187,38 @@ def test_long_lists_of_keys_are_cut():
     checkpoint = {f'tail.{i}': torch.zeros(1) for i in range(5)} | model().state_dict()
     with pytest.raises(CheckpointError, match=r'5 unknown \(tail\.0, tail\.1, tail\.2 and 2 more\)'):
         load_weights(model(), checkpoint, 'a.pth', 'b.py')
+
+
+def test_wrapped_models(tmp_path):
+    """The wrapper of distributed training puts 'module.' before every key of its own."""
+    torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
+    try:
+        source, target = model(), MMDistributedDataParallel(model())
+        load_weights(target, dict(state_dict=source.state_dict()), 'a.pth', 'b.py')
+        assert torch.equal(target.module['head'].weight, source['head'].weight)
+        with pytest.raises(CheckpointError, match=r'of its weights are 2 of another shape \(head\.weight is 5x3'):
+            load_weights(target, model(5).state_dict(), 'a.pth', 'b.py')
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def test_checkpoint_of_other_classes():
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        detector = build_detector()
+
+    def checkpoint(**meta):
+        return dict(state_dict=detector.state_dict(), meta=dict(dataset_meta=meta))
+
+    load_weights(detector, checkpoint(vocabulary=HICO_LIKE, zero_shot=None), 'a.pth', 'b.py')
+    load_weights(detector, checkpoint(CLASSES=('person',)), 'a.pth', 'b.py')
+    verbs = [dict(id=1, name='lift', phrase='lifting'), HICO_LIKE['verbs'][1]]
+    sentence = (
+        'The checkpoint a.pth was trained with another vocabulary than model.bbox_head.vocabulary of the config b.py: its HOI '
+        "class 0 is 'lift cup', not 'hold cup'."
+    )
+    with pytest.raises(CheckpointError, match=re.escape(sentence) + '$'):
+        load_weights(detector, checkpoint(vocabulary=dict(HICO_LIKE, verbs=verbs)), 'a.pth', 'b.py')
+    with pytest.raises(CheckpointError, match=r"zero-shot split 'some', but model\.bbox_head\.zero_shot .* is None"):
+        load_weights(detector, checkpoint(vocabulary=HICO_LIKE, zero_shot='some'), 'a.pth', 'b.py')
+    with pytest.raises(CheckpointError, match='holds a vocabulary that cannot be read'):
+        load_weights(detector, checkpoint(vocabulary=dict(name=1)), 'a.pth', 'b.py')

@@ -3,12 +3,15 @@ import io
 
 import pytest
 import torch
+import torchvision
 from mmdet.registry import MODELS
+from mmengine.runner import CheckpointLoader
 
 from genvlkt_mmdet.models.dense_heads import gen_head as gen_head_module
 from genvlkt_mmdet.models.losses import vlkt_loss as vlkt_loss_module
 from tests.test_models.tiny import CHANNELS, CLIP_DIMS, VCOCO_LIKE, batch, build_detector, detector_cfg, sample
 
+NECK = detector_cfg()['neck']
 KEYS = ('human_boxes', 'object_boxes', 'object_labels', 'hoi_labels', 'scores', 'query_ids')
 
 
@@ -211,3 +214,50 @@ def test_half_precision_is_for_backbone_and_encoder(dtype, cast):
         torch.testing.assert_close(ours.scores, theirs.scores, rtol=0, atol=1e-5)
         for key in ('human_boxes', 'object_boxes'):
             torch.testing.assert_close(ours[key], theirs[key], rtol=0, atol=0.05)
+
+
+RESNET = dict(
+    type='ResNet',
+    depth=18,
+    out_indices=(3,),
+    frozen_stages=1,
+    norm_cfg=dict(type='BN', requires_grad=False),
+    norm_eval=True,
+)
+
+
+def with_resnet(**kwargs):
+    return dict(detector_cfg(mimic=False, backbone=dict(RESNET, **kwargs)), neck=dict(NECK, in_channels=[512]))
+
+
+def test_without_a_detr_a_frozen_resnet_starts_from_imagenet(monkeypatch, tmp_path):
+    """What is frozen must not be random: it would stay so."""
+    donor = torchvision.models.resnet18()
+    asked = []
+
+    def load(filename, map_location=None, logger=None):
+        asked.append(filename)
+        return donor.state_dict()
+
+    monkeypatch.setattr(CheckpointLoader, 'load_checkpoint', load)
+    model = MODELS.build(with_resnet())
+    model.init_weights()
+    assert asked == ['torchvision://resnet18']
+    assert torch.equal(model.backbone.conv1.weight, donor.conv1.weight)
+    assert torch.equal(model.backbone.layer4[1].bn2.weight, donor.layer4[1].bn2.weight)
+    # Where the DETR, a checkpoint or the config itself says what to start from, ImageNet is not asked.
+    expecting = MODELS.build(with_resnet())
+    expecting.expect_weights(set(expecting.state_dict()))
+    expecting.init_weights()
+    MODELS.build(with_resnet(init_cfg=dict(type='Kaiming', layer='Conv2d'))).init_weights()
+    MODELS.build(with_resnet(frozen_stages=-1, norm_cfg=dict(type='BN'))).init_weights()
+    assert len(asked) == 1
+    assert MODELS.build(dict(with_resnet(), pretrained_detr='x.pth')).backbone.init_cfg[0]['type'] == 'Kaiming'
+
+
+def test_a_frozen_backbone_without_any_weights_is_refused():
+    model = MODELS.build(dict(with_resnet(base_channels=32), neck=dict(NECK, in_channels=[256])))
+    with pytest.raises(ValueError, match=r'frozen parts of the backbone would stay random.*set model\.pretrained_detr'):
+        model.init_weights()
+    model.expect_weights(set(model.state_dict()))
+    model.init_weights()

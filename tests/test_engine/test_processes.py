@@ -1,0 +1,75 @@
+"""Several processes without a GPU, and what is left of a training that was killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from tests.test_engine.toy import toy_config
+
+REPO = Path(__file__).parents[2]
+
+
+def environment(**more: str) -> dict[str, str]:
+    folder = Path(sys.executable).parent
+    return os.environ | dict(PYTHONPATH=str(REPO), PATH=f'{folder}{os.pathsep}{os.environ["PATH"]}', **more)
+
+
+def test_two_processes_train_on_a_machine_without_gpu(tmp_path):
+    Config(toy_config(str(tmp_path / 'work'), epochs=2)).dump(tmp_path / 'toy.py')
+    done = subprocess.run(
+        ['bash', REPO / 'tools' / 'dist_train.sh', tmp_path / 'toy.py', '2'],
+        env=environment(CUDA_VISIBLE_DEVICES='-1', PORT='29731'),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / 'work' / 'epoch_2.pth').is_file()
+    # 12 samples in batches of 4 for two processes: two steps an epoch
+    assert torch.load(tmp_path / 'work' / 'epoch_2.pth', weights_only=False)['meta']['iter'] == 4
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f'/proc/{pid}/task/{pid}/children').read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False
+
+
+def test_workers_of_a_killed_training_end(tmp_path):
+    cfg = toy_config(str(tmp_path / 'work'), epochs=10000, num_workers=2, persistent_workers=True)
+    cfg['default_hooks']['checkpoint'] = None
+    Config(cfg).dump(tmp_path / 'toy.py')
+    training = subprocess.Popen(
+        [sys.executable, REPO / 'tools' / 'train.py', tmp_path / 'toy.py'],
+        env=environment(),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    workers = []
+    limit = time.time() + 300
+    while len(workers) < 2 and training.poll() is None and time.time() < limit:
+        workers = children(training.pid)
+        time.sleep(0.05)
+    training.send_signal(signal.SIGKILL)
+    training.wait()
+    assert len(workers) >= 2
+    limit = time.time() + 20
+    while any(map(alive, workers)) and time.time() < limit:
+        time.sleep(0.2)
+    left = [pid for pid in workers if alive(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
