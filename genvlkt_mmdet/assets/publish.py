@@ -1,9 +1,12 @@
 """From a training checkpoint to a file small enough to ship."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+
+from ..files import write_file
 
 
 def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True, drop: Sequence[str] = ()) -> int:
@@ -33,6 +36,7 @@ def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True
         for name, value in state.items()
         if not name.startswith(tuple(drop))
     }
-    Path(target).parent.mkdir(parents=True, exist_ok=True)
-    torch.save(dict(state_dict=kept), target)
-    return Path(target).stat().st_size
+    content = io.BytesIO()
+    torch.save(dict(state_dict=kept), content)
+    write_file(target, content.getvalue())
+    return content.getbuffer().nbytes

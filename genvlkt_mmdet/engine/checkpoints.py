@@ -1,6 +1,5 @@
 """Checkpoint files: written atomically, found again after a kill, checked against the model that is to take them."""
 
-import os
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,8 @@ from pathlib import Path
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.runner import load_state_dict
 from torch import Tensor, nn
+
+from ..files import write_file
 
 
 class CheckpointError(ValueError):
@@ -35,14 +36,7 @@ class AtomicLocalBackend(LocalBackend):
             obj (bytes): The content.
             filepath (str | Path): The file; missing folders are made.
         """
-        path = Path(filepath)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + '.part')
-        with open(part, 'wb') as file:
-            file.write(obj)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        write_file(filepath, obj)
 
     def remove(self, filepath: str | Path) -> None:
         """Removes a file, inside :meth:`removals_last` only at its end.

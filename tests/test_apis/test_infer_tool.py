@@ -26,7 +26,7 @@ def test_writes_drawings_and_json(run, tmp_path, capsys):
         cv2.imwrite(str(photos / f'{name}.png'), np.full((128, 128, 3), 90, np.uint8))
     arguments = (photos, '--model', CONFIG, '--weights', 'w.pth', '--device', 'cpu', '--score-thr', '0', '--top-k', '4')
     run(*arguments, '--out-dir', 'result', '--batch-size', '2')
-    assert capsys.readouterr().out.strip().endswith('8 interactions in 2 pictures: see result')
+    assert capsys.readouterr().out.strip().endswith('8 interactions in 2 images: see result')
     assert sorted(p.name for p in Path('result/vis').iterdir()) == ['one.png', 'two.png']
     assert len(json.loads(Path('result/preds/two.json').read_text())['hois']) == 4
     run(*arguments, '--no-vis')
@@ -36,4 +36,4 @@ def test_writes_drawings_and_json(run, tmp_path, capsys):
 def test_mistakes_are_one_sentence(run, tmp_path):
     with pytest.raises(SystemExit) as caught:
         run('photo.jpg', '--model', CONFIG, '--weights', 'gone.pth')
-    assert str(caught.value) == "error: The checkpoint file 'gone.pth' does not exist: check its path."
+    assert str(caught.value) == "error: The checkpoint 'gone.pth' does not exist: give the path of an existing file."
