@@ -19,7 +19,7 @@ def write_file(path: str | Path, content: bytes) -> None:
         OSError: If the file cannot be written, e.g. since the disk is full; the message names the file. Nothing is left behind.
     """
     path = Path(path)
-    part = path.with_name(f'.{path.name[:200]}.{secrets.token_hex(4)}.part')
+    part = path.with_name(f'{path.name[:200]}.{secrets.token_hex(4)}.part')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # O_EXCL: neither an existing file nor a link that someone has put there is opened.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from ..converters import load_checkpoint
 from ..files import write_file
 
 
@@ -25,9 +26,7 @@ def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If it holds no weights.
     """
-    if not Path(source).is_file():
-        raise FileNotFoundError(f"There is no checkpoint '{source}'.")
-    checkpoint = torch.load(source, map_location='cpu', weights_only=True)
+    checkpoint = load_checkpoint(str(source))
     state = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
     if not state:
         raise ValueError(f"'{source}' holds no 'state_dict': give a checkpoint that a training wrote.")

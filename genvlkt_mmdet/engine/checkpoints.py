@@ -1,5 +1,6 @@
 """Checkpoint files: written atomically, found again after a kill, checked against the model that is to take them."""
 
+import glob
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -36,7 +37,10 @@ class AtomicLocalBackend(LocalBackend):
             obj (bytes): The content.
             filepath (str | Path): The file; missing folders are made.
         """
-        write_file(filepath, obj)
+        path = Path(filepath)
+        for left in path.parent.glob(f'{glob.escape(path.name)}.*.part'):
+            left.unlink(missing_ok=True)  # of a run that was killed while it wrote
+        write_file(path, obj)
 
     def remove(self, filepath: str | Path) -> None:
         """Removes a file, inside :meth:`removals_last` only at its end.

@@ -62,7 +62,7 @@ def test_checkpoint_in_the_converters(hostile, tmp_path, monkeypatch):
 
 
 def test_checkpoint_to_publish(hostile, tmp_path):
-    with pytest.raises((ValueError, pickle.UnpicklingError)):
+    with pytest.raises(ValueError, match='hostile.pth'):
         publish_checkpoint(hostile, tmp_path / 'x.pth')
 
 
