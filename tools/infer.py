@@ -1,8 +1,11 @@
-"""Detects human-object interactions in pictures: draws them and writes them as JSON.
+"""Detects human-object interactions in images: draws them and writes them as JSON.
 
 Examples:
     python tools/infer.py photos/ --model configs/gen_vlkt_s_hico.py --weights gen_vlkt_s_hico.pth --out-dir out
     python tools/infer.py photos/ --weights gen_vlkt_s_hico.pth --vocabulary phrases.txt
+
+Exit code: 0 when all images are done, 3 when some could not be read and all others are done, 1 after an error, 2 for a wrong
+command line.
 """
 
 import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
@@ -11,17 +14,25 @@ import argparse
 import sys
 
 from genvlkt_mmdet.apis import HOIInferencer
+from genvlkt_mmdet.apis.hoi_inferencer import check_options
+from genvlkt_mmdet.datasets.image_file import MAX_PIXELS
 from genvlkt_mmdet.visualization import DEFAULT_SCORE_THR
 
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description='Detect human-object interactions in pictures')
-    parser.add_argument('inputs', help='picture or folder of pictures')
+    parser = argparse.ArgumentParser(description='Detect human-object interactions in images')
+    parser.add_argument('inputs', help='image or folder of images')
     parser.add_argument(
         '--model', help='config file or name of a shipped config (default: the config in the checkpoint)'
     )
     parser.add_argument('--weights', required=True, help='checkpoint file')
+    parser.add_argument(
+        '--trust-config',
+        action='store_true',
+        help="without --model: run the checkpoint's config as Python and import the modules that it names, instead of reading it "
+        'as data. Whoever made the checkpoint can then do anything on this machine: use it only for files you trust',
+    )
     parser.add_argument(
         '--vocabulary',
         metavar='FILE',
@@ -34,8 +45,13 @@ def parse_args() -> argparse.Namespace:
         default=DEFAULT_SCORE_THR,
         help='keep triplets with a higher score, in [0, 2] (default: %(default)s)',
     )
-    parser.add_argument('--top-k', type=int, help='keep the best so many triplets of a picture (default: all)')
-    parser.add_argument('--batch-size', type=int, default=1, help='pictures that go through the model together')
+    parser.add_argument(
+        '--top-k', type=int, help='maximum number of triplets per image, highest score first (default: no limit)'
+    )
+    parser.add_argument('--batch-size', type=int, default=1, help='images that go through the model together')
+    parser.add_argument(
+        '--max-pixels', type=int, default=MAX_PIXELS, help='do not decode larger images (default: %(default)s pixels)'
+    )
     parser.add_argument('--device', help='cpu, cuda:0, ... (default: the best available)')
     parser.add_argument('--no-vis', action='store_true', help='write JSON only')
     return parser.parse_args()
@@ -44,20 +60,24 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Runs as the command line says."""
     args = parse_args()
+    options = dict(
+        batch_size=args.batch_size, pred_score_thr=args.score_thr, top_k=args.top_k, max_pixels=args.max_pixels
+    )
     try:
-        inferencer = HOIInferencer(args.model, args.weights, device=args.device, vocabulary=args.vocabulary)
-        result = inferencer(
-            args.inputs,
-            batch_size=args.batch_size,
-            out_dir=args.out_dir,
-            pred_score_thr=args.score_thr,
-            top_k=args.top_k,
-            no_save_vis=args.no_vis,
+        check_options(**options)  # before the model is loaded
+        inferencer = HOIInferencer(
+            args.model, args.weights, device=args.device, vocabulary=args.vocabulary, trust_config=args.trust_config
         )
-    except (FileNotFoundError, ValueError) as error:
+        result = inferencer(args.inputs, out_dir=args.out_dir, no_save_vis=args.no_vis, **options)
+    except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     found = sum(len(hois) for hois in result['predictions'])
-    print(f'{found} interactions in {len(result["images"])} pictures: see {args.out_dir}')
+    print(f'{found} interactions in {len(result["images"])} images: see {args.out_dir}')
+    if result['broken']:
+        print(f'{len(result["broken"])} inputs could not be read:', file=sys.stderr)
+        for item in result['broken']:
+            print(f'  {item["error"]}', file=sys.stderr)
+        sys.exit(3)
 
 
 if __name__ == '__main__':

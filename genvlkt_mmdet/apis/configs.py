@@ -3,6 +3,8 @@
 import difflib
 from pathlib import Path
 
+from mmengine.config import Config
+
 import genvlkt_mmdet
 
 
@@ -27,3 +29,24 @@ def find_config(name: str) -> Path:
     near = difflib.get_close_matches(key, shipped, n=3, cutoff=0.5)
     hint = f'did you mean {" or ".join(near)}?' if near else f'shipped are {", ".join(sorted(shipped)) or "none"}.'
     raise FileNotFoundError(f"Model '{name}' is neither a config file nor a shipped config: {hint}")
+
+
+def read_config(model: str) -> Config:
+    """Reads a config file, which is a program and is run.
+
+    Args:
+        model (str): Path of a config file, or name of a shipped config as :func:`find_config` takes it.
+
+    Returns:
+        Config: The config.
+
+    Raises:
+        FileNotFoundError: If there is neither such a file nor a shipped config of that name.
+        ValueError: If the file cannot be run.
+    """
+    path = Path(model) if Path(model).is_file() else find_config(model)
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # it is a program, and may fail in any way
+        detail = ' '.join(str(error).split())
+        raise ValueError(f"The config '{path}' does not run: {type(error).__name__}: {detail}") from error

@@ -1,9 +1,13 @@
 """From a training checkpoint to a file small enough to ship."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+
+from ..converters import load_checkpoint
+from ..files import write_file
 
 
 def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True, drop: Sequence[str] = ()) -> int:
@@ -22,9 +26,7 @@ def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If it holds no weights.
     """
-    if not Path(source).is_file():
-        raise FileNotFoundError(f"There is no checkpoint '{source}'.")
-    checkpoint = torch.load(source, map_location='cpu', weights_only=True)
+    checkpoint = load_checkpoint(str(source))
     state = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
     if not state:
         raise ValueError(f"'{source}' holds no 'state_dict': give a checkpoint that a training wrote.")
@@ -33,6 +35,7 @@ def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True
         for name, value in state.items()
         if not name.startswith(tuple(drop))
     }
-    Path(target).parent.mkdir(parents=True, exist_ok=True)
-    torch.save(dict(state_dict=kept), target)
-    return Path(target).stat().st_size
+    content = io.BytesIO()
+    torch.save(dict(state_dict=kept), content)
+    write_file(target, content.getvalue())
+    return content.getbuffer().nbytes

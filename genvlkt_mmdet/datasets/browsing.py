@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
-import mmcv
 import numpy as np
 from mmdet.registry import DATASETS
 from mmengine.config import Config
@@ -12,6 +11,7 @@ from mmengine.registry import init_default_scope
 
 from ..structures import HOIDataSample
 from ..visualization import HOIVisualizer
+from .image_file import write_image
 from .transforms import MakeCLIPImage
 
 _GAP = 12
@@ -54,7 +54,7 @@ def browse_dataset(cfg: Config, out_dir: str | Path, split: str = 'train', limit
         if clip is not None:
             drawn = _beside(drawn, clip.to_image(sample.clip_image))
         path = Path(out_dir) / f'{i:06d}_{Path(sample.img_path).stem}.jpg'
-        mmcv.imwrite(drawn[..., ::-1], str(path))
+        write_image(path, drawn[..., ::-1])
         yield path
 
 

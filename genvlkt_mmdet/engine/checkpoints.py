@@ -1,7 +1,7 @@
 """Checkpoint files: written atomically, found again after a kill, checked against the model that is to take them."""
 
+import glob
 import logging
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +16,7 @@ from torch import nn
 
 from ..converters import CheckpointError, is_intact, weights_of
 from ..datasets.vocabulary import HOIVocabulary, load_vocabulary
+from ..files import write_file
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -38,13 +39,9 @@ class AtomicLocalBackend(LocalBackend):
             filepath (str | Path): The file; missing folders are made.
         """
         path = Path(filepath)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + '.part')
-        with open(part, 'wb') as file:
-            file.write(obj)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        for left in path.parent.glob(f'{glob.escape(path.name)}.*.part'):
+            left.unlink(missing_ok=True)  # of a run that was killed while it wrote
+        write_file(path, obj)
 
     def remove(self, filepath: str | Path) -> None:
         """Removes a file, inside :meth:`removals_last` only at its end.

@@ -4,13 +4,13 @@ import textwrap
 from dataclasses import dataclass, replace
 
 import cv2
-import mmcv
 import numpy as np
 from matplotlib.font_manager import FontProperties
 from mmdet.registry import VISUALIZERS
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.dist import master_only
 
+from genvlkt_mmdet.datasets.image_file import write_image
 from genvlkt_mmdet.datasets.vocabulary import HOIVocabulary, load_vocabulary
 from genvlkt_mmdet.structures import HOIDataSample
 
@@ -34,6 +34,7 @@ _PALETTE = (
     ((72, 100, 255), (165, 180, 255)),
 )
 _MAX_ENLARGED_SIDE = 1600
+_MAX_SIDE = 3000
 _INK = (20, 20, 20)
 _PAPER = (255, 255, 255)
 
@@ -72,7 +73,8 @@ class HOIVisualizer(DetLocalVisualizer):
     Every human-object pair gets a hue of its own: the human's box is solid, the object's dashed and lighter, a line
     joins their centres, and a label lists the pair's interactions. Labels stand in free parts of the picture and
     never overlap; where they do not fit, the boxes are numbered and the labels stand below the picture. Small pictures
-    are enlarged first. Phrases come from ``dataset_meta['vocabulary']``.
+    are enlarged first, and those with a side above 3,000 pixels are made smaller. Phrases come from
+    ``dataset_meta['vocabulary']``.
 
     Args:
         name (str): Name of the instance.
@@ -188,7 +190,7 @@ class HOIVisualizer(DetLocalVisualizer):
         if show:
             self.show(drawn, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            mmcv.imwrite(drawn[..., ::-1], out_file)
+            write_image(out_file, drawn[..., ::-1])
         else:
             self.add_image(name, drawn, step)
 
@@ -203,10 +205,12 @@ class HOIVisualizer(DetLocalVisualizer):
 
     def _draw_sides(self, image: np.ndarray, sides: list[tuple[str, list[DrawnPair]]]) -> np.ndarray:
         """Lays the pictures out beside each other on one canvas and draws on it."""
-        scale = max(1.0, min(self.min_side / min(image.shape[:2]), _MAX_ENLARGED_SIDE / max(image.shape[:2])))
-        if scale > 1:
-            size = tuple(round(side * scale) for side in image.shape[1::-1])
-            image = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+        shortest, longest = min(image.shape[:2]), max(image.shape[:2])
+        scale = max(1.0, min(self.min_side / shortest, _MAX_ENLARGED_SIDE / longest))
+        scale = min(scale, _MAX_SIDE / longest)
+        if scale != 1:
+            size = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
+            image = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
         height, width = image.shape[:2]
         short = min(height, width)
         style = _Style(font=max(14.0, 0.025 * short), line=max(2.0, 0.0042 * short))

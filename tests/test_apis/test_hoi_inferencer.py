@@ -1,5 +1,7 @@
 import json
+import os
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import cv2
@@ -206,7 +208,7 @@ def test_vocabulary_of_the_config_where_the_checkpoint_has_none(weights, tmp_pat
     cfg = Config.fromfile(find_config(MODEL))
     vocabulary = load_vocabulary('minihoi').to_dict()
     vocabulary['name'] = 'mine'
-    cfg.test_dataloader.dataset.update(type='HOIDataset', vocabulary=vocabulary)
+    cfg.model.bbox_head.vocabulary = vocabulary
     inferencer = HOIInferencer(cfg, tmp_path / 'bare.pth', device='cpu', show_progress=False)
     assert inferencer.vocabulary.name == 'mine'
     assert cfg.test_dataloader.dataset.pipeline[0].type == 'LoadHOIImage'  # the caller's config is untouched
@@ -224,10 +226,10 @@ def test_short_names():
 @pytest.mark.parametrize(
     ('inputs', 'error', 'message'),
     [
-        ('missing.jpg', FileNotFoundError, r"Picture '.*missing.jpg' does not exist"),
-        ('broken.jpg', ValueError, r"broken.jpg' is no picture that opencv can decode"),
-        ('empty.jpg', ValueError, r"empty.jpg' is no picture that opencv can decode"),
-        ('nothing', ValueError, r"Folder '.*nothing' holds no picture"),
+        ('missing.jpg', FileNotFoundError, r"Image '.*missing.jpg' does not exist"),
+        ('broken.jpg', ValueError, r"broken.jpg' is no image that can be decoded"),
+        ('empty.jpg', ValueError, r"empty.jpg' is no image that can be decoded"),
+        ('nothing', ValueError, r"Folder '.*nothing' holds no image"),
         (['nothing'], FileNotFoundError, r"nothing' is a folder: give it alone"),
         (np.zeros((4, 4), np.uint8), ValueError, r'\(H, W, 3\) uint8 .* \(4, 4\) uint8'),
         (np.zeros((4, 4, 3)), ValueError, r'\(4, 4, 3\) float64'),
@@ -255,10 +257,10 @@ def test_bad_checkpoints(weights, tmp_path):
     content = weights.read_bytes()
     for name, data in (('text.pth', b'hello'), ('empty.pth', b''), ('cut.pth', content[: len(content) // 2])):
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(CheckpointError, match=f"{name}' is no checkpoint: it is damaged"):
+        with pytest.raises(ValueError, match=f"{name}' is no checkpoint of torch, or is damaged"):
             HOIInferencer(MODEL, tmp_path / name)
-    torch.save(dict(state_dict=Path), tmp_path / 'unsafe.pth')
-    with pytest.raises(CheckpointError, match="unsafe.pth' holds an object of .*, which safe loading refuses"):
+    torch.save(dict(state_dict=Path.home), tmp_path / 'unsafe.pth')
+    with pytest.raises(CheckpointError, match="unsafe.pth' holds an object of pathlib"):
         HOIInferencer(MODEL, tmp_path / 'unsafe.pth')
     torch.save(dict(state_dict=checkpoint['state_dict']), tmp_path / 'no_config.pth')
     with pytest.raises(CheckpointError, match=r"no_config.pth' carries no config: give"):
@@ -268,3 +270,170 @@ def test_bad_checkpoints(weights, tmp_path):
     other.model.bbox_head.vocabulary = 'vcoco'
     with pytest.raises(CheckpointError, match=r'does not fit the config .*hoi_classifier'):
         HOIInferencer(other, weights)
+
+
+@pytest.mark.parametrize(
+    'size',
+    [(1, 1), (1, 2), (8, 4000), (4000, 8), (1, 5000), (5000, 1), (2, 300)],
+    ids=lambda size: f'{size[0]}x{size[1]}',
+)
+def test_extreme_shapes(inferencer, tmp_path, size):
+    cv2.imwrite(str(tmp_path / 'a.png'), np.full((*size, 3), 90, np.uint8))
+    result = inferencer(tmp_path / 'a.png', pred_score_thr=0, top_k=3, out_dir=tmp_path / 'out')
+    assert len(result['predictions'][0]) == 3 and result['broken'] == []
+    for triplet in result['predictions'][0]:
+        assert 0 <= triplet['human_box'][0] <= triplet['human_box'][2] <= size[1]
+    assert (tmp_path / 'out' / 'vis' / 'a.png').stat().st_size > 100
+
+
+def test_shape_that_the_pipeline_of_a_config_cannot_prepare(weights, tmp_path):
+    cfg = Config.fromfile(find_config(MODEL))
+    cfg.test_dataloader.dataset.pipeline[1] = dict(type='Resize', scale=(128, 128), keep_ratio=True)
+    inferencer = HOIInferencer(cfg, weights, device='cpu', show_progress=False)
+    with pytest.raises(ValueError, match='has 4000 x 8 pixels, which the test pipeline of the config cannot prepare'):
+        inferencer(np.zeros((8, 4000, 3), np.uint8))
+
+
+def test_large_image_is_drawn_at_a_bounded_size(inferencer):
+    drawing = inferencer(_photo(0, 2400, 4000), pred_score_thr=0, top_k=1, return_vis=True)['visualization'][0]
+    assert drawing.shape[1] == 3000 and drawing.shape[0] >= 1800
+
+
+def test_max_pixels(inferencer, folder):
+    with pytest.raises(ValueError, match="b.png' has 128 x 96 pixels, more than the 12,000 allowed"):
+        inferencer(folder / 'b.png', max_pixels=12_000)
+    assert len(inferencer(folder / 'b.png', max_pixels=128 * 96)['images']) == 1
+
+
+def test_broken_images_of_a_folder_are_listed_and_the_others_finished(inferencer, folder, tmp_path):
+    (folder / 'aa.jpg').write_bytes(b'\xff\xd8\xff\xe0 cut off')
+    (folder / 'z.png').write_bytes((folder / 'b.png').read_bytes()[:60])
+    whole = inferencer(folder, batch_size=2, pred_score_thr=0, top_k=2, out_dir=tmp_path / 'out')
+    assert [Path(path).name for path in whole['images']] == ['a.png', 'b.png', 'c.PNG']
+    assert [Path(item['image']).name for item in whole['broken']] == ['aa.jpg', 'z.png']
+    assert all('is no image that can be decoded' in item['error'] for item in whole['broken'])
+    assert len(list((tmp_path / 'out' / 'vis').iterdir())) == len(list((tmp_path / 'out' / 'preds').iterdir())) == 3
+    for name in ('a.png', 'b.png', 'c.PNG'):
+        (folder / name).unlink()
+    only_broken = inferencer(folder)
+    assert only_broken['images'] == [] and len(only_broken['broken']) == 2
+
+
+@pytest.mark.parametrize(
+    'option',
+    [
+        dict(batch_size=0),
+        dict(batch_size=-1),
+        dict(batch_size=1.5),
+        dict(batch_size=True),
+        dict(pred_score_thr=float('nan')),
+        dict(pred_score_thr=float('inf')),
+        dict(pred_score_thr=-0.1),
+        dict(pred_score_thr=2.5),
+        dict(pred_score_thr='1'),
+        dict(top_k=-1),
+        dict(top_k=0),
+        dict(wait_time=float('nan')),
+        dict(max_pixels=0),
+    ],
+    ids=str,
+)
+def test_options_out_of_range(inferencer, option):
+    with pytest.raises(ValueError, match=f'^{next(iter(option))} must be a (whole|finite) number'):
+        inferencer(_photo(0), **option)
+
+
+@pytest.mark.parametrize('device', ['foo', 'cuda:99', 'meta', ''])
+def test_device_that_is_not_there(weights, device):
+    with pytest.raises(ValueError, match=f"The device '{device}' cannot be used here: take one of cpu"):
+        HOIInferencer(MODEL, weights, device=device)
+
+
+def test_output_folder_that_cannot_be_used(inferencer, folder, tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(ValueError, match="The output folder '.*file' is a file"):
+        inferencer(folder / 'b.png', out_dir=tmp_path / 'file')
+    elsewhere, out = tmp_path / 'elsewhere', tmp_path / 'out'
+    elsewhere.mkdir()
+    out.mkdir()
+    (out / 'vis').symlink_to(elsewhere)
+    with pytest.raises(ValueError, match="out/vis' is a symbolic link, which is not followed"):
+        inferencer(folder / 'b.png', out_dir=out)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_links_in_the_output_folder_are_replaced(inferencer, folder, tmp_path):
+    target, out = tmp_path / 'precious', tmp_path / 'out'
+    target.write_text('mine')
+    for part, name in (('vis', 'b.png'), ('preds', 'b.json')):
+        (out / part).mkdir(parents=True)
+        (out / part / name).symlink_to(target)
+    inferencer(folder / 'b.png', out_dir=out)
+    assert target.read_text() == 'mine'
+    assert json.loads((out / 'preds' / 'b.json').read_text())['width'] == 128
+    assert cv2.imread(str(out / 'vis' / 'b.png')) is not None
+
+
+def test_full_disk_leaves_no_empty_image(inferencer, folder, tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(OSError, match=r"vis/b.png' cannot be written: No space left on device\.$"):
+        inferencer(folder / 'b.png', out_dir=tmp_path / 'out')
+    assert list((tmp_path / 'out' / 'vis').iterdir()) == []
+
+
+def test_output_that_is_not_finite(weights):
+    inferencer = HOIInferencer(MODEL, weights, device='cpu', show_progress=False)
+    with torch.no_grad():
+        next(inferencer.model.bbox_head.human_bbox.parameters()).fill_(float('nan'))
+    with pytest.raises(ValueError, match="The model's output is not finite"):
+        inferencer(_photo(0))
+
+
+@pytest.mark.parametrize('wrap', ['ConcatDataset', 'RepeatDataset'])
+def test_wrapped_test_set(weights, inferencer, wrap):
+    cfg = Config.fromfile(find_config(MODEL))
+    dataset = cfg.test_dataloader.dataset
+    cfg.test_dataloader.dataset = (
+        dict(type=wrap, datasets=[dataset, deepcopy(dataset)])
+        if wrap == 'ConcatDataset'
+        else dict(type=wrap, dataset=dataset, times=2)
+    )
+    wrapped = HOIInferencer(cfg, weights, device='cpu', show_progress=False)
+    image = _photo(5)
+    assert wrapped(image, pred_score_thr=0) == inferencer(image, pred_score_thr=0)
+    if wrap == 'ConcatDataset':
+        cfg.test_dataloader.dataset.datasets[1].pipeline[1].scale = 64
+        with pytest.raises(ValueError, match='have different pipelines'):
+            HOIInferencer(cfg, weights, device='cpu')
+
+
+def test_checkpoint_of_other_content(weights, tmp_path):
+    checkpoint = torch.load(weights)
+    cases = dict(
+        list=[1, 2],
+        text=dict(checkpoint, state_dict=dict.fromkeys(checkpoint['state_dict'], 'text')),
+        meta=dict(checkpoint, meta=dict(dataset_meta=dict(vocabulary='hico'))),
+        other=dict(checkpoint, meta=dict(dataset_meta=dict(vocabulary=load_vocabulary('vcoco').to_dict()))),
+    )
+    for name, content in cases.items():
+        torch.save(content, tmp_path / f'{name}.pth')
+        with pytest.raises(ValueError, match=f'{name}.pth') as caught:
+            HOIInferencer(MODEL, tmp_path / f'{name}.pth', device='cpu')
+        assert '\n' not in str(caught.value)
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / 'bare.pth', 'w') as archive:
+        archive.writestr('a.txt', 'x')
+    with pytest.raises(ValueError, match='bare.pth'):
+        HOIInferencer(MODEL, tmp_path / 'bare.pth', device='cpu')
+
+
+def test_config_that_fails_or_is_of_another_model(weights, tmp_path):
+    (tmp_path / 'broken.py').write_text('model = dict(')
+    with pytest.raises(ValueError, match="broken.py' does not run: SyntaxError"):
+        HOIInferencer(tmp_path / 'broken.py', weights, device='cpu')
+    with pytest.raises(ValueError, match='describes no model with a test set'):
+        HOIInferencer(dict(model=dict(type='GENVLKT')), weights, device='cpu')

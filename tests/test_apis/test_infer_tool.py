@@ -26,7 +26,7 @@ def test_writes_drawings_and_json(run, tmp_path, capsys):
         cv2.imwrite(str(photos / f'{name}.png'), np.full((128, 128, 3), 90, np.uint8))
     arguments = (photos, '--model', CONFIG, '--weights', 'w.pth', '--device', 'cpu', '--score-thr', '0', '--top-k', '4')
     run(*arguments, '--out-dir', 'result', '--batch-size', '2')
-    assert capsys.readouterr().out.strip().endswith('8 interactions in 2 pictures: see result')
+    assert capsys.readouterr().out.strip().endswith('8 interactions in 2 images: see result')
     assert sorted(p.name for p in Path('result/vis').iterdir()) == ['one.png', 'two.png']
     assert len(json.loads(Path('result/preds/two.json').read_text())['hois']) == 4
     run(*arguments, '--no-vis')
@@ -36,4 +36,36 @@ def test_writes_drawings_and_json(run, tmp_path, capsys):
 def test_mistakes_are_one_sentence(run, tmp_path):
     with pytest.raises(SystemExit) as caught:
         run('photo.jpg', '--model', CONFIG, '--weights', 'gone.pth')
-    assert str(caught.value) == "error: The checkpoint file 'gone.pth' does not exist: check its path."
+    assert str(caught.value) == "error: The checkpoint 'gone.pth' does not exist: give the path of an existing file."
+
+
+def test_broken_images_give_an_exit_code_of_their_own(run, tmp_path, capsys):
+    init_default_scope('mmdet')
+    model = MODELS.build(Config.fromfile(CONFIG).model)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'w.pth')
+    (tmp_path / 'photos').mkdir()
+    cv2.imwrite(str(tmp_path / 'photos' / 'good.png'), np.full((128, 128, 3), 90, np.uint8))
+    (tmp_path / 'photos' / 'bad.png').write_bytes(b'no image')
+    with pytest.raises(SystemExit) as caught:
+        run('photos', '--model', CONFIG, '--weights', 'w.pth', '--device', 'cpu', '--no-vis')
+    assert caught.value.code == 3
+    printed = capsys.readouterr()
+    assert "1 inputs could not be read:\n  'photos/bad.png' is no image" in printed.err and 'in 1 images' in printed.out
+    with pytest.raises(SystemExit) as caught:
+        run('photos/bad.png', '--model', CONFIG, '--weights', 'w.pth', '--device', 'cpu')
+    assert str(caught.value.code).startswith("error: 'photos/bad.png' is no image")
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--score-thr', 'nan'], 'pred_score_thr must be a finite number'),
+        (['--top-k', '-1'], 'top_k must be a whole number'),
+        (['--batch-size', '0'], 'batch_size must be a whole number'),
+        (['--max-pixels', '0'], 'max_pixels must be a whole number'),
+        (['--device', 'foo'], "The device 'foo' cannot be used here"),
+    ],
+)
+def test_options_out_of_range(run, arguments, message):
+    with pytest.raises(SystemExit, match=f'^error: {message}'):
+        run('photo.jpg', '--model', CONFIG, '--weights', 'gone.pth', *arguments)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ...files import write_file
+
 
 def load_json(path: str | Path) -> Any:
     """Parses a JSON file.
@@ -31,7 +33,5 @@ def write_annotations(records: Sequence[dict], path: str | Path) -> Path:
         Path: The file.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + '.part')
-    part.write_text(json.dumps(records))
-    return part.replace(path)
+    write_file(path, json.dumps(records).encode())
+    return path

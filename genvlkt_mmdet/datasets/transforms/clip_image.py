@@ -8,10 +8,14 @@ from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 from PIL import Image
 from torchvision import transforms as T
+from torchvision.transforms import functional as F
 
 # Mean and standard deviation of OpenAI's CLIP, on RGB in [0, 1]
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+# Of a longer image, only the middle part of this ratio of sides is resized.
+_MAX_RATIO = 50
 
 
 @TRANSFORMS.register_module()
@@ -48,6 +52,9 @@ class MakeCLIPImage(BaseTransform):
             dict: The item with ``clip_image`` (3, size, size) float32.
         """
         image = Image.fromarray(np.ascontiguousarray(results['img'][..., ::-1]))
+        longest = _MAX_RATIO * min(image.size)
+        if max(image.size) > longest:  # the rest is cut off below, but would take gigabytes before
+            image = F.center_crop(image, [min(image.height, longest), min(image.width, longest)])
         results['clip_image'] = self.preprocess(image)
         return results
 

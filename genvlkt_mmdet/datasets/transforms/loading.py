@@ -2,11 +2,13 @@
 
 import os
 
+import mmengine.fileio as fileio
 from mmcv.transforms import LoadImageFromFile
 from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.registry import TRANSFORMS
 
 from ...structures import PairBoxes
+from ..image_file import MAX_PIXELS, ImageTooLargeError, check_image
 
 
 @TRANSFORMS.register_module()
@@ -16,11 +18,13 @@ class LoadHOIImage(LoadImageFromFile):
     Args:
         color_type (str): As in mmcv. The default ignores the EXIF orientation, as the annotations of HICO-DET and
             V-COCO do.
+        max_pixels (int): Largest width times height. The header is read first, and a larger image is not decoded.
         **kwargs: Further arguments of :class:`mmcv.transforms.LoadImageFromFile`.
     """
 
-    def __init__(self, color_type: str = 'color_ignore_orientation', **kwargs) -> None:
+    def __init__(self, color_type: str = 'color_ignore_orientation', max_pixels: int = MAX_PIXELS, **kwargs) -> None:
         super().__init__(color_type=color_type, **kwargs)
+        self.max_pixels = max_pixels
 
     def transform(self, results: dict) -> dict | None:
         """Loads ``results['img_path']``.
@@ -33,10 +37,13 @@ class LoadHOIImage(LoadImageFromFile):
 
         Raises:
             FileNotFoundError: If the image is missing.
-            ValueError: If it does not decode.
+            ValueError: If it does not decode, or is too large.
         """
         path = results['img_path']
         try:
+            if not self.ignore_empty:
+                source = path if self.backend_args is None else fileio.get(path, backend_args=self.backend_args)
+                check_image(source, path, self.max_pixels)
             return super().transform(results)
         except FileNotFoundError:
             folder = os.path.dirname(path)
@@ -46,6 +53,8 @@ class LoadHOIImage(LoadImageFromFile):
                 if os.path.isdir(folder)
                 else f"Image folder '{folder}' is missing: check `data_root` and `data_prefix` in the dataset config."
             ) from None
+        except ImageTooLargeError:
+            raise
         # opencv's own error is no ValueError, and mmcv asserts where opencv returns nothing
         except Exception as error:
             detail = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

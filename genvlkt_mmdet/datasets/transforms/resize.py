@@ -3,6 +3,9 @@
 from mmdet.datasets.transforms import Resize
 from mmdet.registry import TRANSFORMS
 
+# Bounds the memory for a very long image where there is no `max_size`.
+_LONGEST = 32_768
+
 
 def short_side_size(width: int, height: int, short: int, max_size: int | None = None) -> tuple[int, int]:
     """Size of an image after its short side is resized, rounded as DETR and the authors do.
@@ -11,7 +14,8 @@ def short_side_size(width: int, height: int, short: int, max_size: int | None = 
         width (int): Width of the image.
         height (int): Height of the image.
         short (int): Wanted length of the short side.
-        max_size (int, optional): Longest allowed length of the long side; the short side shrinks for it.
+        max_size (int, optional): Longest allowed length of the long side; the short side shrinks for it,
+            to 1 at least. None: 32,768.
 
     Returns:
         tuple[int, int]: New width and height.
@@ -21,11 +25,15 @@ def short_side_size(width: int, height: int, short: int, max_size: int | None = 
         (1066, 800)
         >>> short_side_size(640, 100, 800, 1333)
         (1331, 208)
+        >>> short_side_size(5000, 1, 800, 1333)
+        (1333, 1)
     """
     low, high = min(width, height), max(width, height)
-    if max_size is not None and high / low * short > max_size:
-        short = round(max_size * low / high)
-    long = int(short * high / low)
+    limit = _LONGEST if max_size is None else max_size
+    if high / low * short > limit:
+        short = round(limit * low / high)
+    # The short side of a very long image would vanish; with one pixel it does not keep its ratio.
+    short, long = (short, int(short * high / low)) if short else (1, limit)
     return (short, long) if width < height else (long, short)
 
 
@@ -37,7 +45,7 @@ class ResizeShortSide(Resize):
 
     Args:
         scale (int): Length of the short side; ``RandomChoiceResize`` sets it anew for each image.
-        max_size (int, optional): Longest allowed length of the long side.
+        max_size (int, optional): Longest allowed length of the long side. None: 32,768.
         backend (str): As in mmcv; ``'pillow'`` interpolates with antialiasing.
         interpolation (str): As in mmcv.
     """

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from ...evaluation import HICOMetric, VCOCOMetric
 from ..checkpoints import AtomicLocalBackend
+from ..embedded_config import drop_old_config, embed_config
 
 
 @HOOKS.register_module()
@@ -35,6 +36,24 @@ class SafeCheckpointHook(CheckpointHook):
         if self.backend_args is None and self.file_client_args is None and '://' not in str(self.out_dir or ''):
             self.backend_args = dict(backend=AtomicLocalBackend.name)
         super().before_train(runner)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Writes the config as data beside mmengine's Python text, so that inference need not run that text.
+
+        Args:
+            runner (Runner): The runner of the training.
+            checkpoint (dict): What is about to be saved.
+        """
+        embed_config(checkpoint, runner.cfg)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Takes away what mmengine would run as Python when it resumes.
+
+        Args:
+            runner (Runner): The runner.
+            checkpoint (dict): What was loaded.
+        """
+        drop_old_config(checkpoint)
 
     def _removals_last(self) -> AbstractContextManager:
         backend = self.file_backend

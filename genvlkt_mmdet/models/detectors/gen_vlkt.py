@@ -224,10 +224,19 @@ class GENVLKT(BaseDetector):
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: Sequence[HOIDataSample], rescale: bool = True
     ) -> list[HOIDataSample]:
-        """Fills ``pred_hois`` of every sample, see :meth:`GENHead.predict_by_feat`."""
+        """Fills ``pred_hois`` of every sample, see :meth:`GENHead.predict_by_feat`.
+
+        Raises:
+            ValueError: If a score or a box is not finite.
+        """
         encoded = self.encode(batch_inputs, batch_data_samples)
         results = self.bbox_head.predict(**encoded, batch_data_samples=batch_data_samples, rescale=rescale)
         for sample, result in zip(batch_data_samples, results, strict=True):
+            # The box of an object that there is none of is NaN, and is not asked.
+            if not (result.scores.isfinite().all() and result.human_boxes.isfinite().all()):
+                raise ValueError(
+                    "The model's output is not finite (NaN or infinity): its weights are damaged, or its training has diverged."
+                )
             sample.pred_hois = result
         return batch_data_samples
 

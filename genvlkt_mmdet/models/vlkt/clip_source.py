@@ -148,6 +148,9 @@ class CLIPSource:
 
         Returns:
             Callable: From N texts to tokens (N, context length), int64.
+
+        Raises:
+            ValueError: If a folder's config asks to run code of a tokenizer.
         """
         import open_clip
 
@@ -155,7 +158,13 @@ class CLIPSource:
             if self.folder is None:
                 return open_clip.get_tokenizer(self.model_name)
             text_cfg = json.loads((self.folder / _CONFIG).read_text(encoding='utf-8'))['model_cfg'].get('text_cfg', {})
-            bpe = text_cfg.get('tokenizer_kwargs', {}).get('bpe_path')
+            options = text_cfg.get('tokenizer_kwargs') or {}
+            if 'trust_remote_code' in options:
+                raise ValueError(
+                    f"The CLIP folder '{self.folder}' is refused: its {_CONFIG} asks to run code of a tokenizer "
+                    '(trust_remote_code).'
+                )
+            bpe = options.get('bpe_path')
             # open_clip takes the path of a vocabulary as it stands; in a folder that moves it is relative to the folder.
             kwargs = {} if bpe is None else dict(bpe_path=str(self.folder / bpe))
             return open_clip.get_tokenizer(f'{_FOLDER_SCHEME}{self.folder}', **kwargs)

@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 import torch
 from mmengine.logging import print_log
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
+from ...files import write_file
 from .clip_source import CLIPSource
 
 _TENSOR = 'text_embeddings'
@@ -58,18 +58,21 @@ def encode_text(prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIPSour
     if source.text_embeddings is not None and source.text_embeddings.exists():
         return load_text_embeddings(source.text_embeddings, prompts, source)
     path = source.text_embeddings or _cache_path(prompts, source)
-    if source.text_embeddings is None and path.exists():
+    if source.text_embeddings is None:
         try:
-            return load_text_embeddings(path, prompts, source)
+            if path.exists():
+                return load_text_embeddings(path, prompts, source)
         except StaleCacheError as error:
             print_log(f'{error} It is made anew.', logger='current', level=logging.WARNING)
+        except OSError as error:  # the cache is optional: a folder that may not be read is as good as an empty one
+            print_log(f"Text embeddings kept in '{path}' cannot be read ({error}).", 'current', logging.WARNING)
     embeddings = compute_text_embeddings(prompts, source)
     try:
         save_text_embeddings(path, prompts, embeddings, source)
     except OSError as error:
         if source.text_embeddings is not None:
             raise
-        print_log(f"Text embeddings are not kept: '{path}' cannot be written ({error}).", 'current', logging.WARNING)
+        print_log(f'Text embeddings are not kept for the next time: {error}', 'current', logging.WARNING)
     return embeddings
 
 
@@ -140,16 +143,7 @@ def save_text_embeddings(
         weights_sha256=source.fingerprint() or '',
         prompts=json.dumps(list(prompts), ensure_ascii=False),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix='.part')
-    os.close(handle)
-    try:
-        save_file({_TENSOR: embeddings.detach().float().cpu().contiguous()}, temporary, metadata=metadata)
-        os.chmod(temporary, 0o644)  # temporary files are for their owner alone; this one is to be shared
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_file(path, save({_TENSOR: embeddings.detach().float().cpu().contiguous()}, metadata=metadata))
 
 
 def load_text_embeddings(

@@ -38,6 +38,14 @@ def test_broken_image(tmp_path, loader, content):
     assert '\n' not in str(error.value)
 
 
+def test_image_with_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / 'large.png')
+    assert LoadHOIImage(max_pixels=2400)(dict(img_path=str(tmp_path / 'large.png')))['img'].shape == (40, 60, 3)
+    monkeypatch.setattr('mmcv.imfrombytes', None)
+    with pytest.raises(ValueError, match=r"Image '.*large\.png' has 60 x 40 pixels, more than the 2,399 allowed"):
+        LoadHOIImage(max_pixels=2399)(dict(img_path=str(tmp_path / 'large.png')))
+
+
 def test_broken_image_can_be_skipped(tmp_path):
     (tmp_path / 'broken.jpg').write_bytes(b'')
     assert LoadHOIImage(ignore_empty=True)(dict(img_path=str(tmp_path / 'broken.jpg'))) is None

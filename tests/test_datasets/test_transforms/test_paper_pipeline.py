@@ -12,6 +12,7 @@ from PIL import Image
 from scipy import stats
 
 from genvlkt_mmdet.datasets.transforms import ResizeShortSide
+from genvlkt_mmdet.datasets.transforms.resize import short_side_size
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs' / '_base_' / 'datasets'
 WIDTH, HEIGHT, DRAWS = 640, 427, 2500
@@ -146,3 +147,51 @@ def test_clip_image_is_of_the_augmented_image(write_toy, toy_records, toy_vocabu
         image = np.ascontiguousarray(packed['inputs'].permute(1, 2, 0).numpy())
         expected = MakeCLIPImage()(dict(img=image))['clip_image']
         np.testing.assert_array_equal(packed['data_samples'].clip_image.numpy(), expected.numpy())
+
+
+@pytest.mark.parametrize(
+    ('size', 'limits', 'expected'),
+    [
+        ((5000, 1), (800, 1333), (1333, 1)),
+        ((1, 5000), (800, 1333), (1, 1333)),
+        ((4000, 8), (800, 1333), (1500, 3)),  # DETR's own rounding goes over the limit
+        ((1, 1), (800, 1333), (800, 800)),
+        ((5000, 1), (600, None), (35000, 7)),
+        ((100_000, 1), (600, None), (32_768, 1)),
+    ],
+)
+def test_sizes_of_extreme_images(size, limits, expected):
+    assert short_side_size(*size, *limits) == expected
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 5000), (5000, 1), (8, 4000)])
+@pytest.mark.parametrize('seed', [0, 1, 2])
+def test_training_pipeline_takes_extreme_images(size, seed, tmp_path):
+    height, width = size
+    Image.fromarray(np.full((height, width, 3), 90, np.uint8)).save(tmp_path / 'a.png')
+    pipeline = Config.fromfile(CONFIGS / 'gen_vlkt_s_hico.py').train_dataloader.dataset.pipeline
+    for branch in pipeline[4].transforms:  # the same with a tenth of the pixels, for time
+        for transform in branch:
+            if transform.type == 'RandomChoiceResize':
+                transform.scales = [scale // 10 for scale in transform.scales]
+                transform.update(max_size=133 if 'max_size' in transform else 3277)
+            else:
+                transform.crop_size = (38, 60)
+    np.random.seed(seed)
+    item = Compose(pipeline)(
+        dict(
+            img_path=str(tmp_path / 'a.png'),
+            img_id=0,
+            height=height,
+            width=width,
+            instances=[dict(bbox=[0, 0, width, height], bbox_label=0, ignore_flag=0)] * 2,
+            pairs=dict(
+                human_ids=np.array([0]),
+                object_ids=np.array([1]),
+                object_labels=np.array([0]),
+                hoi_labels=np.ones((1, 5), np.float32),
+            ),
+        )
+    )
+    assert min(item['inputs'].shape[1:]) >= 1 and max(item['inputs'].shape[1:]) <= 201
+    assert item['data_samples'].clip_image.shape == (3, 224, 224)

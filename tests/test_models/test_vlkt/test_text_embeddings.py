@@ -196,3 +196,27 @@ def test_prompts_that_come_up_later(small_clip, tmp_path, monkeypatch, cache):
     monkeypatch.setattr(CLIPSource, 'local_weights', lambda self: None)
     with pytest.raises(MissingPromptsError, match="lacks 1 of 3, first 'a photo of nothing'"):
         encode_new_text(PROMPTS, clip)
+
+
+def test_full_or_read_only_disk_under_the_cache_is_only_a_warning(small_clip, cache, monkeypatch):
+    """The cache is optional: neither reading nor writing it may end anything."""
+    import os
+    from pathlib import Path
+
+    folder, model = small_clip
+
+    def full(handle):
+        raise OSError(28, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'fsync', full)
+        torch.testing.assert_close(encode_text(PROMPTS, str(folder)), reference(model, PROMPTS), rtol=0, atol=1e-6)
+    assert list(cache.iterdir()) == []
+    encode_text(PROMPTS, str(folder))
+
+    def closed(path):
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr(Path, 'exists', closed)
+    monkeypatch.setattr(module, 'write_file', lambda path, content: closed(path))
+    torch.testing.assert_close(encode_text(PROMPTS, str(folder)), reference(model, PROMPTS), rtol=0, atol=1e-6)

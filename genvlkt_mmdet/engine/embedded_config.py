@@ -1,0 +1,328 @@
+"""The config inside a checkpoint: written as data, and read without running anything of it.
+
+mmengine puts the config into a checkpoint as Python text and reads it by running that text. Here it is JSON beside the text,
+older checkpoints are read by parsing literals, and what the config may name is limited, because a config that is only data can
+still make mmengine import a module or build an object that runs code.
+"""
+
+import ast
+import importlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import mmdet.registry
+import mmengine.registry.registry
+from mmengine.config import Config
+from mmengine.registry import Registry
+
+from .checkpoints import CheckpointError
+
+# The key in a checkpoint's `meta`.
+JSON_KEY = 'cfg_json'
+_TUPLE = '__tuple__'
+_MAX_DEPTH = 50
+
+# What `custom_imports` of an embedded config may name.
+_IMPORTS = ('genvlkt_mmdet', 'mmdet')
+# Where the classes that an embedded config names have to come from. They were looked through: they take numbers, names and
+# further configs, and run no text. Not among them, for example: mmdet's tracking parts, one of which evaluates its argument as
+# Python, and detectors that open another config file.
+_PACKAGES = (
+    'genvlkt_mmdet.',
+    'mmdet.models.backbones.',
+    'mmdet.models.necks.',
+    'mmdet.models.data_preprocessors.',
+    'mmdet.models.losses.',
+    'mmdet.datasets.transforms.',
+    'mmcv.transforms.',
+    'mmengine.utils.dl_utils.parrots_wrapper.',
+    'torch.nn.modules.',
+)
+# Settings, besides `type`, whose value is looked up in a registry.
+_NAMING_KEYS = ('type', 'resize_type', 'conv_type')
+_TRUST = 'give the config as a file (--model), or, if you trust whoever made the checkpoint, use --trust-config'
+
+
+def embed_config(checkpoint: Mapping[str, Any], cfg: Config) -> None:
+    """Puts a config as JSON into the ``meta`` of a checkpoint that is about to be saved.
+
+    Args:
+        checkpoint (Mapping): The checkpoint; ``checkpoint['meta']['cfg_json']`` is written. Nothing is written for a config that
+            holds more than plain data, e.g. a class.
+        cfg (Config): The config of the training.
+    """
+    try:
+        checkpoint['meta'][JSON_KEY] = json.dumps(_tag_tuples(cfg.to_dict()))
+    except (TypeError, ValueError):
+        return
+
+
+def drop_old_config(checkpoint: Mapping[str, Any]) -> None:
+    """Takes ``meta['config']`` out of a loaded checkpoint, since ``Runner.resume`` would run it as Python.
+
+    mmengine only looks there for the number of GPUs, and no version of it writes that key; mmcv 1 did.
+
+    Args:
+        checkpoint (Mapping): What the file holds.
+    """
+    meta = checkpoint.get('meta') if isinstance(checkpoint, Mapping) else None
+    if isinstance(meta, dict):
+        meta.pop('config', None)
+
+
+def read_embedded_config(checkpoint: Mapping[str, Any], file: str, trust: bool = False) -> Config:
+    """Reads what inference needs of the config inside a checkpoint.
+
+    Args:
+        checkpoint (Mapping): What the file holds.
+        file (str): The file's name, for messages.
+        trust (bool): Whether to read it as mmengine does: its Python text is run and its ``custom_imports`` are imported.
+            Nothing is limited then.
+
+    Returns:
+        Config: The whole config with ``trust``; else ``model``, the test pipeline and ``visualizer``, in which every class that
+        is named comes from this package, from a part of mmdet or mmcv that runs no text, or from ``torch.nn``.
+
+    Raises:
+        CheckpointError: If there is no config, or it cannot be read, or it needs more than is read without ``trust``.
+    """
+    text = _embedded_text(checkpoint)
+    data = None if trust else _embedded_json(checkpoint, file)
+    if text is None and data is None:
+        raise CheckpointError(
+            f"'{file}' carries no config: give the config it was trained with as model=... (--model)."
+        )
+    if trust:
+        try:
+            return Config.fromstring(text, file_format='.py')
+        except Exception as error:  # it is a program, and may fail in any way
+            raise CheckpointError(f"The config in '{file}' does not run: {type(error).__name__}: {error}") from error
+    if data is None:
+        data = _parse(text, file)
+    try:
+        return _restricted(data)
+    except _NotAllowed as error:
+        raise CheckpointError(f"The config in '{file}' is not used, since it {error}: {_TRUST}.") from None
+    except ValueError as error:
+        raise CheckpointError(f"'{file}': {error}") from error
+
+
+@contextmanager
+def registered_names_only() -> Iterator[None]:
+    """Within it, mmengine's registries know what is registered and nothing else.
+
+    Otherwise a name that a registry does not know is imported as a module, e.g. from the current folder.
+    """
+    original = mmengine.registry.registry.get_object_from_string
+    mmengine.registry.registry.get_object_from_string = lambda name: None
+    try:
+        yield
+    finally:
+        mmengine.registry.registry.get_object_from_string = original
+
+
+class _NotAllowed(Exception):
+    """What an embedded config does that it may not, as the end of a sentence."""
+
+
+def _embedded_text(checkpoint: Mapping[str, Any]) -> str | None:
+    """The Python text, where mmengine looks for it."""
+    for keys in (('message_hub', 'runtime_info', 'cfg'), ('meta', 'cfg')):
+        value: Any = checkpoint
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if isinstance(value, str):
+            return value
+    return None
+
+
+def _embedded_json(checkpoint: Mapping[str, Any], file: str) -> dict[str, Any] | None:
+    meta = checkpoint.get('meta')
+    value = meta.get(JSON_KEY) if isinstance(meta, Mapping) else None
+    if value is None:
+        return None
+    try:
+        data = _untag_tuples(json.loads(value))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"The config in '{file}' is damaged: it is no valid JSON. Give it as model=... (--model)."
+        ) from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"The config in '{file}' is damaged: it is no dict. Give it as model=... (--model).")
+    return data
+
+
+def _tag_tuples(value: Any) -> Any:
+    """JSON has no tuples, but mmcv tells them from lists."""
+    if isinstance(value, dict):
+        if any(not isinstance(key, str) for key in value):
+            raise TypeError('JSON has no keys but strings')
+        return {key: _tag_tuples(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return {_TUPLE: [_tag_tuples(item) for item in value]}
+    return [_tag_tuples(item) for item in value] if isinstance(value, list) else value
+
+
+def _untag_tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {_TUPLE} and isinstance(value[_TUPLE], list):
+            return tuple(_untag_tuples(item) for item in value[_TUPLE])
+        return {key: _untag_tuples(item) for key, item in value.items()}
+    return [_untag_tuples(item) for item in value] if isinstance(value, list) else value
+
+
+def _parse(text: str, file: str) -> dict[str, Any]:
+    """The settings of a config text that assigns literals to names, as mmengine's ``pretty_text`` does."""
+    try:
+        settings = {}
+        for statement in ast.parse(text).body:
+            if not (
+                isinstance(statement, ast.Assign)
+                and len(statement.targets) == 1
+                and isinstance(statement.targets[0], ast.Name)
+            ):
+                raise _NotAllowed(f'does more in line {statement.lineno} than to assign a value to a name')
+            settings[statement.targets[0].id] = _literal(statement.value)
+        return settings
+    except _NotAllowed as error:
+        raise CheckpointError(f"The config in '{file}' is not used, since it {error}: {_TRUST}.") from None
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        raise CheckpointError(
+            f"The config in '{file}' is damaged: it cannot be parsed. Give it as model=... (--model)."
+        ) from error
+
+
+def _literal(node: ast.expr) -> Any:
+    """Value of a literal; ``dict(a=1)`` counts as one."""
+    if isinstance(node, ast.Call):
+        # also dict({'a.b': 1}), for keys that are no names
+        plain = isinstance(node.func, ast.Name) and node.func.id == 'dict' and len(node.args) <= 1
+        if (
+            not plain
+            or not all(isinstance(arg, ast.Dict) for arg in node.args)
+            or any(k.arg is None for k in node.keywords)
+        ):
+            raise _NotAllowed(f'calls more than dict() in line {node.lineno}')
+        value = _literal(node.args[0]) if node.args else {}
+        return value | {keyword.arg: _literal(keyword.value) for keyword in node.keywords}
+    if isinstance(node, ast.Dict):
+        if None in node.keys:
+            raise _NotAllowed(f'unpacks a dict in line {node.lineno}')
+        return {_literal(key): _literal(value) for key, value in zip(node.keys, node.values, strict=True)}
+    if isinstance(node, (ast.List, ast.Tuple)):
+        items = [_literal(item) for item in node.elts]
+        return items if isinstance(node, ast.List) else tuple(items)
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise _NotAllowed(f'has an expression in line {node.lineno} that is no plain value') from None
+
+
+def _restricted(data: dict[str, Any]) -> Config:
+    """The parts for inference, after a check of everything that they name."""
+    _import_allowed(data.get('custom_imports'))
+    model = data.get('model')
+    if not isinstance(model, dict) or 'type' not in model:
+        raise _NotAllowed('describes no model')
+    loader = data.get('test_dataloader')
+    if not isinstance(loader, dict):
+        raise _NotAllowed('has no test_dataloader')
+    if loader.get('collate_fn', 'pseudo_collate') not in ('pseudo_collate', dict(type='pseudo_collate')):
+        raise _NotAllowed('names a collate function')
+    visualizer = data.get('visualizer') or dict(type='HOIVisualizer')
+    if not isinstance(visualizer, dict) or visualizer.get('type') != 'HOIVisualizer':
+        raise _NotAllowed('names a visualizer other than HOIVisualizer')
+    visualizer = {key: value for key, value in visualizer.items() if key != 'vis_backends'}
+    pipeline = inference_pipeline(loader)
+    for part in (model, pipeline, visualizer):
+        _check(part)
+    loader = dict(dataset=dict(pipeline=pipeline))
+    return Config(dict(model=model, test_dataloader=loader, visualizer=visualizer))
+
+
+def inference_pipeline(loader: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Transforms of the dataset of a dataloader, also inside wrappers such as ``ConcatDataset``.
+
+    Args:
+        loader (Mapping): Config of a dataloader.
+
+    Returns:
+        list[dict]: The transforms.
+
+    Raises:
+        ValueError: If there is no pipeline, or wrapped datasets have different ones.
+    """
+    found = list(_pipelines(loader.get('dataset')))
+    if not found or not all(isinstance(item, dict) and 'type' in item for item in found[0]):
+        raise ValueError(
+            "The config's test_dataloader has no dataset with a pipeline of transforms, which inference needs."
+        )
+    if any(other != found[0] for other in found[1:]):
+        raise ValueError(
+            'The test sets of the config have different pipelines, so it does not say how an image is to be prepared: '
+            'leave one of them in test_dataloader.dataset.'
+        )
+    return found[0]
+
+
+def _pipelines(dataset: Any) -> Iterator[list]:
+    if not isinstance(dataset, Mapping):
+        return
+    inner = dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else [])
+    for item in inner if isinstance(inner, (list, tuple)) else ():
+        yield from _pipelines(item)
+    if not inner and isinstance(dataset.get('pipeline'), (list, tuple)):
+        yield list(dataset['pipeline'])
+
+
+def _import_allowed(custom_imports: Any) -> None:
+    """Imports what belongs to this package or to mmdet, and refuses everything else."""
+    names = custom_imports.get('imports', []) if isinstance(custom_imports, dict) else custom_imports or []
+    for name in [names] if isinstance(names, str) else names:
+        if not isinstance(name, str) or not re.fullmatch(rf'(?:{"|".join(_IMPORTS)})(?:\.\w+)*', name, re.ASCII):
+            raise _NotAllowed(f'imports {name!r}')
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            raise _NotAllowed(f'imports {name!r}, which does not exist here') from None
+
+
+def _check(value: Any, depth: int = 0) -> None:
+    """Refuses every name that is not a known class of the allowed packages, at any depth."""
+    if depth > _MAX_DEPTH:
+        raise _NotAllowed('is nested too deeply')
+    if isinstance(value, dict):
+        if any(not isinstance(key, str) for key in value) or '_scope_' in value or '_base_' in value:
+            raise _NotAllowed('has a key that is no setting')
+        for key in _NAMING_KEYS:
+            if key in value:
+                _check_name(value[key])
+        for item in value.values():
+            _check(item, depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _check(item, depth + 1)
+
+
+def _check_name(name: Any) -> None:
+    # Looked up here and not through Registry.get(), which imports a module for a name that it does not know.
+    short = name.removeprefix('mmdet.') if isinstance(name, str) else ''
+    found = [registry.module_dict[short] for registry in _registries() if short in registry.module_dict]
+    if not found:
+        raise _NotAllowed(f'names {name!r}, which is no registered class')
+    for cls in found:
+        module = f'{getattr(cls, "__module__", "")}.'
+        if not module.startswith(_PACKAGES):
+            raise _NotAllowed(f'names {name!r} of {module[:-1]}')
+
+
+def _registries() -> list[Registry]:
+    return [
+        registry
+        for module in (mmdet.registry, mmengine.registry)
+        for registry in vars(module).values()
+        if isinstance(registry, Registry)
+    ]
