@@ -1,11 +1,10 @@
-import subprocess
 import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.datasets.vocabulary import english, load_vocabulary, open_vocabulary
 from genvlkt_mmdet.datasets.vocabulary.english import gerund, is_gerund, is_plural, plural, singular, with_article
 
 
@@ -154,14 +153,11 @@ def test_any_text_has_its_forms(text):
     assert isinstance(gerund(text), str)
 
 
-def test_inflect_is_imported_only_when_it_is_needed():
+def test_inflect_is_imported_only_when_it_is_needed(monkeypatch):
     """Its import takes seconds; known phrases and pairs do without."""
-    code = """
-import sys
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary, open_vocabulary
-open_vocabulary(load_vocabulary('hico'), ['a person riding a horse', ('feed', 'giraffe'), 'a person petting a cat'])
-assert 'inflect' not in sys.modules
-open_vocabulary(load_vocabulary('hico'), ['a person riding an okapi'])
-assert 'inflect' in sys.modules
-"""
-    subprocess.run([sys.executable, '-c', code], check=True)
+    english._engine.cache_clear()
+    monkeypatch.setitem(sys.modules, 'inflect', None)  # importing it now fails
+    hico = load_vocabulary('hico')
+    open_vocabulary(hico, ['a person riding a horse', ('feed', 'giraffe'), 'a cyclist who is petting a cat'])
+    with pytest.raises(ImportError):
+        open_vocabulary(hico, ['a person riding an okapi'])

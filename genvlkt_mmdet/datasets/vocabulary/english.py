@@ -55,6 +55,7 @@ def plural(word: str) -> str:
 
 def is_plural(name: str) -> bool:
     """Whether a noun is a plural, which stands without an article: 'glasses' and 'men' are plurals, 'lens' is not."""
+    name = name.split(' of ')[0]  # 'slices of pizza'
     single = singular(name)
     if single is None or not name.endswith('s'):
         return single not in (None, name)
