@@ -169,7 +169,7 @@ def test_sizes_of_extreme_images(size, limits, expected):
 def test_training_pipeline_takes_extreme_images(size, seed, tmp_path):
     height, width = size
     Image.fromarray(np.full((height, width, 3), 90, np.uint8)).save(tmp_path / 'a.png')
-    pipeline = Config.fromfile(CONFIGS / 'gen_vlkt_s_hico.py').train_dataloader.dataset.pipeline
+    pipeline = Config.fromfile(CONFIGS / 'hico_det.py').train_dataloader.dataset.pipeline
     for branch in pipeline[4].transforms:  # the same with a tenth of the pixels, for time
         for transform in branch:
             if transform.type == 'RandomChoiceResize':
