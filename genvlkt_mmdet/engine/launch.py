@@ -164,15 +164,13 @@ def _start_processes(cfg: Config) -> None:
         raise ConfigError(f'The launcher {cfg.launcher} needs GPUs, and there is none here: use tools/dist_train.sh.')
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
-    # mmengine's own wrapper names a GPU for each process.
-    cfg.setdefault(
-        'model_wrapper_cfg',
-        dict(
-            type='MMDistributedDataParallel',
-            broadcast_buffers=False,
-            find_unused_parameters=cfg.get('find_unused_parameters', False),
-        ),
+    wrapper = dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
+    # Said explicitly, since mmengine names a GPU for each process otherwise.
+    cfg.model_wrapper_cfg = dict(cfg.get('model_wrapper_cfg') or wrapper, device_ids=None)
 
 
 def train_model(cfg: Config) -> nn.Module:
