@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'mmdet_tool.py'
 
@@ -21,6 +22,8 @@ def test_unknown_script_ends_with_a_sentence(monkeypatch):
 
 
 def test_options_reach_the_script(monkeypatch, capsys):
+    allowed = set(map(str, torch.serialization.get_safe_globals()))
     with pytest.raises(SystemExit) as end:
         call(monkeypatch, 'browse_dataset', '--help')
     assert end.value.code == 0 and '--output-dir' in capsys.readouterr().out
+    assert set(map(str, torch.serialization.get_safe_globals())) == allowed, 'loading elsewhere is as before'
