@@ -46,8 +46,10 @@ def run_mmdet_tool(name: str, arguments: Sequence[str]) -> None:
         near = difflib.get_close_matches(name, tools, n=3)
         raise FileNotFoundError(f"MMDetection has no script '{name}': did you mean {', '.join(near) or 'another'}?")
     before, sys.argv = sys.argv, [str(tools[name]), *arguments]
+    # The context manager takes away at its end what it was given: not what was allowed before.
+    allowed = torch.serialization.get_safe_globals()
     try:
-        with torch.serialization.safe_globals(checkpoint_globals()):
+        with torch.serialization.safe_globals([entry for entry in checkpoint_globals() if entry not in allowed]):
             runpy.run_path(str(tools[name]), run_name='__main__')
     finally:
         sys.argv = before
