@@ -45,7 +45,7 @@ test: lint
 
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(DOCS_STAMP)
-	$(DOCS_BIN)/mkdocs build --strict --quiet
+	$(DOCS_BIN)/mkdocs build --strict
 	@echo 'The site is in site/: open site/index.html, or serve it: $(DOCS_BIN)/mkdocs serve'
 
 $(DOCS_STAMP):
