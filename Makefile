@@ -1,4 +1,4 @@
-# Everything a developer types. The environment of every target is .venv/, made from the pins when it is missing or out of date.
+# Everything a developer types. The environment of every target but docs is .venv/, made from the pins when it is missing or out of date.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
