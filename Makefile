@@ -1,4 +1,5 @@
-# Everything a developer types. The environment of every target is .venv/, made from the pins when it is missing or out of date.
+# Everything a developer types. The environment of every target but docs is .venv/, made from the pins when it is missing or out of
+# date.
 # The first Python that runs and that the pins support; a shim of pyenv may exist for a version that is not installed.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -50,7 +51,7 @@ test: lint
 
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(DOCS_STAMP)
-	$(DOCS_BIN)/mkdocs build --strict --quiet
+	$(DOCS_BIN)/mkdocs build --strict
 	@echo 'The site is in site/: open site/index.html, or serve it: $(DOCS_BIN)/mkdocs serve'
 
 $(DOCS_STAMP):

@@ -1,7 +1,10 @@
-"""Reads the pages of the documentation: their code blocks, links and headings."""
+"""Reads the pages of the documentation: their code blocks, links, headings and commands."""
 
+import importlib.util
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,12 +41,6 @@ def read_blocks(page: Path, *languages: str) -> list[Block]:
     return [block for block in blocks if not languages or block.language in languages]
 
 
-def prose(page: Path) -> str:
-    """The page without its code blocks and code spans."""
-    text = _FENCE.sub('', page.read_text(encoding='utf-8'))
-    return re.sub(r'(`+)[^`\n]+\1', 'code', text)
-
-
 def links(page: Path) -> list[str]:
     """Targets of the page's links and images."""
     return _LINK.findall(_FENCE.sub('', page.read_text(encoding='utf-8')).replace('`](', ']('))
@@ -66,3 +63,15 @@ def commands(page: Path) -> list[str]:
     return [
         line.partition('  #')[0].strip() for line in lines if re.match(r'(python|bash) tools/|mim (train|test) ', line)
     ]
+
+
+def load_script(file: Path) -> ModuleType:
+    """A script of docs/, imported with its folder on the path, as Python and MkDocs run it."""
+    sys.path.insert(0, str(file.parent))
+    try:
+        spec = importlib.util.spec_from_file_location(f'docs_{file.stem}', file)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    finally:
+        sys.path.remove(str(file.parent))

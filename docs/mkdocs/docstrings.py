@@ -40,5 +40,6 @@ class SphinxRoles(Extension):
                 target = target.final_target if target.is_alias else target
             except (KeyError, AliasResolutionError):
                 continue
-            return f'[`{short}`][{target.path}]'
+            if target.has_docstring:  # the pages show no others
+                return f'[`{short}`][{target.path}]'
         return f'`{short}`'

@@ -1,32 +1,17 @@
 """What pages point to exists: links, anchors, commands with their options, messages, figures."""
 
 import ast
-import importlib.util
 import re
 import shlex
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.docs_pages import PAGES, ROOT, anchors, commands, links
+from tests.docs_pages import PAGES, ROOT, anchors, commands, links, load_script
 
 DOCS = ROOT / 'docs'
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-
-
-def load(file: Path):
-    """A script of docs/, imported with its folder on the path."""
-    sys.path.insert(0, str(file.parent))
-    try:
-        spec = importlib.util.spec_from_file_location(f'docs_{file.stem}', file)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-    finally:
-        sys.path.remove(str(file.parent))
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -96,7 +81,7 @@ def test_messages_are_those_of_the_package():
 
 
 def test_figures_and_table_show_what_is_there():
-    draw, places = load(DOCS / 'figures' / 'draw.py'), load(DOCS / 'figures' / 'places.py')
+    draw, places = load_script(DOCS / 'figures' / 'draw.py'), load_script(DOCS / 'figures' / 'places.py')
     for file, name in places.PLACES.values():
         names: list[str] = []
         for node in ast.walk(ast.parse((ROOT / 'genvlkt_mmdet' / file).read_text())):

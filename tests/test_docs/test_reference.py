@@ -6,11 +6,10 @@ import re
 
 import pytest
 
-from tests.docs_pages import ROOT
-from tests.test_docs.test_pages import load
+from tests.docs_pages import ROOT, load_script
 
-REFERENCE = load(ROOT / 'docs' / 'mkdocs' / 'reference.py')
-HOOKS = load(ROOT / 'docs' / 'mkdocs' / 'hooks.py')
+REFERENCE = load_script(ROOT / 'docs' / 'mkdocs' / 'reference.py')
+HOOKS = load_script(ROOT / 'docs' / 'mkdocs' / 'hooks.py')
 PACKAGES = [name for name, file in REFERENCE.modules(ROOT).items() if file.name == '__init__.py']
 
 
