@@ -57,5 +57,5 @@ def test_publish_needs_weights(tmp_path):
     torch.save(dict(optimizer={}), tmp_path / 'x.pth')
     with pytest.raises(ValueError, match="holds no 'state_dict'"):
         publish_checkpoint(tmp_path / 'x.pth', tmp_path / 'y.pth')
-    with pytest.raises(FileNotFoundError, match='There is no checkpoint'):
+    with pytest.raises(FileNotFoundError, match='does not exist'):
         publish_checkpoint(tmp_path / 'absent.pth', tmp_path / 'y.pth')
