@@ -5,6 +5,7 @@ Example:
 """
 
 import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
+import genvlkt_mmdet  # noqa: F401  (before mmdet, which it makes importable with mmcv-lite)
 
 import argparse
 import sys

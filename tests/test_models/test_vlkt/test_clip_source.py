@@ -1,3 +1,5 @@
+import logging
+
 import open_clip
 import pytest
 import torch
@@ -5,6 +7,7 @@ import torch
 from genvlkt_mmdet.models.vlkt import (
     CLIPSource,
     build_teacher,
+    clip_source,
     compute_text_embeddings,
     image_transform,
     save_clip_model,
@@ -103,3 +106,23 @@ def test_image_transform(small_clip):
         std=(0.26862954, 0.26130258, 0.27577711),
         interpolation='bicubic',
     )
+
+
+def test_unreachable_servers_are_noticed_at_once(monkeypatch):
+    """The libraries that download would go on trying for most of a minute."""
+    clip = CLIPSource.from_cfg(dict(model_name='ViT-B-32-quickgelu', pretrained='openai'))
+    monkeypatch.setattr(clip_source, '_downloaded_weights', lambda *name: None)
+    monkeypatch.setattr(clip_source, '_addresses', lambda *name: ['http://localhost:9/weights'])
+    monkeypatch.setattr(open_clip, 'create_model', lambda *a, **k: pytest.fail('open_clip tried to download'))
+    for use in (clip.need_weights, clip.load_model):
+        with pytest.raises(FileNotFoundError, match='not on this machine and cannot be downloaded'):
+            use()
+
+
+def test_only_open_clip_is_quiet(caplog):
+    with clip_source._quiet():
+        logging.getLogger('elsewhere').warning('of another library')
+        logging.root.handle(logging.LogRecord('root', 30, '/x/open_clip/factory.py', 1, 'own step', (), None))
+        logging.root.handle(logging.LogRecord('root', 30, '/x/other.py', 1, 'of the program', (), None))
+        assert logging.root.manager.disable == 0
+    assert [record.message for record in caplog.records] == ['of another library', 'of the program']
