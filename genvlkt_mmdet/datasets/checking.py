@@ -238,6 +238,8 @@ class _Check:
         self.numbers.setdefault(number, name)
         labels = self.boxes(record, name)
         self.pairs(record, name, labels)
+        for hoi_id in record.get('image_hois', ()):
+            self.look_up(self.ids.hoi, hoi_id, 'HOI id out of range', name, 'image_hois names')
         if leaves_folder(name):
             self.add('file name leaves the image folder', name)
             return False

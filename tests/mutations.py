@@ -1,0 +1,66 @@
+"""Systematic damage to a valid file: every field gets every kind of wrong value."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+DEEP: Any = []
+for _ in range(50):
+    DEEP = [DEEP]
+
+WRONG = {
+    'null': None,
+    'text': 'text',
+    'list': [],
+    'list of null': [None],
+    'dict': {},
+    'true': True,
+    'negative': -7,
+    'fraction': 0.5,
+    'huge': 10**30,
+    'huge fraction': 1e300,
+    'NaN': float('nan'),
+    'nested': DEEP,
+}
+
+
+def mutations(content: Any, path: tuple = ()) -> Iterator[tuple[str, Any]]:
+    """Copies of a JSON content with one value missing or wrong.
+
+    Args:
+        content (Any): Valid content; of a list only the first entry is damaged.
+        path (tuple): Where in the whole content this part stands.
+
+    Yields:
+        tuple[str, Any]: What was done, and the damaged content.
+    """
+    where = '.'.join(map(str, path)) or 'all'
+    for what, value in WRONG.items():
+        yield f'{where}: {what}', value
+    if isinstance(content, dict):
+        for key, value in content.items():
+            yield f'{where}: without {key}', {k: v for k, v in content.items() if k != key}
+            for name, part in mutations(value, (*path, key)):
+                yield name, {**content, key: part}
+    elif isinstance(content, list) and content:
+        for name, part in mutations(content[0], (*path, 0)):
+            yield name, [part, *content[1:]]
+
+
+def texts(content: Any) -> Iterator[tuple[str, bytes]]:
+    """Files that are no readable JSON at all.
+
+    Args:
+        content (Any): Valid content.
+
+    Yields:
+        tuple[str, bytes]: What is wrong, and the file's bytes.
+    """
+    text = json.dumps(content)
+    yield 'empty', b''
+    yield 'truncated', text[: len(text) // 2].encode()
+    yield 'not UTF-8', b'\xff\xfe\xfa' + text.encode()
+    yield 'deep', b'[' * 100000 + b']' * 100000
+    yield 'deep in a record', b'[{"file_name": ' + b'[' * 100000 + b']' * 100000 + b'}]'
+    yield '5,000 digits', b'[{"file_name": ' + b'7' * 5000 + b'}]'
+    yield 'no JSON', b'person: [riding'
