@@ -52,9 +52,8 @@ ENVIRONMENTS = {
     'forks-3.11': Environment(
         '3.11',
         (
-            'torch>=2.6 torchvision>=0.21 setuptools>=77,<81 wheel',
             'onedl-mmengine==0.10.12 onedl-mmdetection==3.5.1',
-            '--no-build-isolation onedl-mmcv==2.3.6',
+            'onedl-mmcv==2.3.6',  # built in isolation from torch, it leaves the operators out
             requirements('dev'),
             '--no-deps -e .',
         ),
@@ -98,7 +97,7 @@ def run(name: str, uv: str, tests: list[str], keep: bool = False) -> str:
     if interpreter is None:
         return f'skipped: no Python {environment.python} is installed'
     python = folder / 'bin' / 'python'
-    env = dict(os.environ, OMP_NUM_THREADS='1', MMCV_WITH_OPS='0')
+    env = dict(os.environ, OMP_NUM_THREADS='1')
     try:
         subprocess.run(
             [uv, 'venv', '--quiet', '--clear', '--seed', '--python', interpreter, folder], check=True, env=env
