@@ -7,6 +7,7 @@ about 6 GB.
 import argparse
 import configparser
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -121,7 +122,10 @@ def main() -> None:
     parser.add_argument('names', nargs='*', metavar='name', help=f'any of {", ".join(ENVIRONMENTS)}; default: all')
     parser.add_argument('--uv', default='uv', help='path of uv')
     parser.add_argument('--keep', action='store_true', help='keep the environments')
-    args, tests = parser.parse_known_args()
+    parser.add_argument(
+        '--pytest', default='', metavar='ARGUMENTS', help="further arguments for pytest, e.g. '-k metric'"
+    )
+    args = parser.parse_args()
     unknown = sorted(set(args.names) - set(ENVIRONMENTS))
     if unknown:
         parser.error(f'there is no environment {unknown[0]!r}; there are {", ".join(ENVIRONMENTS)}')
@@ -129,7 +133,7 @@ def main() -> None:
     for name in args.names or ENVIRONMENTS:
         print(f'--- {name}', flush=True)
         start = time.monotonic()
-        results[name] = run(name, args.uv, tests, args.keep)
+        results[name] = run(name, args.uv, shlex.split(args.pytest), args.keep)
         print(f'--- {name}: {results[name]} ({(time.monotonic() - start) / 60:.1f} minutes)', flush=True)
     print('\n'.join(f'{name:12} {result}' for name, result in results.items()))
     sys.exit(any(result in ('failed', 'not installed') for result in results.values()))
