@@ -7,6 +7,7 @@ about 6 GB.
 import argparse
 import configparser
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -52,9 +53,8 @@ ENVIRONMENTS = {
     'forks-3.11': Environment(
         '3.11',
         (
-            'torch>=2.6 torchvision>=0.21 setuptools>=77,<81 wheel',
             'onedl-mmengine==0.10.12 onedl-mmdetection==3.5.1',
-            '--no-build-isolation onedl-mmcv==2.3.6',
+            'onedl-mmcv==2.3.6',  # built in isolation from torch, it leaves the operators out
             requirements('dev'),
             '--no-deps -e .',
         ),
@@ -98,7 +98,7 @@ def run(name: str, uv: str, tests: list[str], keep: bool = False) -> str:
     if interpreter is None:
         return f'skipped: no Python {environment.python} is installed'
     python = folder / 'bin' / 'python'
-    env = dict(os.environ, OMP_NUM_THREADS='1', MMCV_WITH_OPS='0')
+    env = dict(os.environ, OMP_NUM_THREADS='1')
     try:
         subprocess.run(
             [uv, 'venv', '--quiet', '--clear', '--seed', '--python', interpreter, folder], check=True, env=env
@@ -122,7 +122,10 @@ def main() -> None:
     parser.add_argument('names', nargs='*', metavar='name', help=f'any of {", ".join(ENVIRONMENTS)}; default: all')
     parser.add_argument('--uv', default='uv', help='path of uv')
     parser.add_argument('--keep', action='store_true', help='keep the environments')
-    args, tests = parser.parse_known_args()
+    parser.add_argument(
+        '--pytest', default='', metavar='ARGUMENTS', help="further arguments for pytest, e.g. '-k metric'"
+    )
+    args = parser.parse_args()
     unknown = sorted(set(args.names) - set(ENVIRONMENTS))
     if unknown:
         parser.error(f'there is no environment {unknown[0]!r}; there are {", ".join(ENVIRONMENTS)}')
@@ -130,7 +133,7 @@ def main() -> None:
     for name in args.names or ENVIRONMENTS:
         print(f'--- {name}', flush=True)
         start = time.monotonic()
-        results[name] = run(name, args.uv, tests, args.keep)
+        results[name] = run(name, args.uv, shlex.split(args.pytest), args.keep)
         print(f'--- {name}: {results[name]} ({(time.monotonic() - start) / 60:.1f} minutes)', flush=True)
     print('\n'.join(f'{name:12} {result}' for name, result in results.items()))
     sys.exit(any(result in ('failed', 'not installed') for result in results.values()))
