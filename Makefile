@@ -24,7 +24,7 @@ help:
 	@echo 'make test      lint, types and all tests'
 	@echo 'make test-all  the fast tests with every supported Python, the lowest and the newest versions, and the forks'
 	@echo 'make docs      the documentation site, in site/'
-	@echo 'make lint      ruff and mypy'
+	@echo 'make lint      ruff, mypy and the order of imports'
 	@echo 'make format    rewrite the sources with ruff'
 	@echo 'make env       only make $(VENV)/'
 	@echo 'make clean     remove what the other targets made, but not $(VENV)/, $(DOCS_VENV)/ or data/'
@@ -70,6 +70,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

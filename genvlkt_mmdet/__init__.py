@@ -4,7 +4,19 @@
 from . import compat
 
 # isort: split
-from . import apis, assets, datasets, engine, evaluation, models, structures, visualization
+from . import (
+    apis,
+    assets,
+    converters,
+    datasets,
+    engine,
+    evaluation,
+    minihoi,
+    models,
+    structures,
+    visualization,
+    vocabulary,
+)
 from .version import __version__
 
 __all__ = [
@@ -12,10 +24,13 @@ __all__ = [
     'apis',
     'assets',
     'compat',
+    'converters',
     'datasets',
     'engine',
     'evaluation',
+    'minihoi',
     'models',
     'structures',
     'visualization',
+    'vocabulary',
 ]

@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from genvlkt_mmdet.apis import run_minihoi_demo
+from genvlkt_mmdet.minihoi import run_minihoi_demo
 from genvlkt_mmdet.engine import CheckpointError, ConfigError
 
 

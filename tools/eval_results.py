@@ -5,12 +5,12 @@ import json
 import sys
 from pathlib import Path
 
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
 from genvlkt_mmdet.evaluation import evaluate_detections, load_detections, load_ground_truth
+from genvlkt_mmdet.evaluation.evaluate import count_triplets
 from genvlkt_mmdet.evaluation.functional.hico import PROTOCOLS
-from genvlkt_mmdet.evaluation.offline import count_triplets
-from genvlkt_mmdet.evaluation.report import write_report
-from genvlkt_mmdet.evaluation.tables import hico_table, vcoco_table
+from genvlkt_mmdet.evaluation.reporting.files import write_report
+from genvlkt_mmdet.evaluation.reporting.tables import hico_table, vcoco_table
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 
 def parse_args() -> argparse.Namespace:

@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
 from genvlkt_mmdet.evaluation import load_detections, load_ground_truth
-from genvlkt_mmdet.evaluation.offline import export_detections
+from genvlkt_mmdet.evaluation.evaluate import export_detections
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 
 def parse_args() -> argparse.Namespace:

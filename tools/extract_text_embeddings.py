@@ -16,7 +16,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.vocabulary import load_vocabulary
 from genvlkt_mmdet.models.vlkt import CLIPSource, compute_text_embeddings, save_clip_model, save_text_embeddings
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tools.ablation.page import Study, draw, render, update
-from tools.ablation.results import Result, read_results, write_results
-from tools.ablation.runs import digest, load_run, run
-from tools.ablation.study import ROWS, configs_of
+from genvlkt_mmdet.minihoi.study.page import Study, draw, render, update
+from genvlkt_mmdet.minihoi.study.results import Result, read_results, write_results
+from genvlkt_mmdet.minihoi.study.runs import digest, load_run, run
+from genvlkt_mmdet.minihoi.study.study import ROWS, configs_of
 
 REPO = Path(__file__).resolve().parents[1]
 TABLES = tuple(dict.fromkeys(row.table for row in ROWS))

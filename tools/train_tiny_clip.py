@@ -12,7 +12,7 @@ import logging
 
 from mmengine.logging import MMLogger
 
-from genvlkt_mmdet.models.vlkt.tiny_clip import train_tiny_clip
+from genvlkt_mmdet.minihoi.tiny_clip import train_tiny_clip
 
 
 def parse_args() -> argparse.Namespace:

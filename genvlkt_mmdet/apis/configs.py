@@ -5,8 +5,6 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-import genvlkt_mmdet
-
 
 def find_config(name: str) -> Path:
     """Path of a shipped config.
@@ -21,7 +19,7 @@ def find_config(name: str) -> Path:
         FileNotFoundError: If there is none of that name; near names are listed.
     """
     # mim's folder inside the package: a link to configs/ in a checkout, a copy in an installation.
-    root = Path(genvlkt_mmdet.__file__).parent / '.mim' / 'configs'
+    root = Path(__file__).parents[1] / '.mim' / 'configs'
     shipped = {p.stem: p for p in sorted(root.rglob('*.py')) if '_base_' not in p.parts}
     key = name.removesuffix('.py')
     if key in shipped:

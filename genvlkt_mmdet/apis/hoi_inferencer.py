@@ -27,7 +27,6 @@ from torch import nn
 
 from ..converters import load_checkpoint
 from ..datasets.image_file import MAX_PIXELS, check_image
-from ..datasets.vocabulary import HOIEntry, HOIVocabulary, load_vocabulary, read_hoi_list
 from ..engine import (
     CheckpointError,
     check_device,
@@ -40,6 +39,7 @@ from ..files import write_file
 from ..models import GENVLKT
 from ..structures import HOIDataSample
 from ..visualization import DEFAULT_SCORE_THR, HOIVisualizer
+from ..vocabulary import HOIEntry, HOIVocabulary, load_vocabulary, read_hoi_list
 from .configs import read_config
 from .new_class_scores import NewClassScores
 
@@ -75,7 +75,7 @@ class HOIInferencer(BaseInferencer):
         show_progress (bool): Whether to show a progress bar.
         vocabulary (str | Path | Sequence, optional): Interactions to look for instead of those of the training: phrases and
             (verb, object) pairs, see :meth:`GENVLKT.set_vocabulary`, or a text file of them, see
-            :func:`~genvlkt_mmdet.datasets.vocabulary.read_hoi_list`.
+            :func:`~genvlkt_mmdet.vocabulary.read_hoi_list`.
         trust_config (bool): Only without ``model``. False (the default) reads the checkpoint's config as data, and refuses one
             that needs more. True runs the Python text of that config and imports the modules that it names: whoever made the
             file can then do anything on this machine, so use it only for files of people whom you trust.

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mmengine.logging import print_log
 
-from ..datasets.vocabulary import HOIReading
 from ..structures import HOIDataSample
+from ..vocabulary import HOIReading
 
 _MOST_NAMED = 10
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..datasets.vocabulary import load_vocabulary
+from ..vocabulary import load_vocabulary
 from .files import weights_of
 from .names import GEN_VLKT_RULES, rename
 

@@ -1,7 +1,6 @@
 from . import transforms  # noqa: F401  (registers)
 from .hico_det import HICODetDataset
 from .hoi_dataset import HOIDataset
-from .minihoi import MiniHOIDataset
 from .vcoco import VCOCODataset
 
-__all__ = ['HICODetDataset', 'HOIDataset', 'MiniHOIDataset', 'VCOCODataset']
+__all__ = ['HICODetDataset', 'HOIDataset', 'VCOCODataset']

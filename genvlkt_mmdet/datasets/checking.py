@@ -11,8 +11,8 @@ import numpy as np
 from mmengine.utils import track_iter_progress
 from PIL import Image
 
+from ..vocabulary import HOIVocabulary
 from .records import FileIds, is_box_index, leaves_folder, show, structure_problems
-from .vocabulary import HOIVocabulary
 
 #: Kinds of findings that training or evaluation would refuse or skip; the others are remarks.
 ERRORS = (

@@ -14,10 +14,10 @@ from mmdet.registry import DATASETS
 from mmengine.dataset.base_dataset import force_full_init
 from mmengine.logging import print_log
 
+from ..vocabulary import HOIVocabulary, load_vocabulary
 from .formats import read_annotations
 from .formats.merge import merge_boxes
 from .records import FileIds, is_box_index, leaves_folder, show, structure_problems
-from .vocabulary import HOIVocabulary, load_vocabulary
 
 
 @DATASETS.register_module()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .vocabulary import HOIVocabulary
+from ..vocabulary import HOIVocabulary
 
 
 def structure_problems(record: Any) -> Iterator[str]:

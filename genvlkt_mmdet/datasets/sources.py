@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..vocabulary import load_vocabulary
 from .formats import read_annotations
-from .vocabulary import load_vocabulary
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from mmdet.registry import DATASETS
 
+from ..vocabulary import HOIVocabulary
 from .hoi_dataset import HOIDataset
-from .vocabulary import HOIVocabulary
 
 
 @DATASETS.register_module()

@@ -15,8 +15,8 @@ from mmengine.runner import load_state_dict
 from torch import nn
 
 from ..converters import CheckpointError, is_intact, weights_of
-from ..datasets.vocabulary import HOIVocabulary, load_vocabulary
 from ..files import write_file
+from ..vocabulary import HOIVocabulary, load_vocabulary
 
 
 class AtomicLocalBackend(LocalBackend):

@@ -1,4 +1,5 @@
+from .boxes import box_iou
 from .hoi_data_sample import HOIDataSample
 from .pair_boxes import PairBoxes
 
-__all__ = ['HOIDataSample', 'PairBoxes']
+__all__ = ['HOIDataSample', 'PairBoxes', 'box_iou']

@@ -8,8 +8,8 @@ from mmdet.evaluation import bbox_overlaps
 from mmengine.structures import InstanceData
 
 from genvlkt_mmdet.datasets.vcoco import action_slots
-from genvlkt_mmdet.datasets.vocabulary import HOIVocabulary
 from genvlkt_mmdet.structures import HOIDataSample
+from genvlkt_mmdet.vocabulary import HOIVocabulary
 
 # Boxes at least this similar are one person or one object to a reader.
 _SAME_BOX_IOU = 0.8

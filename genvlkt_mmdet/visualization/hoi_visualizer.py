@@ -11,8 +11,8 @@ from mmdet.visualization import DetLocalVisualizer
 from mmengine.dist import master_only
 
 from genvlkt_mmdet.datasets.image_file import write_image
-from genvlkt_mmdet.datasets.vocabulary import HOIVocabulary, load_vocabulary
 from genvlkt_mmdet.structures import HOIDataSample
+from genvlkt_mmdet.vocabulary import HOIVocabulary, load_vocabulary
 
 from .drawn_pairs import DrawnPair, assign_colors, pairs_from_ground_truth, pairs_from_predictions
 from .label_layout import place_labels
@@ -89,7 +89,7 @@ class HOIVisualizer(DetLocalVisualizer):
         >>> import numpy as np
         >>> import torch
         >>> from mmengine.structures import InstanceData
-        >>> from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+        >>> from genvlkt_mmdet.vocabulary import load_vocabulary
         >>> from genvlkt_mmdet.structures import HOIDataSample
         >>> from genvlkt_mmdet.visualization import HOIVisualizer
         >>> vocabulary = load_vocabulary('hico')

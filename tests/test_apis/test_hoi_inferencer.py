@@ -17,9 +17,9 @@ import genvlkt_mmdet  # noqa: F401  (registers)
 from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.apis.configs import find_config
 from genvlkt_mmdet.converters import load_checkpoint
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
 from genvlkt_mmdet.engine import CheckpointError
 from genvlkt_mmdet.structures import HOIDataSample
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 MODEL = 'gen_vlkt_tiny_minihoi'
 

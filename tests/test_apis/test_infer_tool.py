@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from genvlkt_mmdet.apis.configs import find_config
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 CONFIG = find_config('gen_vlkt_tiny_minihoi')
 

@@ -19,11 +19,11 @@ import genvlkt_mmdet  # noqa: F401  (registers)
 from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.apis.configs import find_config
 from genvlkt_mmdet.apis.new_class_scores import NewClassScores
-from genvlkt_mmdet.datasets.minihoi import render_scene, sample_scene
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary, open_vocabulary, readings_table
+from genvlkt_mmdet.minihoi import render_scene, sample_scene
 from genvlkt_mmdet.models.vlkt import compute_text_embeddings, encode_text, text_embeddings
 from genvlkt_mmdet.structures import HOIDataSample
 from genvlkt_mmdet.visualization import HOIVisualizer
+from genvlkt_mmdet.vocabulary import load_vocabulary, open_vocabulary, readings_table
 
 MODEL = 'gen_vlkt_tiny_minihoi'
 HOIS = [('wash', 'chair'), 'a person riding a horse', 'a person holding a kite']

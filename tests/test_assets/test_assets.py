@@ -5,7 +5,7 @@ from torch import nn
 
 import genvlkt_mmdet.assets as assets
 from genvlkt_mmdet.assets import asset_path
-from genvlkt_mmdet.assets.publish import publish_checkpoint
+from genvlkt_mmdet.converters.publish import publish_checkpoint
 
 
 @pytest.fixture

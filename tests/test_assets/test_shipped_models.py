@@ -15,10 +15,10 @@ from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import load_checkpoint
 
 from genvlkt_mmdet.assets import asset_path
-from genvlkt_mmdet.datasets.minihoi import render_minihoi
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.minihoi import render_minihoi
+from genvlkt_mmdet.minihoi.tiny_clip import evaluate_tiny_clip
 from genvlkt_mmdet.models.vlkt import compute_text_embeddings, image_transform
-from genvlkt_mmdet.models.vlkt.tiny_clip import evaluate_tiny_clip
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'minihoi' / 'detr_tiny_minihoi.py'
 

@@ -18,7 +18,7 @@ from genvlkt_mmdet.converters import (
     recognise,
     revert_official,
 )
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 REPO = Path(__file__).resolve().parents[2]
 NAMES = [

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from genvlkt_mmdet.datasets.checking import ERRORS, REMARKS, check_dataset
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from genvlkt_mmdet.apis import HOIInferencer
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
 from genvlkt_mmdet.engine import train_model, training_config
+from genvlkt_mmdet.vocabulary import load_vocabulary
 from tests.docs_pages import ROOT, read_blocks
 
 

@@ -9,7 +9,7 @@ import pytest
 from genvlkt_mmdet.datasets import HICODetDataset, VCOCODataset
 from genvlkt_mmdet.datasets.checking import check_dataset
 from genvlkt_mmdet.datasets.formats import read_annotations
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.vocabulary import load_vocabulary
 from tests.mutations import mutations, texts
 
 VOCABULARIES = {name: load_vocabulary(name) for name in ('hico', 'vcoco')}

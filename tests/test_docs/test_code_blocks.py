@@ -14,8 +14,8 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from genvlkt_mmdet.apis import HOIInferencer
-from genvlkt_mmdet.datasets.minihoi import rendering
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.minihoi import rendering
+from genvlkt_mmdet.vocabulary import load_vocabulary
 from tests.docs_pages import PAGES, ROOT, read_blocks
 
 MODEL = 'gen_vlkt_tiny_minihoi'

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
 from genvlkt_mmdet.evaluation import load_ground_truth
 from genvlkt_mmdet.evaluation.functional import Triplets
+from genvlkt_mmdet.vocabulary import load_vocabulary
 from tests.shared import shared_path
 
 

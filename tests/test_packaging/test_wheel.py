@@ -101,7 +101,7 @@ def test_wheel_holds_what_it_needs_and_nothing_else(wheel):
         'genvlkt_mmdet/.mim/tools/train.py',
         'genvlkt_mmdet/.mim/tools/dist_train.sh',
         'genvlkt_mmdet/.mim/model-index.yml',
-        'genvlkt_mmdet/datasets/vocabulary/hico.json',
+        'genvlkt_mmdet/vocabulary/hico.json',
         'genvlkt_mmdet/assets/detr_tiny_minihoi.pth',
         'genvlkt_mmdet/py.typed',
     ):

@@ -17,15 +17,15 @@ import torch
 
 from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.assets import asset_path
-from genvlkt_mmdet.assets.publish import publish_checkpoint
 from genvlkt_mmdet.converters import load_checkpoint
+from genvlkt_mmdet.converters.publish import publish_checkpoint
 from genvlkt_mmdet.datasets.formats import read_annotations
 from genvlkt_mmdet.datasets.formats.safe_pickle import load_numpy_pickle
 from genvlkt_mmdet.datasets.image_file import check_image, write_image
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
 from genvlkt_mmdet.engine.hooks import SafeCheckpointHook
 from genvlkt_mmdet.files import write_file
 from genvlkt_mmdet.models.vlkt.clip_source import CLIPSource
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 

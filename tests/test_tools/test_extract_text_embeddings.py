@@ -9,8 +9,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
 from genvlkt_mmdet.models.vlkt import encode_text
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'extract_text_embeddings.py'
 

@@ -1,6 +1,6 @@
 import pytest
 
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 
 @pytest.fixture(scope='session')

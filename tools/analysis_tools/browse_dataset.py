@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from mmengine.config import Config, DictAction
 
-from genvlkt_mmdet.datasets.browsing import browse_dataset
+from genvlkt_mmdet.visualization.browsing import browse_dataset
 
 
 def parse_args() -> argparse.Namespace:

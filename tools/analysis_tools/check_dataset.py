@@ -15,7 +15,7 @@ from pathlib import Path
 
 from genvlkt_mmdet.datasets.checking import check_dataset
 from genvlkt_mmdet.datasets.formats import read_annotations
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 
 def parse_args() -> argparse.Namespace:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from genvlkt_mmdet.datasets.minihoi import DIFFICULTIES, SPLIT_SIZES, render_minihoi
+from genvlkt_mmdet.minihoi import DIFFICULTIES, SPLIT_SIZES, render_minihoi
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import genvlkt_mmdet  # noqa: F401, I001  (first: compat allows mmengine's check
 import argparse
 import sys
 
-from genvlkt_mmdet.assets.publish import publish_checkpoint
+from genvlkt_mmdet.converters.publish import publish_checkpoint
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..vocabulary import load_vocabulary
+from ...vocabulary import load_vocabulary
 from .hico_release import read_hico_release
 from .json_file import write_annotations
 from .merge import merge_record

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
-from ..vocabulary import HOIVocabulary
+from ...vocabulary import HOIVocabulary
 from .damaged import names_file
 
 SPLITS = ('train', 'test')

@@ -4,6 +4,8 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
+from ...structures import box_iou
+
 
 def merge_boxes(
     boxes: np.ndarray, labels: Sequence[int], triplets: Sequence[tuple[int, int, Hashable]], iou_thr: float
@@ -25,8 +27,6 @@ def merge_boxes(
     Returns:
         np.ndarray: (N) the index of the box that stands for each box; itself for most.
     """
-    from ...evaluation.functional import box_iou  # here: evaluation itself reads annotations through this package
-
     classes: list[set[tuple[str, Hashable]]] = [set() for _ in boxes]  # what each box is annotated under
     for human, obj, hoi in triplets:
         classes[human].add(('human', hoi))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..vocabulary import HOIVocabulary
+from ...vocabulary import HOIVocabulary
 from .damaged import names_file
 from .hico_release import is_mat_file, read_hico_release
 from .json_file import load_json

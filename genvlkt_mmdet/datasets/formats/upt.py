@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..vocabulary import HOIVocabulary
+from ...vocabulary import HOIVocabulary
 
 # What is taken off x1, y1, x2, y2. HICO-DET's boxes are 1-based pixel indices there, as in the release. V-COCO's start
 # at 0 and end at x + w, one beyond the last pixel, where the official evaluation ends them at x + w - 1.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..vocabulary import HOIVocabulary
+from ...vocabulary import HOIVocabulary
 from .coco import read_coco
 from .damaged import names_file
 from .json_file import load_json

@@ -1,7 +1,6 @@
 """The evaluations as pure functions: numpy in, numbers out."""
 
 from .average_precision import area_ap, eleven_point_ap
-from .boxes import box_iou
 from .hico import HICOResult, evaluate_hico, hico_report, known_object_images
 from .triplets import Triplets
 from .vcoco import VCOCODetections, VCOCOGroundTruth, evaluate_vcoco, vcoco_report
@@ -12,7 +11,6 @@ __all__ = [
     'VCOCODetections',
     'VCOCOGroundTruth',
     'area_ap',
-    'box_iou',
     'eleven_point_ap',
     'evaluate_hico',
     'evaluate_vcoco',

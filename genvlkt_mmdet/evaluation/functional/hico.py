@@ -6,8 +6,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from ...structures import box_iou
 from .average_precision import MATLAB_THRESHOLDS, NUMPY_THRESHOLDS, eleven_point_ap
-from .boxes import box_iou
 from .matching import best_matches, first_claims, ranking
 from .triplets import Triplets
 

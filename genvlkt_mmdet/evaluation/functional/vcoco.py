@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...structures import box_iou
 from .average_precision import area_ap
-from .boxes import box_iou
 from .matching import best_matches, first_claims, ranking
 from .triplets import Triplets
 

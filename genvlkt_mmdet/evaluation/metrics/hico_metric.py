@@ -5,10 +5,10 @@ from typing import Any
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
+from ..evaluate import report_triplets
 from ..functional import Triplets
 from ..functional.hico import PROTOCOLS, Protocol
-from ..offline import report_triplets
-from ..tables import hico_table
+from ..reporting.tables import hico_table
 from .hoi_metric import HOIMetric
 
 

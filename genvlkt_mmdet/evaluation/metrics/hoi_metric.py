@@ -10,8 +10,8 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from ...datasets.vocabulary import HOIVocabulary, load_vocabulary
-from ..results import write_results
+from ...vocabulary import HOIVocabulary, load_vocabulary
+from ..io import write_results
 
 
 class HOIMetric(BaseMetric):

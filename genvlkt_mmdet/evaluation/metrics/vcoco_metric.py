@@ -7,9 +7,9 @@ import numpy as np
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
+from ..evaluate import report_roles
 from ..functional import Triplets
-from ..offline import report_roles
-from ..tables import vcoco_table
+from ..reporting.tables import vcoco_table
 from .hoi_metric import HOIMetric
 
 

@@ -13,8 +13,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ...datasets.vocabulary import HOIEntry, HOIReading, HOIVocabulary, load_vocabulary, open_vocabulary
 from ...structures import HOIDataSample
+from ...vocabulary import HOIEntry, HOIReading, HOIVocabulary, load_vocabulary, open_vocabulary
 from ..layers import CosineClassifier, GuidedDecoder, LinearClassifier
 from ..task_modules import PairMatches, triplet_scores
 from ..vlkt import encode_new_text, encode_text
@@ -47,7 +47,7 @@ class GENHead(BaseModule):
     Symbols: B batch, Q queries, C channels, D CLIP width, L decoder layers, A HOI classes, O object logits.
 
     Args:
-        vocabulary (str | dict): HOI vocabulary, see :func:`genvlkt_mmdet.datasets.vocabulary.load_vocabulary`; it
+        vocabulary (str | dict): HOI vocabulary, see :func:`genvlkt_mmdet.vocabulary.load_vocabulary`; it
             decides A and O.
         decoder (dict): Arguments of :class:`GuidedDecoder`, for both decoders.
         num_queries (int): Q. Defaults to 64.
@@ -215,7 +215,7 @@ class GENHead(BaseModule):
 
         Args:
             hois (Sequence[str | tuple[str, str | None]]): Phrases and (verb, object) pairs, see
-                :func:`genvlkt_mmdet.datasets.vocabulary.open_vocabulary`. Their order is that of the classes.
+                :func:`genvlkt_mmdet.vocabulary.open_vocabulary`. Their order is that of the classes.
             clip (dict, optional): The CLIP model that encodes new phrases; None takes the head's own. Not needed where no
                 phrase is new.
 

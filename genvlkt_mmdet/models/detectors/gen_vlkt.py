@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ...converters import load_checkpoint, load_detr, read_detr
-from ...datasets.vocabulary import HOIEntry, HOIReading, readings_table
 from ...structures import HOIDataSample
+from ...vocabulary import HOIEntry, HOIReading, readings_table
 from ..layers import HOITransformerEncoder
 
 

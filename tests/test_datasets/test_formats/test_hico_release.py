@@ -4,7 +4,7 @@ from scipy.io import savemat
 
 from genvlkt_mmdet.datasets import HICODetDataset
 from genvlkt_mmdet.datasets.formats import read_hico_release
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 
 def struct(rows: list[dict]) -> np.ndarray:

@@ -3,7 +3,7 @@ import pytest
 
 from genvlkt_mmdet.datasets import HICODetDataset
 from genvlkt_mmdet.datasets.formats import merge_boxes, merge_record, read_annotations
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.vocabulary import load_vocabulary
 from tests.shared import shared_path
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from genvlkt_mmdet.datasets import HICODetDataset, VCOCODataset
 from genvlkt_mmdet.datasets.formats import detect_family, load_json, read_annotations
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.vocabulary import load_vocabulary
 from tests.shared import shared_path
 
 

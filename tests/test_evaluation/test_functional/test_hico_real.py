@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
 from genvlkt_mmdet.evaluation import Detections, evaluate_detections
 from genvlkt_mmdet.evaluation.functional import Triplets
+from genvlkt_mmdet.vocabulary import load_vocabulary
 from tests.shared import shared_path
 from tools.benchmark.plain_evaluation import plain_hico
 

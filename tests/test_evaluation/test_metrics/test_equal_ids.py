@@ -10,8 +10,8 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from genvlkt_mmdet.evaluation import evaluate_detections, load_detections, load_ground_truth
-from genvlkt_mmdet.evaluation.results import write_results
-from genvlkt_mmdet.evaluation.results.image_index import ImageIndex
+from genvlkt_mmdet.evaluation.io import write_results
+from genvlkt_mmdet.evaluation.io.image_index import ImageIndex
 
 VOCABULARY = dict(
     name='farm',

@@ -6,9 +6,9 @@ import torch
 from mmdet.registry import METRICS
 from mmengine.structures import InstanceData
 
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
 from genvlkt_mmdet.evaluation import HICOMetric, evaluate_detections, load_detections
 from genvlkt_mmdet.structures import HOIDataSample
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 
 def make_samples(fixture, key='no_nms'):

@@ -8,7 +8,7 @@ import torch.distributed as dist
 from mmdet.registry import METRICS
 
 import genvlkt_mmdet.evaluation  # noqa: F401  (registers)
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 SIZE = 13
 WAYS = ('in_turn', 'padded', 'blocks')

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
 from genvlkt_mmdet.evaluation.metrics import HICOMetric
 from genvlkt_mmdet.models.dense_heads import gen_head as gen_head_module
 from genvlkt_mmdet.visualization import HOIVisualizer
+from genvlkt_mmdet.vocabulary import load_vocabulary
 from tests.test_models.tiny import CLIP_DIMS, HICO_LIKE, batch, build_detector, sample
 
 PAIRS = [('hold', 'cup'), ('hold', 'horse'), ('ride', 'horse'), ('hold', 'person'), ('ride', 'person')]

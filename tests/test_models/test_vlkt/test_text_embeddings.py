@@ -6,7 +6,6 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
 from genvlkt_mmdet.models.vlkt import (
     CLIPSource,
     MissingPromptsError,
@@ -18,6 +17,7 @@ from genvlkt_mmdet.models.vlkt import (
     save_text_embeddings,
 )
 from genvlkt_mmdet.models.vlkt import text_embeddings as module
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 from .conftest import write_model
 

@@ -1,0 +1,28 @@
+from .demo import run_minihoi_demo
+from .minihoi_dataset import MiniHOIDataset
+from .rendering import SPLIT_SIZES, render_minihoi
+from .scenes import (
+    DIFFICULTIES,
+    Difficulty,
+    Scene,
+    annotate,
+    get_difficulty,
+    render_scene,
+    sample_pairs,
+    sample_scene,
+)
+
+__all__ = [
+    'DIFFICULTIES',
+    'SPLIT_SIZES',
+    'Difficulty',
+    'MiniHOIDataset',
+    'Scene',
+    'annotate',
+    'get_difficulty',
+    'render_minihoi',
+    'render_scene',
+    'run_minihoi_demo',
+    'sample_pairs',
+    'sample_scene',
+]

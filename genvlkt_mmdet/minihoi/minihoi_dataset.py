@@ -1,0 +1,53 @@
+"""MiniHOI as a dataset that makes its own files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from mmdet.registry import DATASETS
+
+from ..datasets.hoi_dataset import HOIDataset
+from .rendering import SPLIT_SIZES, render_minihoi
+
+
+@DATASETS.register_module()
+class MiniHOIDataset(HOIDataset):
+    """MiniHOI: rendered persons and objects; 10 objects, 8 verbs, 46 HOI classes.
+
+    The split is the one that ``ann_file`` (``annotations/{split}.json``) names. It is rendered when it is not there
+    yet; several processes may ask for it at once.
+
+    Args:
+        *args: See :class:`HOIDataset`.
+        render (Mapping, optional): Arguments of :func:`render_minihoi` that differ from its defaults, such as
+            ``dict(seed=1)``. Files that were rendered with other ones are refused. None renders nothing and takes the
+            files as they are.
+        **kwargs: See :class:`HOIDataset`.
+
+    Raises:
+        ValueError: If ``ann_file`` names no split of MiniHOI.
+        FileExistsError: If the folder holds the split rendered with other arguments.
+        PermissionError: If the folder cannot be written.
+    """
+
+    default_vocabulary = 'minihoi'
+    dataset_name = 'minihoi'
+    missing_hint = 'render it with `python tools/dataset_converters/render_minihoi.py` or leave out `render=None`'
+
+    def __init__(self, *args: Any, render: Mapping[str, Any] | None = MappingProxyType({}), **kwargs: Any) -> None:
+        # a plain dict: a read-only view would not pass to the workers of a data loader
+        self.render = None if render is None else dict(render)
+        super().__init__(*args, **kwargs)
+
+    def prepare(self) -> None:
+        """Renders the split where it is missing."""
+        if self.render is None:
+            return
+        path = Path(self.ann_file)
+        if path.stem not in SPLIT_SIZES or path.parent.name != 'annotations':
+            raise ValueError(
+                f"'{path}' names no split of MiniHOI: `ann_file` must be annotations/SPLIT.json with SPLIT one of "
+                f'{", ".join(SPLIT_SIZES)}.'
+            )
+        render_minihoi(path.parent.parent, splits=(path.stem,), **self.render)

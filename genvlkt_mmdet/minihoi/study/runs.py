@@ -1,0 +1,151 @@
+"""One run of the ablation study: trains a config with a seed and evaluates it on the test split."""
+
+import hashlib
+import json
+import time
+from copy import deepcopy
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.runner import Runner
+from torch import nn
+
+from genvlkt_mmdet.engine import training_config
+from genvlkt_mmdet.minihoi.study.results import Result
+from genvlkt_mmdet.vocabulary import HOIVocabulary, load_vocabulary
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+DECISIVE = ('model', 'train_dataloader', 'test_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler')
+
+
+def load_run(config: str, seed: int, work_dir: Path) -> Config:
+    """The config of a run: what the file says, with the seed.
+
+    Args:
+        config (str): Config below ``configs/``.
+        seed (int): Seed of the training.
+        work_dir (Path): Folder for logs; a run leaves nothing else there.
+
+    Returns:
+        Config: The config for :func:`run`.
+    """
+    cfg = training_config(
+        CONFIGS / config,
+        work_dir=work_dir / Path(config).stem / f'seed_{seed}',
+        cfg_options={'randomness.seed': seed, 'default_hooks.checkpoint': None, 'log_level': 'ERROR'},
+    )
+    # the test split is what is reported; looking at another one meanwhile would only take time
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    return cfg
+
+
+def digest(cfg: Config) -> str:
+    """What tells one experiment from another: the settings of model, data and schedule.
+
+    Args:
+        cfg (Config): A config.
+
+    Returns:
+        str: Eight hexadecimal digits.
+    """
+    decisive = {key: cfg.to_dict()[key] for key in DECISIVE}
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def run(config: str, cfg: Config) -> Result:
+    """Trains and evaluates.
+
+    Args:
+        config (str): What the run is called in the results.
+        cfg (Config): Of :func:`load_run`.
+
+    Returns:
+        Result: What came out.
+    """
+    start = time.time()
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    figures = runner.test()
+    ap = runner.test_evaluator.metrics[0].report['default']['ap']
+    head = cfg.model.bbox_head
+    phrases_unseen = None
+    if head.get('zero_shot') and head.type == 'GENHead' and head.get('hoi_text', True):
+        runner.model = with_phrases_only(runner.model, cfg.model)
+        phrases_unseen = runner.test()['hico/unseen']
+    return Result(
+        config=config,
+        seed=cfg.randomness.seed,
+        digest=digest(cfg),
+        images=cfg.train_cfg.max_iters * cfg.train_dataloader.batch_size,
+        **{key: figures.get(f'hico/{key}') for key in ('full', 'rare', 'non_rare', 'unseen', 'seen')},
+        phrases_unseen=phrases_unseen,
+        minutes=round((time.time() - start) / 60, 2),
+        date=date.today().isoformat(),
+        ap=tuple(ap),
+    )
+
+
+def with_phrases_only(trained: nn.Module, model_cfg: dict[str, Any]) -> nn.Module:
+    """A model that first hears of unseen HOIs, and of unseen objects, through ``set_vocabulary``.
+
+    Its classifiers are made for the seen classes only and take the trained weights; nothing of the rows that the
+    zero-shot model keeps for evaluation enters.
+
+    Args:
+        trained (nn.Module): Detector trained with a zero-shot split.
+        model_cfg (dict): Its config.
+
+    Returns:
+        nn.Module: The detector, with a phrase of every class of the trained one's vocabulary as its vocabulary.
+    """
+    whole = load_vocabulary(model_cfg['bbox_head']['vocabulary'])
+    part, objects = seen_only(whole, model_cfg['bbox_head']['zero_shot'])
+    cfg = deepcopy(model_cfg)
+    cfg['bbox_head'].update(vocabulary=part, zero_shot=None)
+    model = MODELS.build(cfg)
+    state = {name: value for name, value in trained.state_dict().items() if '.eval_fc.' not in name}
+    rows = torch.tensor([*objects, whole.num_object_logits - 1])
+    for name in ('weight', 'bias'):
+        key = f'bbox_head.obj_classifier.fc.{name}'
+        state[key] = state[key][rows]
+    model.load_state_dict(state)
+    model.set_vocabulary([whole.phrase(index) for index in range(whole.num_hois)])
+    return model.eval()
+
+
+def seen_only(vocabulary: HOIVocabulary, split: str) -> tuple[dict[str, Any], list[int]]:
+    """What is left of a vocabulary when nothing is known of a split's unseen classes.
+
+    Args:
+        vocabulary (HOIVocabulary): The whole vocabulary.
+        split (str): Name of a zero-shot split.
+
+    Returns:
+        tuple[dict, list[int]]: The vocabulary of the seen classes, without verbs and objects that occur in unseen
+        classes only, and the objects that it keeps.
+    """
+    seen, unseen = vocabulary.seen(split), vocabulary.unseen(split)
+    data = vocabulary.to_dict()
+
+    def known(part: tuple[int, ...], total: int) -> list[int]:
+        lost = {part[i] for i in unseen} - {part[i] for i in seen}
+        return [i for i in range(total) if i not in lost]
+
+    verbs, objects = (
+        known(vocabulary.hoi_verbs, vocabulary.num_verbs),
+        known(vocabulary.hoi_objects, vocabulary.num_objects),
+    )
+    return dict(
+        name=f'{vocabulary.name} without the unseen HOIs of {split}',
+        verbs=[data['verbs'][i] for i in verbs],
+        objects=[data['objects'][i] for i in objects],
+        hois=[
+            dict(hoi, verb=verbs.index(hoi['verb']), object=objects.index(hoi['object']))
+            for hoi in (data['hois'][i] for i in seen)
+        ],
+        object_prompts=[vocabulary.object_prompts[i] for i in (*objects, vocabulary.num_object_logits - 1)],
+    ), objects

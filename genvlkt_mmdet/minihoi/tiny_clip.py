@@ -1,0 +1,340 @@
+"""A CLIP small enough to ship: an ``open_clip`` model that learns MiniHOI's pictures and their captions.
+
+It plays the part of CLIP on MiniHOI. Like CLIP it is trained by contrast between pictures and captions, never to
+classify, and like CLIP it has seen every combination of verb and object, those of the zero-shot splits included.
+"""
+
+import gzip
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from mmengine.logging import print_log
+from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genvlkt_mmdet.minihoi import Scene, render_scene, sample_scene
+from genvlkt_mmdet.minihoi.catalog import label_sets, vocabulary
+
+from ..models.vlkt.clip_source import CLIPSource
+
+IMAGE_SIZE = 64
+FEATURE_SCALE = 0.4
+"""Mean absolute value of CLIP's image features, which the mimic loss's weight of 20 (GEN-VLKT, Sec. 4.1) fits."""
+
+_WEIGHTS = 'open_clip_model.safetensors'
+_CONFIG = 'open_clip_config.json'
+_BPE = 'bpe.txt.gz'
+_CONTEXT = 24
+_STREAM = 100  # random stream of the pictures; MiniHOI's splits have others
+_EMPTY = 0.025  # share of the scenes without anybody and anything, for 'a photo of nothing'
+_HOI_CAPTIONS = 0.75  # share of the captions that name an interaction; the others name an object
+
+
+def learn_bpe(texts: Iterable[str]) -> list[tuple[str, str]]:
+    """Learns byte pair merges until every word of the texts is one token.
+
+    Args:
+        texts (Iterable[str]): The texts.
+
+    Returns:
+        list[tuple[str, str]]: Merges, the most frequent first, as ``open_clip``'s SimpleTokenizer reads them.
+    """
+    counts = Counter(word for text in texts for word in text.lower().split())
+    words = {word: [*word[:-1], f'{word[-1]}</w>'] for word in sorted(counts)}
+    merges = []
+    while True:
+        pairs: Counter[tuple[str, str]] = Counter()
+        for word, symbols in words.items():
+            for pair in zip(symbols, symbols[1:], strict=False):
+                pairs[pair] += counts[word]
+        if not pairs:
+            return merges
+        best = max(pairs, key=lambda pair: (pairs[pair], pair))
+        merges.append(best)
+        for word, symbols in words.items():
+            merged: list[str] = []
+            for symbol in symbols:
+                if merged and (merged[-1], symbol) == best:
+                    merged[-1] += symbol
+                else:
+                    merged.append(symbol)
+            words[word] = merged
+
+
+def model_config(vocab_size: int, embed_dim: int = 128) -> dict[str, Any]:
+    """The ``open_clip`` configuration of the tiny CLIP.
+
+    Args:
+        vocab_size (int): Tokens of its tokenizer.
+        embed_dim (int): Width of the shared embedding.
+
+    Returns:
+        dict: Content of ``open_clip_config.json``.
+    """
+    return dict(
+        model_cfg=dict(
+            embed_dim=embed_dim,
+            # Four stages make open_clip choose its ModifiedResNet, which learns faster from few pictures than a ViT.
+            vision_cfg=dict(image_size=IMAGE_SIZE, layers=[1, 1, 1, 1], width=16, head_width=64, patch_size=None),
+            text_cfg=dict(
+                context_length=_CONTEXT,
+                vocab_size=vocab_size,
+                width=96,
+                heads=4,
+                layers=2,
+                tokenizer_kwargs=dict(bpe_path=_BPE),
+            ),
+        ),
+        preprocess_cfg=dict(interpolation='bicubic', resize_mode='shortest'),
+    )
+
+
+def render_captioned(
+    num_images: int, seed: int, single_pair: float = 0.5, long_tail: bool = False
+) -> tuple[Tensor, list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """Renders MiniHOI pictures with what a caption may say of them.
+
+    Args:
+        num_images (int): N.
+        seed (int): Seed of the pictures; of a random stream apart from those of MiniHOI's splits.
+        single_pair (float): Share of the pictures that show one pair and nothing else; the others are ordinary scenes,
+            and one in forty of those is empty.
+        long_tail (bool): Whether HOI classes follow the training split's frequencies; else all are equally frequent.
+
+    Returns:
+        tuple: Pictures (N, 3, 64, 64) uint8 RGB; and for each picture the indices of its HOI classes and of its object
+        classes.
+    """
+    vocab = vocabulary()
+    hoi_of = {value: index for index, value in enumerate(vocab.hoi_ids)}
+    object_of = {value: index for index, value in enumerate(vocab.object_ids)}
+    sets, probabilities = label_sets(long_tail)
+    single = [(s[0], p) for s, p in zip(sets, probabilities, strict=True) if len(s) == 1]
+    chances = np.array([p for _, p in single]) / sum(p for _, p in single)
+    images = np.empty((num_images, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+    hois, objects = [], []
+    for index in range(num_images):
+        rng = np.random.default_rng([_STREAM, seed, index])
+        kind = rng.random()
+        if kind < single_pair:
+            scene = sample_scene(rng, hoi=single[rng.choice(len(single), p=chances)][0])
+        else:
+            scene = sample_scene(rng, long_tail=long_tail)
+            if rng.random() < _EMPTY:
+                scene = Scene([], scene.background, scene.size)
+        image, annotation = render_scene(scene)
+        images[index] = resize(image)
+        hois.append(tuple(sorted({hoi_of[h['hoi_category_id']] for h in annotation['hoi_annotation']})))
+        objects.append(tuple(sorted({object_of[a['category_id']] for a in annotation['annotations']})))
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), hois, objects
+
+
+def resize(image: np.ndarray) -> np.ndarray:
+    """Brings an RGB picture to the tiny CLIP's size as its preprocessing does: bicubic with antialiasing."""
+    return np.array(Image.fromarray(image).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC))
+
+
+def normalize(images: Tensor) -> Tensor:
+    """From uint8 RGB (N, 3, S, S) to the float input of the image tower."""
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (OPENAI_DATASET_MEAN, OPENAI_DATASET_STD))
+    return (images.float() / 255 - mean) / std
+
+
+def train_tiny_clip(
+    out: str | Path,
+    num_images: int = 12000,
+    steps: int = 1400,
+    batch_size: int = 128,
+    lr: float = 2e-3,
+    seed: int = 0,
+    long_tail: bool = False,
+    eval_images: int = 1000,
+) -> dict[str, float]:
+    """Trains the tiny CLIP and writes it as a folder that a ``clip`` setting, and ``open_clip`` itself, can load.
+
+    Every picture of a batch comes with one caption drawn from what is true of it. The loss is CLIP's contrast between
+    the pictures and the captions of the batch, in both directions; since few captions exist, several may be true of
+    a picture, and a caption that is true of it without being its own counts neither for nor against it.
+
+    Args:
+        out (str | Path): Folder to write.
+        num_images (int): Pictures to render and train on.
+        steps (int): Optimiser steps.
+        batch_size (int): Pictures of a step.
+        lr (float): Highest learning rate.
+        seed (int): Seed of everything.
+        long_tail (bool): Whether HOI classes follow the training split's frequencies; else all are equally frequent.
+        eval_images (int): Held-out pictures to measure the result on.
+
+    Returns:
+        dict: What :func:`evaluate_tiny_clip` measures of the written folder.
+    """
+    torch.manual_seed(seed)
+    generator = np.random.default_rng(seed)
+    vocab = vocabulary()
+    captions = [*vocab.hoi_prompts, *vocab.object_prompts]
+    merges = learn_bpe(captions)
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    lines = ['#version: 0.2', *(' '.join(pair) for pair in merges)]
+    # mtime 0: the same training writes the same bytes.
+    (out / _BPE).write_bytes(gzip.compress('\n'.join(lines).encode(), mtime=0))
+    tokenizer = open_clip.SimpleTokenizer(bpe_path=str(out / _BPE), context_length=_CONTEXT)
+    config = model_config(tokenizer.vocab_size)
+    (out / _CONFIG).write_text(json.dumps(config, indent=2) + '\n', encoding='utf-8')
+    model = open_clip.CLIP(**config['model_cfg'])
+    tokens = tokenizer(captions)
+
+    print_log(f'Renders {num_images} pictures.', logger='current')
+    images, hois, objects = render_captioned(num_images, seed, long_tail=long_tail)
+    truth = _true_captions(hois, objects, vocab.num_hois, vocab.num_object_logits)  # (N, captions)
+
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW([dict(params=decayed, weight_decay=0.05), dict(params=others, weight_decay=0.0)], lr)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps + 1, pct_start=0.1)
+    model.train()
+    start, running = time.perf_counter(), 0.0
+    for step in range(1, steps + 1):
+        index = torch.from_numpy(generator.integers(num_images, size=batch_size))
+        batch, true = images[index], truth[index]
+        flipped = torch.from_numpy(generator.random(batch_size) < 0.5)
+        batch = torch.where(flipped[:, None, None, None], batch.flip(-1), batch)
+        own = _draw_captions(true, vocab.num_hois, generator)
+        loss = _contrast(model, normalize(batch), tokens, own, true)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        with torch.no_grad():
+            model.logit_scale.clamp_(0, np.log(100))
+        running += loss.item()
+        if step % 100 == 0:
+            seconds = time.perf_counter() - start
+            print_log(f'step {step}/{steps}  loss {running / 100:.3f}  {seconds:.0f} s', logger='current')
+            running = 0.0
+
+    model.eval()
+    _scale_features(model, images[:1000])
+    state = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    save_file({k: v.contiguous() for k, v in state.items()}, str(out / _WEIGHTS))
+    (out / _WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
+    return evaluate_tiny_clip(out, eval_images, seed + 1)
+
+
+@torch.no_grad()
+def evaluate_tiny_clip(folder: str | Path, num_images: int = 1000, seed: int = 1) -> dict[str, float]:
+    """Names what held-out pictures of a single pair show, by the nearest caption.
+
+    Args:
+        folder (str | Path): Folder that :func:`train_tiny_clip` wrote.
+        num_images (int): Pictures, all HOI classes equally frequent.
+        seed (int): Seed of the pictures; not the one of training.
+
+    Returns:
+        dict: ``hoi``, ``verb``, ``object``: share of pictures whose HOI class, its verb, or the object is named rightly
+        (the object among all objects but the person); ``nothing``: share of empty pictures that are named so;
+        ``feature_scale``: mean absolute value of the features that are not normalised.
+    """
+    vocab, source = vocabulary(), CLIPSource.from_cfg(str(folder))
+    model, tokenizer = source.load_model(), source.load_tokenizer()
+    images, hois, _ = render_captioned(num_images, seed, single_pair=1.0)
+    target = torch.tensor([h[0] for h in hois])
+    features = torch.cat([model.encode_image(normalize(chunk)) for chunk in images.split(250)])
+    pictures = F.normalize(features, dim=-1)
+    hoi_texts = model.encode_text(tokenizer(list(vocab.hoi_prompts)), normalize=True)
+    object_texts = model.encode_text(tokenizer(list(vocab.object_prompts)), normalize=True)
+    named = (pictures @ hoi_texts.T).argmax(1)
+    things = [i for i, name in enumerate(vocab.object_names) if name != 'person']
+    named_object = torch.tensor(things)[(pictures @ object_texts[things].T).argmax(1)]
+    verbs, objects = torch.tensor(vocab.hoi_verbs), torch.tensor(vocab.hoi_objects)
+    empty = torch.stack([_empty_picture(seed, i) for i in range(50)])
+    empty_named = (model.encode_image(normalize(empty), normalize=True) @ object_texts.T).argmax(1)
+    return dict(
+        hoi=(named == target).float().mean().item(),
+        verb=(verbs[named] == verbs[target]).float().mean().item(),
+        object=(named_object == objects[target]).float().mean().item(),
+        nothing=(empty_named == vocab.num_object_logits - 1).float().mean().item(),
+        feature_scale=features.abs().mean().item(),
+    )
+
+
+def _true_captions(
+    hois: Sequence[Sequence[int]], objects: Sequence[Sequence[int]], num_hois: int, num_object_logits: int
+) -> Tensor:
+    """(N, num_hois + num_object_logits) bool: which captions are true of a picture; the last one is 'nothing'."""
+    truth = torch.zeros(len(hois), num_hois + num_object_logits, dtype=torch.bool)
+    for row, (actions, things) in enumerate(zip(hois, objects, strict=True)):
+        truth[row, list(actions)] = True
+        truth[row, [num_hois + thing for thing in things]] = True
+        truth[row, -1] = not things
+    return truth
+
+
+def _draw_captions(true: Tensor, num_hois: int, generator: np.random.Generator) -> Tensor:
+    """One true caption for each picture (B,): of an interaction where it shows one, most of the times."""
+    weights = true.double()
+    is_hoi = torch.arange(true.shape[1]) < num_hois
+    has_hoi = true[:, is_hoi].any(1, keepdim=True)
+    share = torch.where(is_hoi, _HOI_CAPTIONS, 1 - _HOI_CAPTIONS).expand_as(weights)
+    counts = torch.where(is_hoi, weights[:, is_hoi].sum(1, keepdim=True), weights[:, ~is_hoi].sum(1, keepdim=True))
+    weights = weights * torch.where(has_hoi, share / counts.clamp(min=1), 1.0)
+    cumulative = (weights / weights.sum(1, keepdim=True)).cumsum(1)
+    draw = torch.from_numpy(generator.random((len(true), 1)))
+    return (cumulative <= draw).sum(1).clamp(max=true.shape[1] - 1)
+
+
+def _contrast(model: nn.Module, batch: Tensor, tokens: Tensor, own: Tensor, true: Tensor) -> Tensor:
+    """CLIP's loss in both directions over the pictures and the different captions of a batch.
+
+    Args:
+        model (nn.Module): The CLIP.
+        batch (Tensor): Pictures (B, 3, S, S).
+        tokens (Tensor): Of all captions (C, context length).
+        own (Tensor): Caption of each picture (B,).
+        true (Tensor): (B, C), captions that are true of each picture.
+
+    Returns:
+        Tensor: The loss.
+    """
+    used, column = own.unique(return_inverse=True)  # (U,), (B,)
+    pictures = model.encode_image(batch, normalize=True)
+    texts = model.encode_text(tokens[used], normalize=True)
+    logits = model.logit_scale.exp() * pictures @ texts.T  # (B, U)
+    also_true = true[:, used].clone()
+    also_true[torch.arange(len(own)), column] = False
+    by_picture = F.cross_entropy(logits.masked_fill(also_true, float('-inf')), column)
+    # A caption has several pictures: its target is spread evenly over those of which it is true.
+    target = true[:, used].float()
+    log_share = logits.log_softmax(0)
+    by_caption = -((log_share * target).sum(0) / target.sum(0)).mean()
+    # The spread target cannot be met better than its entropy; taking it off makes the value readable.
+    return (by_picture + by_caption - target.sum(0).log().mean()) / 2
+
+
+@torch.no_grad()
+def _scale_features(model: nn.Module, images: Tensor) -> None:
+    """Folds a factor into the last projection so that image features have CLIP's mean absolute value; angles stay."""
+    features = torch.cat([model.encode_image(normalize(chunk)) for chunk in images.split(250)])
+    factor = FEATURE_SCALE / features.abs().mean()
+    projection = model.visual.attnpool.c_proj
+    projection.weight.mul_(factor)
+    projection.bias.mul_(factor)
+
+
+def _empty_picture(seed: int, index: int) -> Tensor:
+    """A background with nothing on it, (3, 64, 64) uint8."""
+    scene = sample_scene(np.random.default_rng([_STREAM, seed, 10**6 + index]))
+    image, _ = render_scene(Scene([], scene.background, scene.size))
+    return torch.from_numpy(resize(image)).permute(2, 0, 1)
