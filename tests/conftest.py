@@ -18,3 +18,22 @@ def own_visualizer():
     """mmengine keeps one visualizer per name and process; a test must not write into the work folder of another."""
     yield
     HOIVisualizer._instance_dict.clear()
+
+
+@pytest.fixture
+def toy_vocabulary() -> dict:
+    """Three objects with ids that have gaps, two verbs, four HOI classes; class 3 is unseen in split 'split'."""
+    return dict(
+        name='toy',
+        objects=[dict(id=1, name='person'), dict(id=5, name='cup'), dict(id=9, name='horse')],
+        verbs=[dict(id=1, name='hold', phrase='holding'), dict(id=4, name='ride', phrase='riding')],
+        hois=[
+            dict(id=11, verb=0, object=1, prompt='a photo of a person holding a cup'),
+            dict(id=12, verb=0, object=2, prompt='a photo of a person holding a horse'),
+            dict(id=13, verb=1, object=2, prompt='a photo of a person riding a horse'),
+            dict(id=14, verb=0, object=0, prompt='a photo of a person holding a person'),
+        ],
+        object_prompts=['a person', 'a cup', 'a horse', 'nothing'],
+        splits=dict(split=[1]),
+        rare=[3],
+    )

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from genvlkt_mmdet.models.vlkt import tiny_clip
+from genvlkt_mmdet.minihoi import tiny_clip
 from genvlkt_mmdet.vocabulary import load_vocabulary
 
 VOCAB = load_vocabulary('minihoi')
