@@ -97,6 +97,16 @@ def test_digest_tells_settings_and_not_seeds(tmp_path):
     assert digest(first) != digest(second)
 
 
+def test_published_results_are_of_the_present_settings(tmp_path):
+    """A change of a config makes its published results another experiment's: run the tool again, or change it back."""
+    docs = reproduce_ablation.REPO / 'docs'
+    results = read_results(docs / 'ablation.csv')
+    current = {config: digest(load_run(config, 0, tmp_path)) for config in configs_of(['3', '4a', '4b', '4c'])}
+    assert {result.config: result.digest for result in results} == current
+    page = (docs / 'ablation.md').read_text()
+    assert page.split(BEGIN)[1].split(END)[0].strip() == render(Study(results))
+
+
 def test_results_come_back_and_the_last_of_a_seed_counts(tmp_path):
     path = tmp_path / 'new' / 'results.csv'
     assert read_results(path) == []
