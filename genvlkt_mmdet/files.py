@@ -2,18 +2,24 @@
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
-def write_file(path: str | Path, content: bytes) -> None:
-    """Writes a file that is either complete or absent, whatever happens in between.
+@contextmanager
+def new_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Opens a file that is either complete or absent, whatever happens in between.
 
-    The content goes to a new file beside ``path``, which then takes its name. A symbolic link of that name is replaced and not
-    followed, so the file that it points to stays as it is.
+    The content goes to a new file beside ``path``, which takes its name when the block ends without an error. A symbolic link of
+    that name is replaced and not followed, so the file that it points to stays as it is.
 
     Args:
         path (str | Path): The file; missing folders are made.
-        content (bytes): The content.
+
+    Yields:
+        BinaryIO: The file to write to.
 
     Raises:
         OSError: If the file cannot be written, e.g. since the disk is full; the message names the file. Nothing is left behind.
@@ -26,7 +32,7 @@ def write_file(path: str | Path, content: bytes) -> None:
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, 'O_BINARY', 0), 0o666)
         try:
             with os.fdopen(handle, 'wb') as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(part, path)
@@ -34,4 +40,20 @@ def write_file(path: str | Path, content: bytes) -> None:
             part.unlink(missing_ok=True)
             raise
     except OSError as error:
+        if error.errno is None:  # not of the file system: the block has raised it
+            raise
         raise type(error)(f"'{path}' cannot be written: {error.strerror or error}.") from error
+
+
+def write_file(path: str | Path, content: bytes) -> None:
+    """Writes a file in one step, see :func:`new_file`.
+
+    Args:
+        path (str | Path): The file; missing folders are made.
+        content (bytes): The content.
+
+    Raises:
+        OSError: If the file cannot be written; the message names it.
+    """
+    with new_file(path) as file:
+        file.write(content)

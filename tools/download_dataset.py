@@ -42,7 +42,7 @@ def main() -> None:
             print(f'{source.name} from {source.page}')
             try:
                 file = download(source, root, args.timeout, show_progress)
-            except (ConnectionError, ValueError) as error:
+            except (OSError, ValueError) as error:
                 sys.exit(f'error: {error}')
             target = root / source.unpack
             target.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import sys
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 
-from genvlkt_mmdet.engine import CheckpointError, ConfigError, parse_runner_args, test_model, testing_config
+from genvlkt_mmdet.engine import parse_runner_args, sentence_of, test_model, testing_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,8 +42,10 @@ def main() -> None:
         if args.show or args.show_dir:
             cfg = trigger_visualization_hook(cfg, args)
         test_model(cfg, out=args.out)
-    except (FileNotFoundError, CheckpointError, ConfigError) as error:
-        sys.exit(f'error: {error}')
+    except Exception as error:
+        if (sentence := sentence_of(error)) is None:
+            raise
+        sys.exit(f'error: {sentence}')
 
 
 if __name__ == '__main__':

@@ -10,7 +10,7 @@ import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is 
 import argparse
 import sys
 
-from genvlkt_mmdet.engine import CheckpointError, ConfigError, parse_runner_args, train_model, training_config
+from genvlkt_mmdet.engine import parse_runner_args, sentence_of, train_model, training_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -48,8 +48,10 @@ def main() -> None:
                 launcher=args.launcher,
             )
         )
-    except (FileNotFoundError, CheckpointError, ConfigError) as error:
-        sys.exit(f'error: {error}')
+    except Exception as error:
+        if (sentence := sentence_of(error)) is None:
+            raise
+        sys.exit(f'error: {sentence}')
 
 
 if __name__ == '__main__':

@@ -29,7 +29,9 @@ from ..converters import load_checkpoint
 from ..datasets.image_file import MAX_PIXELS, check_image
 from ..engine import (
     CheckpointError,
+    ConfigError,
     check_device,
+    explained,
     inference_pipeline,
     load_weights,
     read_embedded_config,
@@ -84,6 +86,7 @@ class HOIInferencer(BaseInferencer):
         FileNotFoundError: If the config, the checkpoint, the file of phrases or the CLIP model does not exist.
         ValueError: If ``weights`` is not given, a phrase cannot be read, the config is of another kind of model, or there is no
             such device.
+        ConfigError: If a setting of ``model`` is unknown or impossible.
         CheckpointError: If the checkpoint cannot be read, belongs to another config, or carries a config that is refused.
 
     Example::
@@ -413,7 +416,7 @@ class HOIInferencer(BaseInferencer):
         model_cfg = cfg.get('model')
         if not isinstance(model_cfg, Mapping) or 'test_dataloader' not in cfg:
             raise ValueError('The config describes no model with a test set: it needs model and test_dataloader.')
-        model = MODELS.build(model_cfg)
+        model = explained(lambda: MODELS.build(model_cfg), 'model')
         if not isinstance(model, GENVLKT):
             raise ValueError(f'The config describes a {type(model).__name__}, but HOIInferencer runs a GENVLKT.')
         model.cfg = cfg
@@ -433,12 +436,16 @@ class HOIInferencer(BaseInferencer):
             for transform in inference_pipeline(cfg.test_dataloader)
             if not _type_name(transform['type']).startswith('Load')
         ]
-        return Compose([dict(type='LoadImageFromNDArray'), *transforms])
+        return explained(
+            lambda: Compose([dict(type='LoadImageFromNDArray'), *transforms]), 'test_dataloader.dataset.pipeline'
+        )
 
     def _init_visualizer(self, cfg: Config) -> HOIVisualizer:
         # Without the config's backends, which want a folder: drawings go where the call says.
         config = dict(cfg.get('visualizer', dict(type='HOIVisualizer')), vis_backends=None)
-        visualizer = super()._init_visualizer(Config(dict(visualizer=config)))
+        visualizer = explained(
+            lambda: super(HOIInferencer, self)._init_visualizer(Config(dict(visualizer=config))), 'visualizer'
+        )
         visualizer.dataset_meta = self.model.dataset_meta
         return visualizer
 
@@ -448,6 +455,8 @@ def _embedded(weights: str) -> Iterator[None]:
     """Turns whatever a wrong setting of an embedded config makes of the parts that it describes into one sentence."""
     try:
         yield
+    except ConfigError as error:
+        raise CheckpointError(f"What the config in '{weights}' describes cannot be built: {error}") from error
     except (ValueError, OSError, torch.OutOfMemoryError):
         raise
     except Exception as error:

@@ -4,6 +4,7 @@ mmengine's :class:`CheckpointLoader` reads every checkpoint of the Runner: ``loa
 loaders for local files and for addresses are replaced here through its own register, so that all of them go the same way.
 """
 
+import io
 import pickle
 import re
 import zipfile
@@ -18,6 +19,7 @@ from mmengine.runner.checkpoint import get_torchvision_models
 from torch import Tensor
 
 from ..compat import checkpoint_globals
+from ..files import write_file
 
 
 class CheckpointError(ValueError):
@@ -69,6 +71,17 @@ def _safely(name: str) -> Iterator[None]:
         ) from error
 
 
+def _as_data(checkpoint: Any) -> Any:
+    """A loaded checkpoint without ``meta['config']``, a key of mmcv 1 that mmengine runs as Python when it resumes.
+
+    mmengine only looks there for the number of GPUs, and no version of it writes that key.
+    """
+    meta = checkpoint.get('meta') if isinstance(checkpoint, Mapping) else None
+    if isinstance(meta, dict):
+        meta.pop('config', None)
+    return checkpoint
+
+
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_from_local(filename: str, map_location: Any = None) -> Any:
     """Loads a local checkpoint without running code from it; takes the place of mmengine's loader of this name.
@@ -90,7 +103,7 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
     with _safely(filename):
         if zipfile.is_zipfile(path) and not is_intact(path):
             raise CheckpointError(f"'{filename}' is no checkpoint of torch, or is damaged: download or copy it again.")
-        return torch.load(path, map_location=map_location, weights_only=True)
+        return _as_data(torch.load(path, map_location=map_location, weights_only=True))
 
 
 @CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
@@ -108,7 +121,7 @@ def load_from_http(filename: str, map_location: Any = None) -> Any:
         CheckpointError: If it cannot be downloaded, is no checkpoint, or holds objects that safe loading refuses.
     """
     with _safely(filename):
-        return torch.hub.load_state_dict_from_url(filename, map_location=map_location, weights_only=True)
+        return _as_data(torch.hub.load_state_dict_from_url(filename, map_location=map_location, weights_only=True))
 
 
 @CheckpointLoader.register_scheme(prefixes=('torchvision://', 'modelzoo://'), force=True)
@@ -158,6 +171,26 @@ def load_checkpoint(path: str) -> Mapping[str, Any]:
             f"'{path}' holds a {type(checkpoint).__name__}, not a checkpoint: a dict of weights is expected."
         )
     return checkpoint
+
+
+def save_checkpoint(path: str | Path, checkpoint: Mapping[str, Any]) -> int:
+    """Writes a checkpoint file in one step, see :func:`~genvlkt_mmdet.files.new_file`.
+
+    Args:
+        path (str | Path): The file.
+        checkpoint (Mapping): Its content.
+
+    Returns:
+        int: Size of the file in bytes.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    # Not into the file itself: torch's writer turns a full disk into an error that does not say so.
+    content = io.BytesIO()
+    torch.save(checkpoint, content)
+    write_file(path, content.getvalue())
+    return content.getbuffer().nbytes
 
 
 def weights_of(checkpoint: Mapping[str, Any], name: str = 'The checkpoint') -> dict[str, Tensor]:

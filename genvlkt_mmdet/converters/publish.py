@@ -1,13 +1,9 @@
 """From a training checkpoint to a file small enough to ship."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from ..files import write_file
-from .files import load_checkpoint
+from .files import load_checkpoint, save_checkpoint
 
 
 def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True, drop: Sequence[str] = ()) -> int:
@@ -35,7 +31,4 @@ def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True
         for name, value in state.items()
         if not name.startswith(tuple(drop))
     }
-    content = io.BytesIO()
-    torch.save(dict(state_dict=kept), content)
-    write_file(target, content.getvalue())
-    return content.getbuffer().nbytes
+    return save_checkpoint(target, dict(state_dict=kept))

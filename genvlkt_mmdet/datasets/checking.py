@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.utils import track_iter_progress
 from PIL import Image
 
+from ..files import new_file
 from ..vocabulary import HOIVocabulary
 from .records import FileIds, is_box_index, leaves_folder, show, structure_problems
 
@@ -157,7 +158,8 @@ class DatasetReport:
         else:
             axes.set_xlabel('HOI classes, most frequent first')
         axes.legend(loc='upper right', frameon=False)
-        figure.savefig(path, dpi=110)
+        with new_file(path) as file:
+            figure.savefig(file, format=Path(path).suffix[1:] or 'png', dpi=110)
 
 
 def _short(vocabulary: HOIVocabulary, hoi: int) -> str:

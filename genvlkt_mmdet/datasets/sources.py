@@ -1,12 +1,12 @@
 """Where the datasets come from, and whether a folder holds what the configs read."""
 
 import hashlib
-import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..files import new_file
 from ..vocabulary import load_vocabulary
 from .formats import read_annotations
 
@@ -213,36 +213,39 @@ def download(
 
     Raises:
         ConnectionError: If the server cannot be reached or the transfer breaks off.
+        OSError: If the file cannot be written.
         ValueError: If the file cannot be fetched directly, or its checksum differs.
     """
     if not source.direct:
         raise ValueError(f"'{source.name}' cannot be fetched by a program: visit {source.page}.")
     target = Path(root) / 'downloads' / source.name
     if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(target.name + '.part')
-        try:
-            with urllib.request.urlopen(source.page, timeout=timeout) as reply, part.open('wb') as file:
-                total, done = int(reply.headers.get('Content-Length') or 0), 0
-                while chunk := reply.read(1 << 20):
-                    file.write(chunk)
-                    done += len(chunk)
-                    if progress is not None:
-                        progress(done, total)
-        except (urllib.error.URLError, TimeoutError, ConnectionError, OSError) as error:
-            part.unlink(missing_ok=True)
-            reason = getattr(error, 'reason', error)
-            raise ConnectionError(
-                f"'{source.page}' cannot be fetched ({reason}): check the network, or fetch it elsewhere and put it at "
-                f"'{target}'."
-            ) from None
-        if total and done < total:
-            part.unlink()
-            raise ConnectionError(f"'{source.page}' broke off after {done} of {total} bytes; run the command again.")
-        part.replace(target)
+        with new_file(target) as file:
+            for chunk, done, total in _fetched(source.page, timeout, target):
+                file.write(chunk)
+                if progress is not None:
+                    progress(done, total)
     if source.checksum is not None and not has_checksum(target, source.checksum):
         raise ValueError(f"'{target}' has another checksum than the known one; delete it and fetch it again.")
     return target
+
+
+def _fetched(page: str, timeout: float, target: Path) -> Iterator[tuple[bytes, int, int]]:
+    """The parts of a file on a server, each with the bytes so far and in all."""
+    done = total = 0
+    try:
+        with urllib.request.urlopen(page, timeout=timeout) as reply:
+            total = int(reply.headers.get('Content-Length') or 0)
+            while chunk := reply.read(1 << 20):
+                done += len(chunk)
+                yield chunk, done, total
+    except OSError as error:
+        reason = getattr(error, 'reason', error)
+        raise ConnectionError(
+            f"'{page}' cannot be fetched ({reason}): check the network, or fetch it elsewhere and put it at '{target}'."
+        ) from None
+    if done < total:
+        raise ConnectionError(f"'{page}' broke off after {done} of {total} bytes; run the command again.")
 
 
 def has_checksum(path: str | Path, checksum: str) -> bool:

@@ -3,17 +3,11 @@
 from .arguments import parse_runner_args
 from .checkpoints import AtomicLocalBackend, CheckpointError, latest_checkpoint, load_weights
 from .device import check_device
-from .embedded_config import (
-    drop_old_config,
-    embed_config,
-    inference_pipeline,
-    read_embedded_config,
-    registered_names_only,
-)
+from .embedded_config import embed_config, inference_pipeline, read_embedded_config, registered_names_only
 from .hooks import CheckpointStartHook, ReproducibleEpochsHook, SafeCheckpointHook
-from .launch import test_model, testing_config, train_model, training_config
+from .launch import sentence_of, test_model, testing_config, train_model, training_config
 from .mmdet_tools import mmdet_tools, run_mmdet_tool
-from .preflight import ConfigError
+from .preflight import ConfigError, explained
 
 __all__ = [
     'AtomicLocalBackend',
@@ -23,8 +17,8 @@ __all__ = [
     'ReproducibleEpochsHook',
     'SafeCheckpointHook',
     'check_device',
-    'drop_old_config',
     'embed_config',
+    'explained',
     'inference_pipeline',
     'latest_checkpoint',
     'load_weights',
@@ -33,6 +27,7 @@ __all__ = [
     'read_embedded_config',
     'registered_names_only',
     'run_mmdet_tool',
+    'sentence_of',
     'test_model',
     'testing_config',
     'train_model',

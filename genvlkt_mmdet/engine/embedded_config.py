@@ -49,28 +49,21 @@ _TRUST = 'give the config as a file (--model), or, if you trust whoever made the
 def embed_config(checkpoint: Mapping[str, Any], cfg: Config) -> None:
     """Puts a config as JSON into the ``meta`` of a checkpoint that is about to be saved.
 
+    A training that was resumed would also hand on the Python text of the checkpoint that it started from; the text of this
+    config takes its place.
+
     Args:
         checkpoint (Mapping): The checkpoint; ``checkpoint['meta']['cfg_json']`` is written. Nothing is written for a config that
             holds more than plain data, e.g. a class.
         cfg (Config): The config of the training.
     """
+    info = checkpoint.get('message_hub', {}).get('runtime_info', {})
+    if 'cfg' in info:
+        info['cfg'] = cfg.pretty_text
     try:
         checkpoint['meta'][JSON_KEY] = json.dumps(_tag_tuples(cfg.to_dict()))
     except (TypeError, ValueError):
         return
-
-
-def drop_old_config(checkpoint: Mapping[str, Any]) -> None:
-    """Takes ``meta['config']`` out of a loaded checkpoint, since ``Runner.resume`` would run it as Python.
-
-    mmengine only looks there for the number of GPUs, and no version of it writes that key; mmcv 1 did.
-
-    Args:
-        checkpoint (Mapping): What the file holds.
-    """
-    meta = checkpoint.get('meta') if isinstance(checkpoint, Mapping) else None
-    if isinstance(meta, dict):
-        meta.pop('config', None)
 
 
 def read_embedded_config(checkpoint: Mapping[str, Any], file: str, trust: bool = False) -> Config:

@@ -9,7 +9,7 @@ import difflib
 import inspect
 import re
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def check_training(cfg: Config) -> tuple[nn.Module, bool]:
             if hasattr(model, 'expect_weights'):
                 model.expect_weights(names)
         if hasattr(model, 'check_files') and not finished:
-            _explained(model.check_files, 'model')
+            explained(model.check_files, 'model')
     return model, finished
 
 
@@ -156,7 +156,7 @@ def _check_datasets(cfg: Config, loaders: tuple[str, ...]) -> dict[str, BaseData
                 continue
             datasets[path] = built = _build(DATASETS, dict(dataset, lazy_init=True), path)
             if hasattr(built, 'check_files'):
-                _explained(built.check_files, path)
+                explained(built.check_files, path)
             elif built.ann_file and '://' not in built.ann_file and not Path(built.ann_file).is_file():
                 raise FileNotFoundError(f"Annotation file '{built.ann_file}' of {path} is missing: check its path.")
     return datasets
@@ -189,11 +189,24 @@ def _build(registry: Registry, cfg: Mapping[str, Any], path: str) -> Any:
     """Builds one part of a config for trial."""
     # A trial must not change what the Runner draws or builds later.
     with torch.random.fork_rng(devices=[]):
-        return _explained(lambda: registry.build(copy.deepcopy(cfg)), path)
+        return explained(lambda: registry.build(copy.deepcopy(cfg)), path)
 
 
-def _explained(call, path: str) -> Any:
-    """Calls, and turns what goes wrong into one sentence that names the place in the config."""
+def explained(call: Callable[[], Any], path: str) -> Any:
+    """Calls, and turns what goes wrong into one sentence that names the place in the config.
+
+    Args:
+        call (Callable): What builds or checks a part of a config.
+        path (str): Where the part stands in the config.
+
+    Returns:
+        Any: What ``call`` returns.
+
+    Raises:
+        ConfigError: If a setting is unknown or impossible.
+        FileNotFoundError: As ``call`` raises it.
+        CheckpointError: As ``call`` raises it.
+    """
     try:
         return call()
     except (FileNotFoundError, CheckpointError, ConfigError):

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from ..apis.hoi_inferencer import DEFAULT_SCORE_THR, HOIInferencer
+from ..datasets.image_file import write_image
 from ..engine import latest_checkpoint, test_model, testing_config, train_model, training_config
 
 
@@ -80,7 +81,7 @@ def draw_test_images(cfg: Config, checkpoint: str, out_dir: Path, count: int) ->
         files.append(file)
         drawn.append(inferencer.visualizer.get_image())
     overview = out_dir / 'overview.png'
-    mmcv.imwrite(_grid(drawn)[..., ::-1], str(overview))
+    write_image(overview, _grid(drawn)[..., ::-1])
     return [*files, overview]
 
 

@@ -20,6 +20,7 @@ from mmengine.logging import print_log
 from rich.console import Console
 from rich.progress import Progress
 
+from ..files import write_file
 from .catalog import vocabulary
 from .scenes import Difficulty, get_difficulty, render_scene, sample_scene
 
@@ -251,7 +252,4 @@ def to_coco(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _write_json(path: Path, content: Any) -> None:
-    """Writes a file that is either whole or absent."""
-    partial = path.with_name(f'.{path.name}.{os.getpid()}')
-    partial.write_text(json.dumps(content), encoding='utf-8')
-    partial.replace(path)
+    write_file(path, json.dumps(content).encode())

@@ -18,13 +18,14 @@ import torch
 from mmengine.logging import print_log
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genvlkt_mmdet.minihoi import Scene, render_scene, sample_scene
 from genvlkt_mmdet.minihoi.catalog import label_sets, vocabulary
 
+from ..files import write_file
 from ..models.vlkt.clip_source import CLIPSource
 
 IMAGE_SIZE = 64
@@ -185,13 +186,12 @@ def train_tiny_clip(
     captions = [*vocab.hoi_prompts, *vocab.object_prompts]
     merges = learn_bpe(captions)
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
     lines = ['#version: 0.2', *(' '.join(pair) for pair in merges)]
     # mtime 0: the same training writes the same bytes.
-    (out / _BPE).write_bytes(gzip.compress('\n'.join(lines).encode(), mtime=0))
+    write_file(out / _BPE, gzip.compress('\n'.join(lines).encode(), mtime=0))
     tokenizer = open_clip.SimpleTokenizer(bpe_path=str(out / _BPE), context_length=_CONTEXT)
     config = model_config(tokenizer.vocab_size)
-    (out / _CONFIG).write_text(json.dumps(config, indent=2) + '\n', encoding='utf-8')
+    write_file(out / _CONFIG, (json.dumps(config, indent=2) + '\n').encode())
     model = open_clip.CLIP(**config['model_cfg'])
     tokens = tokenizer(captions)
 
@@ -228,8 +228,7 @@ def train_tiny_clip(
     model.eval()
     _scale_features(model, images[:1000])
     state = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
-    save_file({k: v.contiguous() for k, v in state.items()}, str(out / _WEIGHTS))
-    (out / _WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
+    write_file(out / _WEIGHTS, save({k: v.contiguous() for k, v in state.items()}))
     return evaluate_tiny_clip(out, eval_images, seed + 1)
 
 

@@ -17,7 +17,7 @@ import genvlkt_mmdet  # noqa: F401  (registers)
 from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.apis.configs import find_config
 from genvlkt_mmdet.converters import load_checkpoint
-from genvlkt_mmdet.engine import CheckpointError
+from genvlkt_mmdet.engine import CheckpointError, ConfigError
 from genvlkt_mmdet.structures import HOIDataSample
 from genvlkt_mmdet.vocabulary import load_vocabulary
 
@@ -270,6 +270,42 @@ def test_bad_checkpoints(weights, tmp_path):
     other.model.bbox_head.vocabulary = 'vcoco'
     with pytest.raises(CheckpointError, match=r'does not fit the config .*hoi_classifier'):
         HOIInferencer(other, weights)
+
+
+def test_checkpoint_of_another_vocabulary_of_the_same_size(weights, tmp_path):
+    checkpoint = load_checkpoint(str(weights))
+    vocabulary = load_vocabulary('minihoi').to_dict()
+    verbs = vocabulary['verbs']
+    verbs[0], verbs[1] = verbs[1], verbs[0]
+    checkpoint['meta']['dataset_meta'] = dict(vocabulary=vocabulary)
+    torch.save(checkpoint, tmp_path / 'other.pth')
+    for model in (MODEL, None):
+        with pytest.raises(
+            CheckpointError, match=r'other.pth was trained with another vocabulary than .* its HOI class'
+        ) as caught:
+            HOIInferencer(model, tmp_path / 'other.pth', device='cpu', show_progress=False)
+        assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('options', 'sentence'),
+    [
+        ({'model.bbox_head.num_querys': 3}, "^model: GENHead has no setting 'num_querys': did you mean num_queries"),
+        ({'model.bbox_head.type': 'GENHed'}, "^model: no part is registered as 'GENHed': did you mean GENHead"),
+        ({'model.backbone.depth': 7}, '^model: .*7'),
+        (
+            {'test_dataloader.dataset.pipeline.1': dict(type='ResizeShort')},
+            "^test_dataloader.dataset.pipeline: no part is registered as 'ResizeShort': did you mean ResizeShortSide",
+        ),
+        ({'visualizer.max_hoi': 3}, "^visualizer: HOIVisualizer has no setting 'max_hoi': did you mean max_hois"),
+    ],
+)
+def test_wrong_settings_of_a_config(weights, options, sentence):
+    cfg = Config.fromfile(find_config(MODEL))
+    cfg.merge_from_dict(options)
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        HOIInferencer(cfg, weights, device='cpu', show_progress=False)
+    assert '\n' not in str(caught.value)
 
 
 @pytest.mark.parametrize(

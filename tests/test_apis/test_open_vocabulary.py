@@ -211,7 +211,7 @@ def test_command_line(run, weights, picture, tmp_path, capsys, logged):
     arguments = ('photo.png', '--weights', weights, '--device', 'cpu', '--score-thr', '0')
     run(*arguments, '--vocabulary', 'phrases.txt')
     assert ('INFO', 'The vocabulary was read as:') in [(level, text.split('\n')[0]) for level, text in logged]
-    assert 'interactions in 1 pictures: see out' in capsys.readouterr().out
+    assert 'interactions in 1 images: see out' in capsys.readouterr().out
     hois = json.loads(Path('out/preds/photo.json').read_text())['hois']
     assert {hoi['phrase'] for hoi in hois} == set(PHRASES)
     assert hois == build(weights, vocabulary='phrases.txt')('photo.png', pred_score_thr=0)['predictions'][0]

@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 from genvlkt_mmdet.converters import (
     convert_official,
@@ -25,6 +26,11 @@ NAMES = [
     *(f'gen_vlkt_{size}_{data}.py' for size in 'sml' for data in ('hico', 'vcoco')),
     *(f'gen_vlkt_s_hico_{split}.py' for split in ('rf_uc', 'nf_uc', 'uo', 'uv')),
 ]
+
+
+@pytest.fixture(autouse=True, scope='module')
+def scope():
+    init_default_scope('mmdet')
 
 
 def weights(name, **options):

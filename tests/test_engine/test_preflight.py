@@ -1,10 +1,7 @@
 """What is wrong with a run is said in one sentence before a Runner is built."""
 
 import copy
-import json
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -13,7 +10,7 @@ from mmengine.runner import Runner
 
 from genvlkt_mmdet.engine import CheckpointError, ConfigError, launch, preflight, test_model, train_model
 from genvlkt_mmdet.models.dense_heads import gen_head
-from tests.test_engine.toy import toy_config
+from tests.test_engine.toy import detector_config
 from tests.test_models.tiny import CLIP_DIMS, HICO_LIKE, detector_cfg
 
 ABSENT_CLIP = dict(model_name='ViT-B-32-quickgelu', pretrained='openai')
@@ -27,36 +24,7 @@ def cfg(tmp_path, monkeypatch) -> Config:
         pytest.fail('a Runner was built')
 
     monkeypatch.setattr(Runner, 'from_cfg', no_runner)
-    (tmp_path / 'images').mkdir()
-    cv2.imwrite(str(tmp_path / 'images' / 'a.jpg'), np.zeros((64, 96, 3), np.uint8))
-    record = dict(
-        file_name='a.jpg',
-        annotations=[dict(bbox=[1, 1, 30, 60], category_id=1), dict(bbox=[20, 9, 90, 50], category_id=5)],
-        hoi_annotation=[dict(subject_id=0, object_id=1, category_id=1, hoi_category_id=11)],
-    )
-    (tmp_path / 'train.json').write_text(json.dumps([record]))
-    pipeline = [dict(type='LoadHOIImage'), dict(type='LoadHOIAnnotations', with_bbox=True), dict(type='PackHOIInputs')]
-    dataset = dict(
-        type='HOIDataset',
-        data_root=str(tmp_path),
-        ann_file='train.json',
-        data_prefix=dict(img='images'),
-        vocabulary=HICO_LIKE,
-        pipeline=pipeline,
-    )
-    loader = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=True), dataset=dataset)
-    own = toy_config(tmp_path / 'work', epochs=1)
-    own.update(
-        model=detector_cfg(mimic=False),
-        train_dataloader=loader,
-        test_dataloader=dict(copy.deepcopy(loader), sampler=dict(type='DefaultSampler', shuffle=False)),
-        test_cfg=dict(type='TestLoop'),
-        test_evaluator=dict(type='HICOMetric'),
-        custom_hooks=[],
-        experiment_name=tmp_path.name,
-    )
-    own['test_dataloader']['dataset']['test_mode'] = True
-    return Config(own)
+    return Config(detector_config(tmp_path))
 
 
 @pytest.fixture

@@ -1,15 +1,21 @@
 """A model and a data set that train in a fraction of a second and use every source of randomness a real training does."""
 
+import copy
+import json
 import os
 import random
 import signal
+from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from mmdet.registry import DATASETS, HOOKS, MODELS
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from torch import nn
+
+from tests.test_models.tiny import HICO_LIKE, detector_cfg
 
 SAMPLES = 12
 
@@ -94,3 +100,38 @@ def toy_config(
         randomness=dict(seed=seed),
         log_level='WARNING',
     )
+
+
+def detector_config(folder: Path) -> dict:
+    """The config of a small detector, and in ``folder`` its data of one image; it asks for neither DETR nor CLIP."""
+    (folder / 'images').mkdir()
+    cv2.imwrite(str(folder / 'images' / 'a.jpg'), np.zeros((64, 96, 3), np.uint8))
+    record = dict(
+        file_name='a.jpg',
+        annotations=[dict(bbox=[1, 1, 30, 60], category_id=1), dict(bbox=[20, 9, 90, 50], category_id=5)],
+        hoi_annotation=[dict(subject_id=0, object_id=1, category_id=1, hoi_category_id=11)],
+    )
+    (folder / 'train.json').write_text(json.dumps([record]))
+    pipeline = [dict(type='LoadHOIImage'), dict(type='LoadHOIAnnotations', with_bbox=True), dict(type='PackHOIInputs')]
+    dataset = dict(
+        type='HOIDataset',
+        data_root=str(folder),
+        ann_file='train.json',
+        data_prefix=dict(img='images'),
+        vocabulary=HICO_LIKE,
+        pipeline=pipeline,
+    )
+    loader = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=True), dataset=dataset)
+    own = toy_config(folder / 'work', epochs=1)
+    own.update(
+        model=detector_cfg(mimic=False),
+        train_dataloader=loader,
+        test_dataloader=dict(copy.deepcopy(loader), sampler=dict(type='DefaultSampler', shuffle=False)),
+        test_cfg=dict(type='TestLoop'),
+        test_evaluator=dict(type='HICOMetric'),
+        custom_hooks=[],
+        custom_imports=dict(imports=['genvlkt_mmdet', 'tests.test_models.tiny']),
+        experiment_name=folder.name,
+    )
+    own['test_dataloader']['dataset']['test_mode'] = True
+    return own

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import re
 import runpy
 import shutil
 import struct
@@ -14,20 +15,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from torch.serialization import safe_globals
 
 from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.assets import asset_path
-from genvlkt_mmdet.converters import load_checkpoint
+from genvlkt_mmdet.compat import checkpoint_globals
+from genvlkt_mmdet.converters import load_checkpoint, save_checkpoint
 from genvlkt_mmdet.converters.publish import publish_checkpoint
 from genvlkt_mmdet.datasets.formats import read_annotations
 from genvlkt_mmdet.datasets.formats.safe_pickle import load_numpy_pickle
 from genvlkt_mmdet.datasets.image_file import check_image, write_image
-from genvlkt_mmdet.engine.hooks import SafeCheckpointHook
+from genvlkt_mmdet.datasets.sources import Source, download
+from genvlkt_mmdet.engine import AtomicLocalBackend, launch, train_model
+from genvlkt_mmdet.evaluation import load_detections
+from genvlkt_mmdet.evaluation.functional import Triplets, VCOCODetections
+from genvlkt_mmdet.evaluation.io import write_hico_mats, write_results, write_vcoco_pickle
+from genvlkt_mmdet.evaluation.reporting.files import write_report
 from genvlkt_mmdet.files import write_file
-from genvlkt_mmdet.models.vlkt.clip_source import CLIPSource
+from genvlkt_mmdet.models.vlkt import CLIPSource, encode_text, save_clip_model, save_text_embeddings
 from genvlkt_mmdet.vocabulary import load_vocabulary
+from tests.test_engine.toy import detector_config, toy_config
 
 TOOLS = Path(__file__).parents[2] / 'tools'
+MATLAB = b'MATLAB 5.0 MAT-file'.ljust(124) + b'\x00\x01IM'
 
 
 @pytest.fixture
@@ -72,11 +83,99 @@ def test_plain_pickle_as_checkpoint(tmp_path, trap):
         load_checkpoint(str(tmp_path / 'old.pth'))
 
 
-def test_old_config_is_not_run_on_resuming(trap):
-    checkpoint = dict(meta=dict(config=f'x = {trap.python}', epoch=1))
-    SafeCheckpointHook().after_load_checkpoint(None, checkpoint)
-    assert checkpoint == dict(meta=dict(epoch=1))
-    SafeCheckpointHook().after_load_checkpoint(None, dict(meta='text'))
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ('test.py', 'CONFIG', 'HOSTILE'),
+        ('train.py', 'CONFIG', '--resume', 'HOSTILE'),
+        ('train.py', 'CONFIG', '--cfg-options', 'load_from=HOSTILE'),
+        ('train.py', 'CONFIG', '--cfg-options', 'model.pretrained_detr=HOSTILE'),
+    ],
+    ids=['test', 'resume', 'load_from', 'pretrained_detr'],
+)
+def test_checkpoint_in_training_and_testing(hostile, tmp_path, monkeypatch, arguments):
+    Config(detector_config(tmp_path)).dump(tmp_path / 'small.py')
+    names = dict(CONFIG=str(tmp_path / 'small.py'), HOSTILE=str(hostile))
+    tool, *arguments = (re.sub('CONFIG|HOSTILE', lambda m: names[m[0]], argument) for argument in arguments)
+    sentence = run_tool(monkeypatch, tool, *arguments)
+    assert re.match(r"error: .*hostile.pth' holds an object of \w+.system, which safe loading refuses", sentence)
+
+
+@pytest.mark.parametrize('hook', ['CheckpointHook', 'SafeCheckpointHook'])
+def test_programs_in_a_checkpoint_to_resume(tmp_path, trap, hook):
+    """Runner.resume runs ``meta['config']``, and hands ``cfg`` on to the checkpoints that it writes."""
+    cfg = Config(toy_config(tmp_path, epochs=1))
+    cfg.merge_from_dict({'default_hooks.checkpoint': dict(type=hook, interval=1), 'experiment_name': f'{hook} 1'})
+    train_model(cfg)
+    with safe_globals(checkpoint_globals()):
+        checkpoint = torch.load(tmp_path / 'epoch_1.pth')
+    text = f'x = {trap.python}\n'
+    checkpoint['meta'].update(config=text, cfg=text)
+    checkpoint['message_hub']['runtime_info']['cfg'] = text
+    torch.save(checkpoint, tmp_path / 'hostile.pth')
+    cfg.merge_from_dict({'train_cfg.max_epochs': 2, 'experiment_name': f'{hook} 2'})
+    cfg.load_from, cfg.resume = str(tmp_path / 'hostile.pth'), True
+    train_model(cfg)
+    written = load_checkpoint(str(tmp_path / 'epoch_2.pth'))
+    assert written['meta']['epoch'] == 2
+    if hook == 'SafeCheckpointHook':
+        assert written['message_hub']['runtime_info']['cfg'] == cfg.pretty_text
+
+
+@pytest.mark.parametrize('name', ['r.json', 'r.npz', 'r.pkl', 'detections_01.mat'])
+def test_results(tmp_path, trap, name):
+    """Each is a pickle inside; ``.npz`` is no format of results, but people may try it."""
+    path = tmp_path / 'results' / name
+    path.parent.mkdir()
+    if name == 'r.npz':
+        np.savez(path, human_boxes=np.array([trap], dtype=object))
+    else:
+        path.write_bytes((MATLAB if name.endswith('.mat') else b'') + pickle.dumps([trap]))
+    images = [dict(file_name='a.jpg', img_id=0)]
+    with pytest.raises(ValueError, match=name) as caught:
+        load_detections(path.parent if name.endswith('.mat') else path, images, 'vcoco' if name == 'r.pkl' else 'hico')
+    assert '\n' not in str(caught.value)
+
+
+def test_matlab_annotations(tmp_path, trap):
+    (tmp_path / 'anno_bbox.mat').write_bytes(MATLAB + pickle.dumps(trap))
+    with pytest.raises(ValueError, match='anno_bbox.mat'):
+        read_annotations(tmp_path / 'anno_bbox.mat', load_vocabulary('hico'), 'test')
+
+
+def test_text_embeddings(tmp_path, trap):
+    path = tmp_path / 'text.safetensors'
+    torch.save(dict(embeddings=trap), path)
+    with pytest.raises(ValueError, match='text.safetensors'):
+        encode_text(['a cup'], dict(pretrained='genvlkt://tiny_clip', text_embeddings=path))
+
+
+def test_torchscript_archive(tmp_path, trap):
+    """``torch.jit.load`` would run ``__setstate__`` of the archive, which writes a file here."""
+
+    class Evil(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.path: str = str(trap.path)
+
+        @torch.jit.export
+        def __getstate__(self):
+            return self.path, self.training
+
+        @torch.jit.export
+        def __setstate__(self, state: tuple[str, bool]):
+            self.path = state[0]
+            self.training = state[1]
+            torch.save(state[1], state[0])
+
+        def forward(self, x):
+            return x
+
+    torch.jit.script(Evil()).save(str(tmp_path / 'evil.pt'))
+    torch.jit.load(str(tmp_path / 'evil.pt'))
+    trap.path.unlink()  # so it would
+    with pytest.raises(ValueError, match='evil.pt. is no TorchScript archive of CLIP weights, or is damaged'):
+        CLIPSource.from_cfg(dict(model_name='ViT-B-32', pretrained=str(tmp_path / 'evil.pt'))).load_model()
 
 
 def test_clip_folder_with_a_pickle(tmp_path, trap):
@@ -142,17 +241,55 @@ def test_image_bomb(side, message):
     assert check_image(io.BytesIO(png_bomb(20, 10)).getvalue(), 'small.png') == (20, 10)
 
 
-def test_planted_link_is_replaced(tmp_path):
-    target = tmp_path / 'precious'
+def write_classes(path):
+    vocabulary = load_vocabulary('minihoi')
+    scores = [0.5] * vocabulary.num_hois
+    default = dict(num_gt=[1] * vocabulary.num_hois, ap=scores, full=0.5)
+    write_report(path.parent, dict(default=default, known_object=dict(ap=scores)), vocabulary)
+
+
+def fetch(path):
+    (path.parents[2] / 'source.zip').write_bytes(b'new')
+    page = (path.parents[2] / 'source.zip').as_uri()
+    download(Source(path.name, page, '.', direct=True), path.parents[1])
+
+
+NO_TRIPLETS = Triplets(*(np.zeros(shape, np.int64) for shape in (0, (0, 4), (0, 4), 0, 0)))
+NO_PERSONS = VCOCODetections(*(np.zeros(shape) for shape in (0, (0, 4), 0, 0, (0, 4), 0, 0, 0, 0)))
+WRITERS = {
+    'any': lambda path: write_file(path, b'new'),
+    'a.png': lambda path: write_image(path, np.zeros((2, 2, 3), np.uint8)),
+    'a.pth': lambda path: save_checkpoint(path, dict(a=1)),
+    'epoch_1.pth': lambda path: AtomicLocalBackend().put(b'new', path),
+    'results.json': lambda path: write_results(path, []),
+    'results.pkl': lambda path: write_vcoco_pickle(path, NO_PERSONS, [], [], [], []),
+    'detections_01.mat': lambda path: write_hico_mats(path.parent, NO_TRIPLETS, [], load_vocabulary('hico')),
+    'classes.csv': write_classes,
+    'classes.png': write_classes,
+    'text.safetensors': lambda path: save_text_embeddings(path, ['a'], torch.zeros(1, 4), 'genvlkt://tiny_clip'),
+    'open_clip_config.json': lambda path: save_clip_model(path.parent, 'genvlkt://tiny_clip'),
+    'dump.pkl': lambda path: launch._Dump(str(path)).compute_metrics([]),
+}
+
+
+@pytest.mark.parametrize('name', WRITERS)
+def test_planted_link_is_replaced(tmp_path, name):
+    target, link = tmp_path / 'precious', tmp_path / 'out' / name
     target.write_text('mine')
-    for write in (lambda path: write_file(path, b'new'), lambda path: write_image(path, np.zeros((2, 2, 3), np.uint8))):
-        link = tmp_path / 'out' / 'a.png'
-        link.parent.mkdir(exist_ok=True)
-        link.unlink(missing_ok=True)
-        os.symlink(target, link)
-        write(link)
-        assert target.read_text() == 'mine' and not link.is_symlink()
-        assert [p.name for p in link.parent.iterdir()] == ['a.png']
+    link.parent.mkdir()
+    link.symlink_to(target)
+    WRITERS[name](link)
+    assert target.read_text() == 'mine' and not link.is_symlink() and link.stat().st_size > 0
+    assert not list(link.parent.glob('*.part'))
+
+
+def test_download_does_not_follow_a_link(tmp_path):
+    """One that points nowhere: a file that is there is not fetched again."""
+    link = tmp_path / 'data' / 'downloads' / 'a.zip'
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / 'elsewhere')
+    fetch(link)
+    assert link.read_bytes() == b'new' and not link.is_symlink() and not (tmp_path / 'elsewhere').exists()
 
 
 def test_failed_write_leaves_nothing(tmp_path, monkeypatch):

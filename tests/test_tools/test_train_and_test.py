@@ -1,14 +1,19 @@
 """What tools/train.py and tools/test.py say to a user who made a mistake; training itself: test_engine/test_resume.py."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
+from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
-from tests.test_engine.toy import toy_config
+from genvlkt_mmdet.engine import sentence_of
+from tests.test_engine.toy import detector_config, toy_config
 
 REPO = Path(__file__).parents[2]
 
@@ -45,3 +50,42 @@ def test_test_refuses_the_checkpoint_of_another_config(tmp_path):
     )
     assert last.endswith('it was trained with the config gen_vlkt_s_hico.py.')
     assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('tool', 'value'), [('test.py', 'nan'), ('test.py', '1e30'), ('train.py', 'nan'), ('train.py', '1e30')]
+)
+def test_weights_and_outputs_that_are_not_finite(tmp_path, monkeypatch, tool, value):
+    """1e30 is finite, but the network that has it gives NaN."""
+    cfg = Config(detector_config(tmp_path))
+    cfg.dump(tmp_path / 'small.py')
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        state = MODELS.build(cfg.model).state_dict()
+    for weight in filter(torch.is_floating_point, state.values()):
+        weight.fill_(float(value))
+    torch.save(dict(state_dict=state, meta=dict()), tmp_path / 'bad.pth')
+    start = [tmp_path / 'bad.pth'] if tool == 'test.py' else ['--cfg-options', f'load_from={tmp_path / "bad.pth"}']
+    monkeypatch.setattr(sys, 'argv', [tool, *map(str, [tmp_path / 'small.py', *start])])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(REPO / 'tools' / tool), run_name='__main__')
+    sentence = caught.value.code
+    assert sentence.startswith('error: ') and '\n' not in sentence
+    assert ('bad.pth holds NaN' if value == 'nan' else 'NaN') in sentence
+
+
+def test_which_errors_are_sentences():
+    """Those of this package, also out of a process that loads data; a fault keeps its traceback."""
+
+    def caught(call):
+        with pytest.raises(Exception) as info:
+            call()
+        return info.value
+
+    assert sentence_of(caught(lambda: Config(dict()).nothing)) is None
+    assert sentence_of(caught(lambda: int('x'))) is None
+    assert sentence_of(caught(lambda: Path('gone').read_text())).endswith("No such file or directory: 'gone'")
+    frame = '  File "{}", line 1, in f\n    raise\n'
+    text = 'Caught ValueError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n{}ValueError: {}\n'
+    own = frame.format(REPO / 'genvlkt_mmdet' / 'datasets' / 'hoi_dataset.py')
+    assert sentence_of(ValueError(text.format(own, "Image 'a: b' is broken."))) == "Image 'a: b' is broken."
+    assert sentence_of(ValueError(text.format(own + frame.format('/lib/numpy/core.py'), 'shapes'))) is None

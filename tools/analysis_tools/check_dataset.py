@@ -15,6 +15,7 @@ from pathlib import Path
 
 from genvlkt_mmdet.datasets.checking import check_dataset
 from genvlkt_mmdet.datasets.formats import read_annotations
+from genvlkt_mmdet.files import write_file
 from genvlkt_mmdet.vocabulary import load_vocabulary
 
 
@@ -46,10 +47,13 @@ def main() -> None:
     report = check_dataset(records, vocabulary, args.images, args.decode, progress=sys.stdout.isatty())
     print(f'{args.ann_file}, family {family}:')
     print(report.to_text(args.examples))
-    if args.json:
-        args.json.write_text(json.dumps(report.to_dict(), indent=1))
-    if args.plot:
-        report.plot(args.plot)
+    try:
+        if args.json:
+            write_file(args.json, json.dumps(report.to_dict(), indent=1).encode())
+        if args.plot:
+            report.plot(args.plot)
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
     if report.num_errors:
         sys.exit(f'error: {report.num_errors} findings would make training or evaluation fail or skip data.')
 

@@ -11,12 +11,11 @@ Examples:
 import argparse
 import sys
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 import genvlkt_mmdet  # noqa: F401
-from genvlkt_mmdet.converters import convert_detr, load_checkpoint, weights_of
+from genvlkt_mmdet.converters import convert_detr, load_checkpoint, save_checkpoint, weights_of
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,7 +34,7 @@ def convert(src: str, dst: str, config: str) -> None:
     init_default_scope('mmdet')
     model = MODELS.build(Config.fromfile(config).model)
     weights, report = convert_detr(weights_of(load_checkpoint(src)), model.state_dict())
-    torch.save(dict(meta=dict(), state_dict=weights), dst)
+    save_checkpoint(dst, dict(meta=dict(), state_dict=weights))
     print(report.lists(), report, f"The result is in '{dst}'.", sep='\n')
 
 

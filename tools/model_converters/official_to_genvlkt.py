@@ -9,12 +9,17 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 import genvlkt_mmdet  # noqa: F401
-from genvlkt_mmdet.converters import genvlkt_to_official, load_checkpoint, load_strictly, official_to_genvlkt
+from genvlkt_mmdet.converters import (
+    genvlkt_to_official,
+    load_checkpoint,
+    load_strictly,
+    official_to_genvlkt,
+    save_checkpoint,
+)
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
@@ -37,7 +42,7 @@ def forward(src: str, dst: str) -> None:
     cfg.merge_from_dict(config.options)
     init_default_scope('mmdet')
     load_strictly(MODELS.build(cfg.model), converted['state_dict'])
-    torch.save(converted, dst)
+    save_checkpoint(dst, converted)
     print(f'This model is {config}.')
     print_unknown(unknown)
     print(f"{len(converted['state_dict'])} tensors are in '{dst}', and they load with strict=True.")
@@ -46,7 +51,7 @@ def forward(src: str, dst: str) -> None:
 def reverse(src: str, dst: str) -> None:
     """Writes the authors' checkpoint from ours."""
     official, unknown = genvlkt_to_official(load_checkpoint(src))
-    torch.save(official, dst)
+    save_checkpoint(dst, official)
     print_unknown(unknown)
     print(f"{len(official.get('model', official))} tensors are in '{dst}', under the authors' names.")
 

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from ...evaluation import HICOMetric, VCOCOMetric
 from ..checkpoints import AtomicLocalBackend
-from ..embedded_config import drop_old_config, embed_config
+from ..embedded_config import embed_config
 
 
 @HOOKS.register_module()
@@ -45,15 +45,6 @@ class SafeCheckpointHook(CheckpointHook):
             checkpoint (dict): What is about to be saved.
         """
         embed_config(checkpoint, runner.cfg)
-
-    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Takes away what mmengine would run as Python when it resumes.
-
-        Args:
-            runner (Runner): The runner.
-            checkpoint (dict): What was loaded.
-        """
-        drop_old_config(checkpoint)
 
     def _removals_last(self) -> AbstractContextManager:
         backend = self.file_backend

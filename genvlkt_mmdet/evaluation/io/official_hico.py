@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat, savemat
 
+from ...files import new_file
 from ...vocabulary import HOIVocabulary
 from ..functional import Triplets
 from .image_index import ImageIndex
@@ -54,7 +55,8 @@ def write_hico_mats(
             for place, part in _split(columns[start:stop], rows[start:stop]):
                 cells[row, place] = part
         files.append(folder / f'detections_{k + 1:02d}.mat')
-        savemat(files[-1], dict(all_boxes=cells), do_compression=True)
+        with new_file(files[-1]) as file:
+            savemat(file, dict(all_boxes=cells), do_compression=True)
     return files
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...datasets.formats.safe_pickle import load_numpy_pickle
+from ...files import new_file
 from ..functional.vcoco import Slots, VCOCODetections
 from .image_index import ImageIndex
 
@@ -51,9 +52,7 @@ def write_vcoco_pickle(
         else:  # a second detection of the same role: a person of its own, without agent scores
             again = dict(image_id=people[i]['image_id'], person_box=people[i]['person_box'], **empty)
             extra.append({**again, **{name: [nan] * 5 for name in roles}, verbs[label]: row})
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open('wb') as file:
+    with new_file(path) as file:
         pickle.dump(people + extra, file, protocol=2)
 
 

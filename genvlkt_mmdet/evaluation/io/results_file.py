@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...files import new_file
 from ..functional import Triplets
 from .image_index import ImageIndex
 
@@ -31,9 +32,7 @@ def write_results(path: str | Path, entries: Iterable[Mapping[str, Any]]) -> Non
         path (str | Path): The file; its folder is made.
         entries (Iterable[Mapping]): Per image ``file_name`` and the arrays; an object box of NaN is one that is absent.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open('w', encoding='utf-8') as file:
+    with new_file(path) as file:
         separator = '[\n'
         for entry in entries:
             objects = np.asarray(entry['object_boxes'], dtype=np.float64).reshape(-1, 4)
@@ -45,9 +44,9 @@ def write_results(path: str | Path, entries: Iterable[Mapping[str, Any]]) -> Non
                 labels=np.asarray(entry['labels']).tolist(),
                 scores=np.asarray(entry['scores'], dtype=np.float64).tolist(),
             )
-            file.write(separator + json.dumps(line, allow_nan=False))
+            file.write((separator + json.dumps(line, allow_nan=False)).encode())
             separator = ',\n'
-        file.write('\n]\n' if separator == ',\n' else '[]\n')
+        file.write(b'\n]\n' if separator == ',\n' else b'[]\n')
 
 
 def read_results(

@@ -1,12 +1,14 @@
 """The report of an evaluation: one CSV row per class, and a picture."""
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...files import new_file, write_file
 from ...vocabulary import HOIVocabulary
 from ..evaluate import rare_classes
 
@@ -35,13 +37,13 @@ def write_report(
         list[Path]: The two files.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     rows = _vcoco_rows(report) if 'agent' in report else _hico_rows(report, vocabulary, train_counts, zero_shot)
     table = folder / 'classes.csv'
-    with table.open('w', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator='\n')
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO(newline='')
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(rows)
+    write_file(table, text.getvalue().encode())
     picture = folder / 'classes.png'
     if 'agent' in report:
         _draw_roles(picture, rows)
@@ -147,4 +149,5 @@ def _axes(number: int) -> tuple[Any, Any]:
 
 
 def _save(figure: Any, path: Path) -> None:
-    figure.savefig(path, dpi=120)
+    with new_file(path) as file:
+        figure.savefig(file, format='png', dpi=120)

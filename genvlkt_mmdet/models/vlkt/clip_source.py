@@ -1,10 +1,10 @@
 """Which CLIP: from the ``clip`` setting of a config to an ``open_clip`` model, its tokenizer and its identity."""
 
 import hashlib
+import io
 import json
 import logging
 import os
-import shutil
 import urllib.error
 import urllib.request
 import zipfile
@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from genvlkt_mmdet.assets import SCHEME, asset_path
+
+from ...files import write_file
 
 _KEYS = ('model_name', 'pretrained', 'text_embeddings')
 _CONFIG = 'open_clip_config.json'
@@ -262,11 +264,12 @@ def save_clip_model(folder: str | Path, clip: Mapping[str, Any] | str | CLIPSour
         ValueError: If the tokenizer needs files that such a folder does not hold.
     """
     import open_clip
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     source, folder = CLIPSource.from_cfg(clip), Path(folder)
     if source.folder is not None:
-        shutil.copytree(source.folder, folder, dirs_exist_ok=True)
+        for file in filter(Path.is_file, source.folder.rglob('*')):
+            write_file(folder / file.relative_to(source.folder), file.read_bytes())
         return
     config = open_clip.get_model_config(source.model_name)
     text_cfg = {} if config is None else config['text_cfg']
@@ -278,13 +281,9 @@ def save_clip_model(folder: str | Path, clip: Mapping[str, Any] | str | CLIPSour
     model = source.load_model()
     transform = image_transform(source)
     preprocess = dict(mean=transform['mean'], std=transform['std'], interpolation=transform['interpolation'])
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _CONFIG).write_text(
-        json.dumps(dict(model_cfg=config, preprocess_cfg=preprocess), indent=2), encoding='utf-8'
-    )
+    write_file(folder / _CONFIG, json.dumps(dict(model_cfg=config, preprocess_cfg=preprocess), indent=2).encode())
     state = {k: v.contiguous().clone() for k, v in model.state_dict().items()}
-    save_file(state, str(folder / 'open_clip_model.safetensors'))
-    os.chmod(folder / 'open_clip_model.safetensors', 0o644)  # safetensors writes for the owner alone
+    write_file(folder / 'open_clip_model.safetensors', save(state))
 
 
 def _resolve(value: str) -> Path:
@@ -357,10 +356,51 @@ def _is_torchscript(path: Path) -> bool:
         return any(name.endswith('/constants.pkl') for name in archive.namelist())
 
 
+class _Part:
+    """Stands for every class of a TorchScript archive: holds what the archive stored, and runs none of its code."""
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, dict):
+            raise ValueError('A part of the archive stores something else than its attributes.')
+        self.__dict__.update(state)
+
+    def tensors(self, prefix: str = '') -> Iterator[tuple[str, Tensor]]:
+        """Every tensor in it and in its parts, by its name in a state dict."""
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                yield prefix + name, value
+            elif isinstance(value, _Part):
+                yield from value.tensors(f'{prefix}{name}.')
+
+
 def _torchscript_weights(path: Path) -> dict[str, Tensor]:
-    state = torch.jit.load(str(path), map_location='cpu').state_dict()
-    # Stored by OpenAI beside the weights; not parameters of the architecture.
-    return {k: v.float() for k, v in state.items() if k not in ('input_resolution', 'context_length', 'vocab_size')}
+    """The weights in a TorchScript archive.
+
+    Not by ``torch.jit.load``: it runs code of the archive, which can write files. The archive without its code is nearly a
+    checkpoint, so torch's safe loading reads it.
+    """
+    try:
+        plain = io.BytesIO()
+        with zipfile.ZipFile(path) as archive, zipfile.ZipFile(plain, 'w') as copy:
+            for part in archive.infolist():
+                if '/code/' not in part.filename and not part.filename.endswith('/constants.pkl'):
+                    copy.writestr(part, archive.read(part), zipfile.ZIP_STORED)
+        plain.seek(0)
+        classes = [n for n in torch.serialization.get_unsafe_globals_in_checkpoint(plain) if n.startswith('__torch__.')]
+        lists = ('build_boollist', 'build_doublelist', 'build_intlist', 'build_tensorlist')
+        allowed = [(_Part, name) for name in classes] + [(_same, f'torch.jit._pickle.{name}') for name in lists]
+        plain.seek(0)
+        with torch.serialization.safe_globals(allowed):
+            content = torch.load(plain, map_location='cpu', weights_only=True)
+        # Stored by OpenAI beside the weights; not parameters of the architecture.
+        beside = ('input_resolution', 'context_length', 'vocab_size')
+        return {name: value.float() for name, value in content.tensors() if name not in beside}
+    except Exception as error:  # a damaged or hostile file can make the unpickler raise almost anything
+        raise ValueError(f"'{path}' is no TorchScript archive of CLIP weights, or is damaged.") from error
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _unknown_model(name: str, known: Sequence[str]) -> str:
