@@ -2,15 +2,15 @@
 
 import argparse
 import json
-import sys
-from pathlib import Path
 
 from genvlkt_mmdet.datasets.vocabulary import load_vocabulary
+from genvlkt_mmdet.engine import command
 from genvlkt_mmdet.evaluation import evaluate_detections, load_detections, load_ground_truth
 from genvlkt_mmdet.evaluation.functional.hico import PROTOCOLS
 from genvlkt_mmdet.evaluation.offline import count_triplets
 from genvlkt_mmdet.evaluation.report import write_report
 from genvlkt_mmdet.evaluation.tables import hico_table, vcoco_table
+from genvlkt_mmdet.files import write_file
 
 
 def parse_args() -> argparse.Namespace:
@@ -39,6 +39,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@command(OSError, ValueError, KeyError)
 def main() -> None:
     """Entry point."""
     args = parse_args()
@@ -64,8 +65,7 @@ def main() -> None:
         phrases = [vocabulary.phrase(i) for i in range(vocabulary.num_hois)] if args.classwise else None
         print(hico_table(report, args.zero_shot, phrases))
     if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.out).write_text(json.dumps(report, indent=1, allow_nan=False) + '\n', encoding='utf-8')
+        write_file(args.out, (json.dumps(report, indent=1, allow_nan=False) + '\n').encode())
         print(f'Figures: {args.out}')
     if args.report:
         for path in write_report(args.report, report, vocabulary, counts, args.zero_shot):
@@ -73,7 +73,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (ValueError, FileNotFoundError, KeyError) as error:
-        sys.exit(f'eval_results.py: {error.args[0] if error.args else error}')
+    main()

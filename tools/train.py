@@ -8,9 +8,8 @@ Examples:
 import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
 
 import argparse
-import sys
 
-from genvlkt_mmdet.engine import CheckpointError, ConfigError, parse_runner_args, train_model, training_config
+from genvlkt_mmdet.engine import CheckpointError, ConfigError, command, parse_runner_args, train_model, training_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,23 +32,21 @@ def parse_args() -> argparse.Namespace:
     return parse_runner_args(parser)
 
 
+@command(FileNotFoundError, CheckpointError, ConfigError)
 def main() -> None:
     """Trains as the command line says."""
     args = parse_args()
-    try:
-        train_model(
-            training_config(
-                args.config,
-                work_dir=args.work_dir,
-                cfg_options=args.cfg_options,
-                amp=args.amp,
-                auto_scale_lr=args.auto_scale_lr,
-                resume=args.resume,
-                launcher=args.launcher,
-            )
+    train_model(
+        training_config(
+            args.config,
+            work_dir=args.work_dir,
+            cfg_options=args.cfg_options,
+            amp=args.amp,
+            auto_scale_lr=args.auto_scale_lr,
+            resume=args.resume,
+            launcher=args.launcher,
         )
-    except (FileNotFoundError, CheckpointError, ConfigError) as error:
-        sys.exit(f'error: {error}')
+    )
 
 
 if __name__ == '__main__':

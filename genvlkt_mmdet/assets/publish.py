@@ -1,13 +1,9 @@
 """From a training checkpoint to a file small enough to ship."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from ..converters import load_checkpoint
-from ..files import write_file
+from ..converters import load_checkpoint, save_checkpoint, weights_of
 
 
 def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True, drop: Sequence[str] = ()) -> int:
@@ -24,18 +20,14 @@ def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
-        ValueError: If it holds no weights.
+        ValueError: If it holds no weights, or some are not finite.
     """
     checkpoint = load_checkpoint(str(source))
-    state = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
-    if not state:
+    if not checkpoint.get('state_dict'):
         raise ValueError(f"'{source}' holds no 'state_dict': give a checkpoint that a training wrote.")
     kept = {
         name: value.half() if half and value.is_floating_point() else value.clone()
-        for name, value in state.items()
+        for name, value in weights_of(checkpoint, f"'{source}'").items()
         if not name.startswith(tuple(drop))
     }
-    content = io.BytesIO()
-    torch.save(dict(state_dict=kept), content)
-    write_file(target, content.getvalue())
-    return content.getbuffer().nbytes
+    return save_checkpoint(dict(state_dict=kept), target)

@@ -1,5 +1,5 @@
 from .detr import DETRReport, convert_detr, load_detr, read_detr
-from .files import CheckpointError, is_intact, load_checkpoint, weights_of
+from .files import CheckpointError, is_intact, load_checkpoint, save_checkpoint, weights_of
 from .official import (
     Recognised,
     convert_official,
@@ -25,5 +25,6 @@ __all__ = [
     'read_detr',
     'recognise',
     'revert_official',
+    'save_checkpoint',
     'weights_of',
 ]

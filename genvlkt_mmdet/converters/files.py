@@ -1,9 +1,10 @@
-"""Checkpoint files: read safely and checked for damage, whoever asks for them.
+"""Checkpoint files: written in one step, read safely and checked for damage, whoever asks for them.
 
 mmengine's :class:`CheckpointLoader` reads every checkpoint of the Runner: ``load_from``, resuming, tests, pre-trained parts. The
 loaders for local files and for addresses are replaced here through its own register, so that all of them go the same way.
 """
 
+import io
 import pickle
 import re
 import zipfile
@@ -18,6 +19,7 @@ from mmengine.runner.checkpoint import get_torchvision_models
 from torch import Tensor
 
 from ..compat import checkpoint_globals
+from ..files import write_file
 
 
 class CheckpointError(ValueError):
@@ -158,6 +160,25 @@ def load_checkpoint(path: str) -> Mapping[str, Any]:
             f"'{path}' holds a {type(checkpoint).__name__}, not a checkpoint: a dict of weights is expected."
         )
     return checkpoint
+
+
+def save_checkpoint(content: Mapping[str, Any], path: str | Path) -> int:
+    """Writes a checkpoint that is complete or absent, see :func:`genvlkt_mmdet.files.write_file`.
+
+    Args:
+        content (Mapping): What ``torch.save`` takes.
+        path (str | Path): The file; missing folders are made.
+
+    Returns:
+        int: Size of the file in bytes.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_file(path, buffer.getvalue())
+    return buffer.getbuffer().nbytes
 
 
 def weights_of(checkpoint: Mapping[str, Any], name: str = 'The checkpoint') -> dict[str, Tensor]:

@@ -136,7 +136,7 @@ def test_damaged_matlab_files(put, content):
 
 def test_list_of_ids(put):
     path, coco = put('vcoco_test.json', VSRL), put('instances.json', COCO)
-    for content in (b'\xff\xfe', b'7\nx', b'7' * 5000, b'0.5'):
+    for content in (b'', b'\xff\xfe', b'7\nx', b'7' * 5000, b'0.5'):
         ids = put('split.ids', content)
         with pytest.raises(ValueError, match=r"split\.ids' is no list of image ids"):
             VCOCODataset(ann_file=str(path), coco_file=str(coco), split_ids=str(ids), test_mode=True)

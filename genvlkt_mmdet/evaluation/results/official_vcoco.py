@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ...datasets.formats.damaged import names_file
 from ...datasets.formats.safe_pickle import load_numpy_pickle
 from ...datasets.records import show
+from ...files import names_file
 from ..functional.vcoco import Slots, VCOCODetections
 from .image_index import ImageIndex
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ...datasets.formats.damaged import names_file
 from ...datasets.records import show
+from ...files import names_file
 from ..functional import Triplets
 from .image_index import ImageIndex
 
@@ -69,9 +69,9 @@ def read_results(
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If the file is no valid JSON (e.g. truncated), something follows its list, or an entry is wrong: an image that is unknown or
-            occurs twice, a missing key, lists of different lengths, a label out of range, a box that has not four
-            numbers, NaN or infinity.
+        ValueError: If the file is no valid JSON (e.g. truncated), something follows its list, or an entry is wrong: an
+            image that is unknown or occurs twice, a missing key, lists of different lengths, a label out of range, a box
+            that has not four numbers, NaN or infinity.
     """
     index = ImageIndex(images)
     entries: list[Mapping[str, np.ndarray] | None] = [None] * len(index)
