@@ -1,4 +1,4 @@
-"""Writing of files in one step, for everything in this package that writes one."""
+"""Files, for everything in this package that reads or writes one: written in one step, and one sentence for damaged ones."""
 
 import os
 import secrets
@@ -57,3 +57,41 @@ def write_file(path: str | Path, content: bytes) -> None:
     """
     with new_file(path) as file:
         file.write(content)
+
+
+@contextmanager
+def names_file(path: str | Path, advice: str = 'download or convert it again') -> Iterator[None]:
+    """Turns the errors that wrong content causes into a ValueError that names the file.
+
+    Args:
+        path (str | Path): The file that is read.
+        advice (str): What to do about it.
+
+    Yields:
+        None: Errors in the body are turned; a ValueError that names the file already stays.
+
+    Raises:
+        ValueError: If the content is not what the reader expects.
+    """
+    try:
+        yield
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        AssertionError,
+        RecursionError,
+    ) as error:
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        if isinstance(error, KeyError):
+            detail = f'field {error} is missing'
+        elif isinstance(error, RecursionError):
+            detail = 'it is nested too deeply'
+        else:
+            detail = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        detail = detail if len(detail) <= 120 else f'{detail[:117]}...'
+        raise ValueError(f"'{path}' does not hold what it should ({detail}); {advice}.") from None

@@ -1,7 +1,8 @@
 """Systematic damage to a valid file: every field gets every kind of wrong value."""
 
 import json
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 DEEP: Any = []
@@ -60,7 +61,35 @@ def texts(content: Any) -> Iterator[tuple[str, bytes]]:
     yield 'empty', b''
     yield 'truncated', text[: len(text) // 2].encode()
     yield 'not UTF-8', b'\xff\xfe\xfa' + text.encode()
-    yield 'deep', b'[' * 100000 + b']' * 100000
-    yield 'deep in a record', b'[{"file_name": ' + b'[' * 100000 + b']' * 100000 + b'}]'
+    yield 'deep', b'[' * 20000 + b']' * 20000
+    yield 'deep in a record', b'[{"file_name": ' + b'[' * 20000 + b']' * 20000 + b'}]'
     yield '5,000 digits', b'[{"file_name": ' + b'7' * 5000 + b'}]'
     yield 'no JSON', b'person: [riding'
+
+
+def error_of(run: Callable[[], Any], names: Sequence[str], what: str) -> str | None:
+    """The sentence that a run ends with.
+
+    Args:
+        run (Callable): Reads a damaged file.
+        names (Sequence[str]): Files of which the sentence must name one.
+        what (str): What was damaged.
+
+    Returns:
+        str | None: The sentence of a ValueError; None when the run ends well.
+
+    Raises:
+        AssertionError: If the run ends in any other way.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            run()
+    except ValueError as error:
+        text = str(error)
+        assert type(error) is ValueError, f'{what}: {type(error).__name__}: {text}'
+        assert any(name in text for name in names) and '\n' not in text and len(text) < 700, f'{what}: {text}'
+        return text
+    except Exception as error:
+        raise AssertionError(f'{what}: {type(error).__name__}: {error}') from error
+    return None

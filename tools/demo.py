@@ -7,11 +7,10 @@ import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is 
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from genvlkt_mmdet.minihoi import run_minihoi_demo
-from genvlkt_mmdet.engine import CheckpointError, ConfigError
+from genvlkt_mmdet.engine import command
 
 
 def parse_args() -> argparse.Namespace:
@@ -29,13 +28,11 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@command()
 def main() -> None:
     """Runs the demo and prints its figures."""
     args = parse_args()
-    try:
-        result = run_minihoi_demo(args.config, args.work_dir, args.seed, args.resume, args.pictures)
-    except (FileNotFoundError, CheckpointError, ConfigError) as error:
-        sys.exit(f'error: {error}')
+    result = run_minihoi_demo(args.config, args.work_dir, args.seed, args.resume, args.pictures)
     print(f'mAP on the MiniHOI test split, official HICO-DET protocol, after {result["minutes"]:.1f} minutes:')
     print(
         '  '.join(

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from genvlkt_mmdet.datasets.sources import DATASETS, download, instructions, verify_folder
+from genvlkt_mmdet.engine import command, in_range
 
 ROOTS = dict(hico='data/hico_20160224_det', vcoco='data/v-coco')
 
@@ -21,7 +22,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('dataset', choices=sorted(DATASETS), help='which dataset')
     parser.add_argument('--root', help='folder of the dataset (default: the one that the configs read)')
     parser.add_argument('--download', action='store_true', help='fetch the files that need no visit to a page')
-    parser.add_argument('--timeout', type=float, default=30, help='seconds to wait for a server')
+    parser.add_argument('--timeout', type=in_range(float, 0.1, 86400), default=30, help='seconds to wait for a server')
     return parser.parse_args()
 
 
@@ -31,6 +32,7 @@ def show_progress(done: int, total: int) -> None:
     print(f'\r  {done / 2**20:.0f}{size} MiB', end='', flush=True)
 
 
+@command(OSError, ValueError)
 def main() -> None:
     """Fetches and verifies as the command line says."""
     args = parse_args()
@@ -40,10 +42,7 @@ def main() -> None:
             if not source.direct:
                 continue
             print(f'{source.name} from {source.page}')
-            try:
-                file = download(source, root, args.timeout, show_progress)
-            except (OSError, ValueError) as error:
-                sys.exit(f'error: {error}')
+            file = download(source, root, args.timeout, show_progress)
             target = root / source.unpack
             target.mkdir(parents=True, exist_ok=True)
             if file.suffix == '.zip':

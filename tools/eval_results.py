@@ -2,8 +2,8 @@
 
 import argparse
 import json
-import sys
 
+from genvlkt_mmdet.engine import command
 from genvlkt_mmdet.evaluation import evaluate_detections, load_detections, load_ground_truth
 from genvlkt_mmdet.evaluation.evaluate import count_triplets
 from genvlkt_mmdet.evaluation.functional.hico import PROTOCOLS
@@ -39,6 +39,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@command(OSError, ValueError, KeyError)
 def main() -> None:
     """Entry point."""
     args = parse_args()
@@ -72,7 +73,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (ValueError, OSError, KeyError) as error:
-        sys.exit(f'eval_results.py: {error.args[0] if isinstance(error, KeyError) else error}')
+    main()

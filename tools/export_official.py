@@ -1,8 +1,8 @@
 """Writes detections in the format of the official programs: .mat files for HICO-DET, a pickle for V-COCO."""
 
 import argparse
-import sys
 
+from genvlkt_mmdet.engine import command
 from genvlkt_mmdet.evaluation import load_detections, load_ground_truth
 from genvlkt_mmdet.evaluation.evaluate import export_detections
 from genvlkt_mmdet.vocabulary import load_vocabulary
@@ -22,6 +22,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@command(OSError, ValueError)
 def main() -> None:
     """Entry point."""
     args = parse_args()
@@ -35,7 +36,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f'export_official.py: {error}')
+    main()

@@ -13,10 +13,11 @@ Examples:
 import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
 
 import argparse
-import sys
 from pathlib import Path
 
 from genvlkt_mmdet.vocabulary import load_vocabulary
+from genvlkt_mmdet.engine import command
+from genvlkt_mmdet.files import names_file
 from genvlkt_mmdet.models.vlkt import CLIPSource, compute_text_embeddings, save_clip_model, save_text_embeddings
 
 
@@ -48,30 +49,32 @@ def read_prompts(vocabulary: str | None, phrases: Path | None) -> list[str]:
         loaded = load_vocabulary(vocabulary)
         prompts += [*loaded.hoi_prompts, *loaded.object_prompts]
     if phrases:
-        prompts += [line.strip() for line in phrases.read_text(encoding='utf-8').splitlines() if line.strip()]
+        with names_file(phrases, 'write one prompt a line, in UTF-8'):
+            lines = [line.strip() for line in phrases.read_text(encoding='utf-8').splitlines() if line.strip()]
+            if not lines:
+                raise ValueError('it holds no prompt')
+        prompts += lines
     return list(dict.fromkeys(prompts))
 
 
+@command(OSError, ValueError)
 def main() -> None:
     """Computes and writes."""
     args = parse_args()
     clip = dict(model_name=args.model)
     if args.pretrained or '/' not in args.model:
         clip['pretrained'] = args.pretrained or 'openai'
-    try:
-        source = CLIPSource.from_cfg(clip)
-        if args.save_model:
-            save_clip_model(args.save_model, source)
-            print(f"{args.save_model}: the whole model; use it as clip=dict(pretrained='{args.save_model}')")
-            # What is written next shall belong to the copy, which travels with it.
-            source = CLIPSource.from_cfg(dict(pretrained=str(args.save_model)))
-        if args.out:
-            prompts = read_prompts(args.vocabulary, args.phrases)
-            embeddings = compute_text_embeddings(prompts, source)
-            save_text_embeddings(args.out, prompts, embeddings, source)
-            print(f'{args.out}: {embeddings.shape[0]} prompts, {embeddings.shape[1]} wide, by {source.label}')
-    except (OSError, ValueError) as error:
-        sys.exit(str(error))
+    source = CLIPSource.from_cfg(clip)
+    if args.save_model:
+        save_clip_model(args.save_model, source)
+        print(f"{args.save_model}: the whole model; use it as clip=dict(pretrained='{args.save_model}')")
+        # What is written next shall belong to the copy, which travels with it.
+        source = CLIPSource.from_cfg(dict(pretrained=str(args.save_model)))
+    if args.out:
+        prompts = read_prompts(args.vocabulary, args.phrases)
+        embeddings = compute_text_embeddings(prompts, source)
+        save_text_embeddings(args.out, prompts, embeddings, source)
+        print(f'{args.out}: {embeddings.shape[0]} prompts, {embeddings.shape[1]} wide, by {source.label}')
 
 
 if __name__ == '__main__':

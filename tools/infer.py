@@ -16,6 +16,7 @@ import sys
 from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.apis.hoi_inferencer import check_options
 from genvlkt_mmdet.datasets.image_file import MAX_PIXELS
+from genvlkt_mmdet.engine import command
 from genvlkt_mmdet.visualization import DEFAULT_SCORE_THR
 
 
@@ -57,20 +58,18 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@command(OSError, ValueError)
 def main() -> None:
     """Runs as the command line says."""
     args = parse_args()
     options = dict(
         batch_size=args.batch_size, pred_score_thr=args.score_thr, top_k=args.top_k, max_pixels=args.max_pixels
     )
-    try:
-        check_options(**options)  # before the model is loaded
-        inferencer = HOIInferencer(
-            args.model, args.weights, device=args.device, vocabulary=args.vocabulary, trust_config=args.trust_config
-        )
-        result = inferencer(args.inputs, out_dir=args.out_dir, no_save_vis=args.no_vis, **options)
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    check_options(**options)  # before the model is loaded
+    inferencer = HOIInferencer(
+        args.model, args.weights, device=args.device, vocabulary=args.vocabulary, trust_config=args.trust_config
+    )
+    result = inferencer(args.inputs, out_dir=args.out_dir, no_save_vis=args.no_vis, **options)
     found = sum(len(hois) for hois in result['predictions'])
     print(f'{found} interactions in {len(result["images"])} images: see {args.out_dir}')
     if result['broken']:

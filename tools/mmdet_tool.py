@@ -8,11 +8,11 @@ Examples:
 import genvlkt_mmdet  # noqa: F401, I001  (first: it makes the imports of mmdet possible)
 
 import argparse
-import sys
 
-from genvlkt_mmdet.engine import mmdet_tools, run_mmdet_tool
+from genvlkt_mmdet.engine import command, mmdet_tools, run_mmdet_tool
 
 
+@command(FileNotFoundError)
 def main() -> None:
     """Runs the script that the command line names."""
     parser = argparse.ArgumentParser(
@@ -21,10 +21,7 @@ def main() -> None:
     parser.add_argument('name', help='name of the script, such as browse_dataset')
     parser.add_argument('arguments', nargs=argparse.REMAINDER, help='its command line')
     args = parser.parse_args()
-    try:
-        run_mmdet_tool(args.name, args.arguments)
-    except FileNotFoundError as error:
-        sys.exit(f'error: {error}')
+    run_mmdet_tool(args.name, args.arguments)
 
 
 if __name__ == '__main__':

@@ -8,11 +8,9 @@ import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is 
 import genvlkt_mmdet  # noqa: F401  (before mmdet, which it makes importable with mmcv-lite)
 
 import argparse
-import sys
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
-
-from genvlkt_mmdet.engine import parse_runner_args, sentence_of, test_model, testing_config
+from genvlkt_mmdet.engine import command, parse_runner_args, test_model, testing_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,24 +26,20 @@ def parse_args() -> argparse.Namespace:
     return parse_runner_args(parser)
 
 
+@command()
 def main() -> None:
     """Evaluates as the command line says."""
     args = parse_args()
-    try:
-        cfg = testing_config(
-            args.config,
-            args.checkpoint,
-            work_dir=args.work_dir,
-            cfg_options=args.cfg_options,
-            launcher=args.launcher,
-        )
-        if args.show or args.show_dir:
-            cfg = trigger_visualization_hook(cfg, args)
-        test_model(cfg, out=args.out)
-    except Exception as error:
-        if (sentence := sentence_of(error)) is None:
-            raise
-        sys.exit(f'error: {sentence}')
+    cfg = testing_config(
+        args.config,
+        args.checkpoint,
+        work_dir=args.work_dir,
+        cfg_options=args.cfg_options,
+        launcher=args.launcher,
+    )
+    if args.show or args.show_dir:
+        cfg = trigger_visualization_hook(cfg, args)
+    test_model(cfg, out=args.out)
 
 
 if __name__ == '__main__':

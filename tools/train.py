@@ -8,9 +8,7 @@ Examples:
 import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
 
 import argparse
-import sys
-
-from genvlkt_mmdet.engine import parse_runner_args, sentence_of, train_model, training_config
+from genvlkt_mmdet.engine import command, parse_runner_args, train_model, training_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,25 +31,21 @@ def parse_args() -> argparse.Namespace:
     return parse_runner_args(parser)
 
 
+@command()
 def main() -> None:
     """Trains as the command line says."""
     args = parse_args()
-    try:
-        train_model(
-            training_config(
-                args.config,
-                work_dir=args.work_dir,
-                cfg_options=args.cfg_options,
-                amp=args.amp,
-                auto_scale_lr=args.auto_scale_lr,
-                resume=args.resume,
-                launcher=args.launcher,
-            )
+    train_model(
+        training_config(
+            args.config,
+            work_dir=args.work_dir,
+            cfg_options=args.cfg_options,
+            amp=args.amp,
+            auto_scale_lr=args.auto_scale_lr,
+            resume=args.resume,
+            launcher=args.launcher,
         )
-    except Exception as error:
-        if (sentence := sentence_of(error)) is None:
-            raise
-        sys.exit(f'error: {sentence}')
+    )
 
 
 if __name__ == '__main__':

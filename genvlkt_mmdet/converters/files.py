@@ -1,4 +1,4 @@
-"""Checkpoint files: read safely and checked for damage, whoever asks for them.
+"""Checkpoint files: written in one step, read safely and checked for damage, whoever asks for them.
 
 mmengine's :class:`CheckpointLoader` reads every checkpoint of the Runner: ``load_from``, resuming, tests, pre-trained parts. The
 loaders for local files and for addresses are replaced here through its own register, so that all of them go the same way.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from .files import load_checkpoint, save_checkpoint
+from .files import load_checkpoint, save_checkpoint, weights_of
 
 
 def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True, drop: Sequence[str] = ()) -> int:
@@ -20,15 +20,14 @@ def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
-        ValueError: If it holds no weights.
+        ValueError: If it holds no weights, or some are not finite.
     """
     checkpoint = load_checkpoint(str(source))
-    state = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
-    if not state:
+    if not checkpoint.get('state_dict'):
         raise ValueError(f"'{source}' holds no 'state_dict': give a checkpoint that a training wrote.")
     kept = {
         name: value.half() if half and value.is_floating_point() else value.clone()
-        for name, value in state.items()
+        for name, value in weights_of(checkpoint, f"'{source}'").items()
         if not name.startswith(tuple(drop))
     }
     return save_checkpoint(target, dict(state_dict=kept))

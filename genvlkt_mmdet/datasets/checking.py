@@ -117,11 +117,18 @@ class DatasetReport:
         """Draws triplets per HOI class, sorted, with logarithmic counts; classes without any are marked.
 
         Args:
-            path (str | Path): Picture file to write.
+            path (str | Path): Picture file to write; its ending says the format, PNG without one.
+
+        Raises:
+            ValueError: If the ending is of no known format.
+            OSError: If the file cannot be written.
         """
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
+        kind, known = Path(path).suffix[1:].lower() or 'png', FigureCanvasAgg.get_supported_filetypes()
+        if kind not in known:
+            raise ValueError(f"'{path}' has the ending of no picture file: choose from {', '.join(sorted(known))}.")
         order = np.argsort(-self.hoi_counts, kind='stable')
         counts = self.hoi_counts[order]
         few = len(order) <= 60
@@ -159,7 +166,7 @@ class DatasetReport:
             axes.set_xlabel('HOI classes, most frequent first')
         axes.legend(loc='upper right', frameon=False)
         with new_file(path) as file:
-            figure.savefig(file, format=Path(path).suffix[1:] or 'png', dpi=110)
+            figure.savefig(file, format=kind, dpi=110)
 
 
 def _short(vocabulary: HOIVocabulary, hoi: int) -> str:
@@ -186,7 +193,12 @@ def check_dataset(
 
     Returns:
         DatasetReport: The findings.
+
+    Raises:
+        FileNotFoundError: If there is no such folder of images.
     """
+    if image_folder is not None and not Path(image_folder).is_dir():
+        raise FileNotFoundError(f"The image folder '{image_folder}' does not exist: check its path.")
     check = _Check(vocabulary)
     for i, record in enumerate(track_iter_progress(list(records)) if progress else records):
         if check.record(record, i) and image_folder is not None:

@@ -1,13 +1,13 @@
 """Training machinery around mmengine's Runner: reproducible resuming, safe checkpoints, and what tools/train and test call."""
 
-from .arguments import parse_runner_args
+from .arguments import command, in_range, parse_runner_args, sentence_of
 from .checkpoints import AtomicLocalBackend, CheckpointError, latest_checkpoint, load_weights
 from .device import check_device
 from .embedded_config import embed_config, inference_pipeline, read_embedded_config, registered_names_only
 from .hooks import CheckpointStartHook, ReproducibleEpochsHook, SafeCheckpointHook
-from .launch import sentence_of, test_model, testing_config, train_model, training_config
+from .launch import load_config, test_model, testing_config, train_model, training_config
 from .mmdet_tools import mmdet_tools, run_mmdet_tool
-from .preflight import ConfigError, explained
+from .preflight import ConfigError, build_model, explained
 
 __all__ = [
     'AtomicLocalBackend',
@@ -16,11 +16,15 @@ __all__ = [
     'ConfigError',
     'ReproducibleEpochsHook',
     'SafeCheckpointHook',
+    'build_model',
     'check_device',
+    'command',
     'embed_config',
     'explained',
+    'in_range',
     'inference_pipeline',
     'latest_checkpoint',
+    'load_config',
     'load_weights',
     'mmdet_tools',
     'parse_runner_args',

@@ -1,9 +1,17 @@
-"""What the command lines of training and testing have in common."""
+"""What the command lines of the tools have in common."""
 
 import argparse
+import functools
 import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
 
 from mmengine.config import DictAction
+
+from .checkpoints import CheckpointError
+from .preflight import ConfigError
 
 
 def parse_runner_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -29,3 +37,100 @@ def parse_runner_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
     args = parser.parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
+
+
+def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Decorator of a tool's ``main``: a mistake of the user ends it with one line instead of a traceback.
+
+    The exit code is 1 after one of the errors, and 2 where a value of the command line is empty: that comes from a variable of
+    the shell that is not set, and Python would take it for the current folder. Any other error is a fault of the program and
+    keeps its traceback.
+
+    Args:
+        *errors (type[Exception]): The errors whose message is a sentence for the user, whoever raises them. Of the others,
+            those of this package are, see :func:`sentence_of`.
+
+    Returns:
+        Callable: The decorator.
+    """
+
+    def decorate(main: Callable[[], None]) -> Callable[[], None]:
+        @functools.wraps(main)
+        def run() -> None:
+            for before, value in zip(sys.argv, sys.argv[1:]):
+                if not value or (value.startswith('--') and value.endswith('=')):
+                    place = (
+                        f"'{value}'" if value else f"after '{before}'" if before != sys.argv[0] else 'at the beginning'
+                    )
+                    print(f'error: a value of the command line is empty: {place}.', file=sys.stderr)
+                    sys.exit(2)
+            try:
+                main()
+            except Exception as error:
+                told = _sentence(error) if isinstance(error, errors) else sentence_of(error)
+                if told is None:
+                    raise
+                sys.exit(f'error: {told}')
+
+        return run
+
+    return decorate
+
+
+def sentence_of(error: Exception) -> str | None:
+    """What to tell a user who runs a tool.
+
+    Args:
+        error (Exception): What ended a training or a test, in this process or in one that loads data.
+
+    Returns:
+        str | None: The sentence of an error that this package raises, or the system for a file. None for one that comes from
+        elsewhere: it is a fault, and its traceback is needed.
+    """
+    text, own = str(error), str(Path(__file__).parents[1])
+    head, of_worker, lines = text.partition('\nOriginal Traceback')
+    if of_worker:  # torch sends the text of the traceback, whose last line is the error
+        *frames, last = lines.strip().splitlines()
+        files = [line for line in frames if line.lstrip().startswith('File "')]
+        told = last.partition(': ')[2]
+        from_here = bool(files) and own in files[-1]
+    else:
+        told = text
+        from_here = traceback.extract_tb(error.__traceback__)[-1].filename.startswith(own)
+    if isinstance(error, (OSError, CheckpointError, ConfigError)):
+        return told
+    return told if from_here and isinstance(error, (ValueError, FloatingPointError)) else None
+
+
+def _sentence(error: Exception) -> str:
+    """The message of an error on one line."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f"'{os.fspath(error.filename)}': {error.strerror}."
+    else:  # the text of a KeyError with a sentence would stand in quotes
+        text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    return ' '.join(text.split()) or type(error).__name__
+
+
+def in_range(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
+    """The ``type`` of an argument that is a number of a range; NaN is in none.
+
+    Args:
+        kind (type): ``int`` or ``float``.
+        low (float): The lowest value.
+        high (float): The highest value.
+
+    Returns:
+        Callable: Parses the text of the argument.
+
+    Example:
+        >>> in_range(float, 0, 1)('0.5')
+        0.5
+    """
+
+    def number(text: str) -> float:
+        value = kind(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f'{text} is not from {low} to {high}')
+        return value
+
+    return number

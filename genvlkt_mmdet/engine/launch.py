@@ -15,34 +15,9 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
-from .checkpoints import AtomicLocalBackend, CheckpointError, latest_checkpoint
+from .checkpoints import AtomicLocalBackend, latest_checkpoint
 from .hooks import CheckpointStartHook
 from .preflight import ConfigError, check_testing, check_training, has_accelerator
-
-
-def sentence_of(error: Exception) -> str | None:
-    """What to tell a user who runs a tool.
-
-    Args:
-        error (Exception): What ended a training or a test, in this process or in one that loads data.
-
-    Returns:
-        str | None: The sentence of an error that this package raises, or the system for a file. None for one that comes from
-        elsewhere: it is a fault, and its traceback is needed.
-    """
-    text, own = str(error), str(Path(__file__).parents[1])
-    head, of_worker, lines = text.partition('\nOriginal Traceback')
-    if of_worker:  # torch sends the text of the traceback, whose last line is the error
-        *frames, last = lines.strip().splitlines()
-        files = [line for line in frames if line.lstrip().startswith('File "')]
-        told = last.partition(': ')[2]
-        from_here = bool(files) and own in files[-1]
-    else:
-        told = text
-        from_here = traceback.extract_tb(error.__traceback__)[-1].filename.startswith(own)
-    if isinstance(error, (OSError, CheckpointError, ConfigError)):
-        return told
-    return told if from_here and isinstance(error, (ValueError, FloatingPointError)) else None
 
 
 def load_config(

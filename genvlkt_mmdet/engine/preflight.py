@@ -185,6 +185,24 @@ def _check_agreement(model: nn.Module, datasets: Mapping[str, BaseDataset]) -> N
             )
 
 
+def build_model(cfg: Config) -> nn.Module:
+    """Builds the model of a config.
+
+    Args:
+        cfg (Config): The config.
+
+    Returns:
+        nn.Module: The model, with the weights that it starts with.
+
+    Raises:
+        ConfigError: If there is no model, or a setting of it is unknown or impossible.
+    """
+    if not cfg.get('model'):
+        raise ConfigError(f'The config {config_name(cfg)} has no `model`: give the config of a detector.')
+    with _scope_of(cfg):
+        return _build(MODELS, cfg.model, 'model')
+
+
 def _build(registry: Registry, cfg: Mapping[str, Any], path: str) -> Any:
     """Builds one part of a config for trial."""
     # A trial must not change what the Runner draws or builds later.

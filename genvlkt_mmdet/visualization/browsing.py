@@ -39,7 +39,8 @@ def browse_dataset(cfg: Config, out_dir: str | Path, split: str = 'train', limit
     loader = cfg.get(f'{split}_dataloader')
     if loader is None:
         known = ', '.join(name for name in ('train', 'val', 'test') if cfg.get(f'{name}_dataloader'))
-        raise ValueError(f"The config has no '{split}_dataloader'; it has: {known or 'none'}.")
+        name = f" '{cfg.filename}'" if cfg.filename else ''
+        raise ValueError(f"The config{name} has no '{split}_dataloader'; it has: {known or 'none'}.")
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     dataset = DATASETS.build(loader.dataset)
     visualizer = HOIVisualizer()

@@ -167,5 +167,5 @@ def test_tool_there_and_back(tmp_path, monkeypatch, capsys):
 
     del theirs['model']['query_embed_o.weight']
     torch.save(theirs, tmp_path / 'theirs.pth')
-    with pytest.raises(SystemExit, match=r'^The weights do not fit the config; missing: query_embed_o.weight.$'):
+    with pytest.raises(SystemExit, match=r'^error: The weights do not fit the config; missing: query_embed_o.weight.$'):
         run_tool(monkeypatch, tmp_path / 'theirs.pth', tmp_path / 'ours.pth')

@@ -88,7 +88,7 @@ def test_vcoco(run, vcoco_fixture, tmp_path, capsys):
 
 def test_errors_are_one_sentence(run, vcoco_fixture, tmp_path):
     ann_file = shared_path('reference', 'hico_eval_test_hico.json')
-    with pytest.raises(SystemExit, match=r'eval_results.py: There are no results at .*none.json'):
+    with pytest.raises(SystemExit, match=r'^error: There are no results at .*none.json'):
         run('eval_results', 'hico', '--ann-file', ann_file, '--results', tmp_path / 'none.json')
     (tmp_path / 'results.json').write_text('[{"file_name": "HICO_te')
     with pytest.raises(SystemExit, match='ends in the middle'):

@@ -78,7 +78,9 @@ def test_absent_weights_end_in_one_sentence(tmp_path, run, monkeypatch):
 
     monkeypatch.setattr(open_clip, 'create_model', no_network)
     message, _ = run('--vocabulary', 'hico', '--out', tmp_path / 'x.safetensors')
-    assert message.startswith("The weights 'openai' of the CLIP model 'ViT-B-32-quickgelu' are not on this machine")
+    assert message.startswith(
+        "error: The weights 'openai' of the CLIP model 'ViT-B-32-quickgelu' are not on this machine"
+    )
     assert '\n' not in message and not (tmp_path / 'x.safetensors').exists()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from genvlkt_mmdet.datasets.checking import check_dataset
 from genvlkt_mmdet.datasets.formats import read_annotations
+from genvlkt_mmdet.engine import command, in_range
 from genvlkt_mmdet.files import write_file
 from genvlkt_mmdet.vocabulary import load_vocabulary
 
@@ -30,30 +31,27 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--coco-file', type=Path, nargs='+', help="COCO instances, one file or several, for V-COCO's release"
     )
-    parser.add_argument('--examples', type=int, default=3, help='cases to quote per finding (default: %(default)s)')
+    parser.add_argument(
+        '--examples', type=in_range(int, 0, 10**9), default=3, help='cases to quote per finding (default: %(default)s)'
+    )
     parser.add_argument('--plot', type=Path, help='picture of the class histogram to write')
     parser.add_argument('--json', type=Path, help='file to write the whole report to')
     return parser.parse_args()
 
 
+@command(OSError, ValueError)
 def main() -> None:
     """Checks as the command line says."""
     args = parse_args()
-    try:
-        vocabulary = load_vocabulary(args.vocabulary)
-        records, family = read_annotations(args.ann_file, vocabulary, args.split, args.coco_file)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    vocabulary = load_vocabulary(args.vocabulary)
+    records, family = read_annotations(args.ann_file, vocabulary, args.split, args.coco_file)
     report = check_dataset(records, vocabulary, args.images, args.decode, progress=sys.stdout.isatty())
     print(f'{args.ann_file}, family {family}:')
     print(report.to_text(args.examples))
-    try:
-        if args.json:
-            write_file(args.json, json.dumps(report.to_dict(), indent=1).encode())
-        if args.plot:
-            report.plot(args.plot)
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    if args.json:
+        write_file(args.json, json.dumps(report.to_dict(), indent=1).encode())
+    if args.plot:
+        report.plot(args.plot)
     if report.num_errors:
         sys.exit(f'error: {report.num_errors} findings would make training or evaluation fail or skip data.')
 

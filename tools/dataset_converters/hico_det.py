@@ -5,10 +5,10 @@ Example:
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from genvlkt_mmdet.datasets.formats import convert_hico
+from genvlkt_mmdet.engine import command, in_range
 
 
 def parse_args() -> argparse.Namespace:
@@ -18,20 +18,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out-dir', type=Path, help='folder for the JSON files (default: annotations in the release)')
     parser.add_argument(
         '--merge-iou',
-        type=float,
+        type=in_range(float, 0, 1),
         default=0.5,
         help='in the training file, boxes of a pair that overlap this much become one; 0: none (default: %(default)s)',
     )
     return parser.parse_args()
 
 
+@command(OSError, ValueError)
 def main() -> None:
     """Converts as the command line says."""
     args = parse_args()
-    try:
-        files = convert_hico(args.release, args.out_dir or args.release / 'annotations', args.merge_iou)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    files = convert_hico(args.release, args.out_dir or args.release / 'annotations', args.merge_iou)
     print('\n'.join(f'written: {file}' for file in files))
 
 

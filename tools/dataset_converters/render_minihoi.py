@@ -2,9 +2,11 @@
 
 import argparse
 
+from genvlkt_mmdet.engine import command, in_range
 from genvlkt_mmdet.minihoi import DIFFICULTIES, SPLIT_SIZES, render_minihoi
 
 
+@command(OSError, ValueError)
 def main() -> None:
     """Renders what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -16,24 +18,21 @@ def main() -> None:
         metavar='SPLIT',
         help=f'any of {", ".join(SPLIT_SIZES)}',
     )
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--workers', type=int, default=2, help='number of processes')
+    parser.add_argument('--seed', type=in_range(int, 0, 2**32 - 1), default=0)
+    parser.add_argument('--workers', type=in_range(int, 1, 1024), default=2, help='number of processes')
     parser.add_argument('--difficulty', default='default', help=f'one of {", ".join(DIFFICULTIES)}')
     parser.add_argument('--images', type=int, help='number of images of each split (default: each its own)')
     parser.add_argument('--overwrite', action='store_true', help='render anew what was rendered with other options')
     args = parser.parse_args()
-    try:
-        render_minihoi(
-            args.root,
-            splits=args.splits,
-            seed=args.seed,
-            workers=args.workers,
-            difficulty=args.difficulty,
-            sizes=None if args.images is None else dict.fromkeys(SPLIT_SIZES, args.images),
-            overwrite=args.overwrite,
-        )
-    except (ValueError, OSError) as error:
-        parser.exit(1, f'{error}\n')
+    render_minihoi(
+        args.root,
+        splits=args.splits,
+        seed=args.seed,
+        workers=args.workers,
+        difficulty=args.difficulty,
+        sizes=None if args.images is None else dict.fromkeys(SPLIT_SIZES, args.images),
+        overwrite=args.overwrite,
+    )
 
 
 if __name__ == '__main__':

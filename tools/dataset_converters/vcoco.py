@@ -6,10 +6,10 @@ Example:
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from genvlkt_mmdet.datasets.formats import convert_vcoco
+from genvlkt_mmdet.engine import command
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,13 +26,11 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@command(OSError, ValueError)
 def main() -> None:
     """Converts as the command line says."""
     args = parse_args()
-    try:
-        files = convert_vcoco(args.release, args.coco_file, args.out_dir)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    files = convert_vcoco(args.release, args.coco_file, args.out_dir)
     print('\n'.join(f'written: {file}' for file in files))
 
 

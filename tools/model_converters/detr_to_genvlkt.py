@@ -9,13 +9,11 @@ Examples:
 """
 
 import argparse
-import sys
-
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
 import genvlkt_mmdet  # noqa: F401
 from genvlkt_mmdet.converters import convert_detr, load_checkpoint, save_checkpoint, weights_of
+from genvlkt_mmdet.engine import build_model, command, load_config
+from genvlkt_mmdet.files import names_file
 
 
 def parse_args() -> argparse.Namespace:
@@ -29,22 +27,21 @@ def parse_args() -> argparse.Namespace:
 
 def convert(src: str, dst: str, config: str) -> None:
     """Writes the checkpoint and says what became of every tensor."""
-    from mmdet.registry import MODELS
-
-    init_default_scope('mmdet')
-    model = MODELS.build(Config.fromfile(config).model)
-    weights, report = convert_detr(weights_of(load_checkpoint(src)), model.state_dict())
+    cfg = load_config(config)
+    with names_file(src, 'give a checkpoint of a DETR'):
+        detr = weights_of(load_checkpoint(src))
+    state = build_model(cfg).state_dict()
+    with names_file(src, 'give a checkpoint of a DETR that fits the config'):
+        weights, report = convert_detr(detr, state)
     save_checkpoint(dst, dict(meta=dict(), state_dict=weights))
     print(report.lists(), report, f"The result is in '{dst}'.", sep='\n')
 
 
+@command(OSError, ValueError)
 def main() -> None:
-    """Runs the tool; expected problems end it with one sentence."""
+    """Converts as the command line says."""
     args = parse_args()
-    try:
-        convert(args.src, args.dst, args.config)
-    except (OSError, ValueError) as error:
-        sys.exit(str(error))
+    convert(args.src, args.dst, args.config)
 
 
 if __name__ == '__main__':

@@ -6,11 +6,7 @@ Examples:
 """
 
 import argparse
-import sys
 from pathlib import Path
-
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
 import genvlkt_mmdet  # noqa: F401
 from genvlkt_mmdet.converters import (
@@ -20,6 +16,8 @@ from genvlkt_mmdet.converters import (
     official_to_genvlkt,
     save_checkpoint,
 )
+from genvlkt_mmdet.engine import build_model, command, load_config
+from genvlkt_mmdet.files import names_file
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
@@ -35,13 +33,9 @@ def parse_args() -> argparse.Namespace:
 
 def forward(src: str, dst: str) -> None:
     """Writes our checkpoint from the authors'."""
-    from mmdet.registry import MODELS
-
-    converted, config, unknown = official_to_genvlkt(load_checkpoint(src))
-    cfg = Config.fromfile(CONFIGS / config.config)
-    cfg.merge_from_dict(config.options)
-    init_default_scope('mmdet')
-    load_strictly(MODELS.build(cfg.model), converted['state_dict'])
+    with names_file(src, "give a checkpoint of the authors' code"):
+        converted, config, unknown = official_to_genvlkt(load_checkpoint(src))
+    load_strictly(build_model(load_config(CONFIGS / config.config, config.options)), converted['state_dict'])
     save_checkpoint(dst, converted)
     print(f'This model is {config}.')
     print_unknown(unknown)
@@ -50,7 +44,8 @@ def forward(src: str, dst: str) -> None:
 
 def reverse(src: str, dst: str) -> None:
     """Writes the authors' checkpoint from ours."""
-    official, unknown = genvlkt_to_official(load_checkpoint(src))
+    with names_file(src, 'give a checkpoint of this package'):
+        official, unknown = genvlkt_to_official(load_checkpoint(src))
     save_checkpoint(dst, official)
     print_unknown(unknown)
     print(f"{len(official.get('model', official))} tensors are in '{dst}', under the authors' names.")
@@ -62,13 +57,11 @@ def print_unknown(names: tuple[str, ...]) -> None:
         print(f'{len(names)} tensors have no place there and are left out:', *names, sep='\n  ')
 
 
+@command(OSError, ValueError)
 def main() -> None:
-    """Runs the tool; expected problems end it with one sentence."""
+    """Converts as the command line says."""
     args = parse_args()
-    try:
-        (reverse if args.reverse else forward)(args.src, args.dst)
-    except (OSError, ValueError) as error:
-        sys.exit(str(error))
+    (reverse if args.reverse else forward)(args.src, args.dst)
 
 
 if __name__ == '__main__':

@@ -7,11 +7,12 @@ Example:
 import genvlkt_mmdet  # noqa: F401, I001  (first: compat allows mmengine's checkpoints to load safely)
 
 import argparse
-import sys
 
 from genvlkt_mmdet.converters.publish import publish_checkpoint
+from genvlkt_mmdet.engine import command
 
 
+@command(OSError, ValueError)
 def main() -> None:
     """Reads the command line and writes the file."""
     parser = argparse.ArgumentParser(description='Strip a checkpoint to its weights')
@@ -20,10 +21,7 @@ def main() -> None:
     parser.add_argument('--full-precision', action='store_true', help='keep float32')
     parser.add_argument('--drop', nargs='*', default=[], metavar='PREFIX', help='leave out weights that begin so')
     args = parser.parse_args()
-    try:
-        size = publish_checkpoint(args.source, args.target, not args.full_precision, args.drop)
-    except (OSError, ValueError) as error:
-        sys.exit(str(error))
+    size = publish_checkpoint(args.source, args.target, not args.full_precision, args.drop)
     print(f'{args.target}: {size / 1e6:.2f} MB')
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pycocotools.coco import COCO
 
-from .damaged import names_file
+from ...files import names_file
 
 _IMAGE = ('id', 'file_name', 'width', 'height')
 _ANNOTATION = ('id', 'image_id', 'category_id', 'bbox', 'area')

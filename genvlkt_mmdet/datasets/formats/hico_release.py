@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
+from ...files import names_file
 from ...vocabulary import HOIVocabulary
-from .damaged import names_file
 
 SPLITS = ('train', 'test')
 

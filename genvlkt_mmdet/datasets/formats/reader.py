@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ...files import names_file
 from ...vocabulary import HOIVocabulary
-from .damaged import names_file
 from .hico_release import is_mat_file, read_hico_release
 from .json_file import load_json
 from .upt import upt_to_records

@@ -41,6 +41,7 @@ def load_numpy_pickle(path: str | Path) -> Any:
         Any: The content.
 
     Raises:
+        OSError: If the file cannot be read.
         ValueError: If the file names any other class or function, which unpickling would call, or is damaged.
     """
     try:
@@ -49,5 +50,7 @@ def load_numpy_pickle(path: str | Path) -> Any:
         raise ValueError(
             f"'{path}' is refused: {error}, and only pickles of plain containers and numpy arrays are read."
         ) from None
-    except (EOFError, IndexError, KeyError, AttributeError, TypeError, UnicodeDecodeError, ValueError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged pickle fails in many ways
         raise ValueError(f"'{path}' is no readable pickle ({type(error).__name__}); get it again.") from None

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ...files import names_file
 from ...vocabulary import HOIVocabulary
 from .coco import read_coco
-from .damaged import names_file
 from .json_file import load_json
 
 
@@ -93,9 +93,12 @@ def read_image_ids(path: str | Path) -> list[int]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"'{path}' is missing: it should list the image ids of the split.")
     try:
-        return [int(line) for line in Path(path).read_text(encoding='utf-8').split()]
+        ids = [int(line) for line in Path(path).read_text(encoding='utf-8').split()]
     except ValueError:  # a UnicodeDecodeError is one
-        raise ValueError(f"'{path}' is no list of image ids: it must hold one number per line.") from None
+        ids = []
+    if not ids:
+        raise ValueError(f"'{path}' is no list of image ids: it must hold one number per line.")
+    return ids
 
 
 def vsrl_to_records(

@@ -83,7 +83,7 @@ def read_hico_mats(
     found = False
     for k, hois in _hois_by_object(vocabulary).items():
         path = folder / f'detections_{k + 1:02d}.mat'
-        if not path.is_file():
+        if not path.exists():
             continue
         found = True
         cells = _load_cells(path)
@@ -96,7 +96,7 @@ def read_hico_mats(
             for place, rows in enumerate(cells[row]):
                 if not np.size(rows):
                     continue
-                if np.ndim(rows) != 2 or rows.shape[1] != 9 or not np.isfinite(rows).all():
+                if not _is_table(rows):
                     raise ValueError(
                         f"'{path}', class {hoi}, image '{images[position[place]]['file_name']}': a cell must hold rows of "
                         'nine finite numbers: human box, object box and score.'
@@ -133,6 +133,11 @@ def _split(columns: np.ndarray, rows: np.ndarray) -> list[tuple[int, np.ndarray]
     order = np.argsort(columns, kind='stable')
     places, starts = np.unique(columns[order], return_index=True)
     return list(zip(places.tolist(), np.split(rows[order], starts[1:]), strict=True)) if len(places) else []
+
+
+def _is_table(rows: Any) -> bool:
+    right = isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[1] == 9 and rows.dtype.kind in 'fiu'
+    return right and bool(np.isfinite(rows).all())
 
 
 def _load_cells(path: Path) -> np.ndarray:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...datasets.formats.safe_pickle import load_numpy_pickle
-from ...files import new_file
+from ...datasets.records import show
+from ...files import names_file, new_file
 from ..functional.vcoco import Slots, VCOCODetections
 from .image_index import ImageIndex
 
@@ -78,7 +79,8 @@ def read_vcoco_pickle(
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If it holds anything but plain containers and numpy arrays, or a person lacks a key.
+        ValueError: If it holds anything but plain containers and numpy arrays, or a person lacks a key or has a value
+            of another kind.
     """
     people = load_numpy_pickle(path)
     if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
@@ -87,15 +89,14 @@ def read_vcoco_pickle(
     labels = [i for i, (_, slot) in enumerate(slots) if slot is not None]
     keep, positions = [], []
     for i, person in enumerate(people):
-        if 'image_id' not in person:
-            raise ValueError(f"'{path}', person {i}: `image_id` is missing.")
-        position = index.by_id(int(person['image_id']))
+        position = index.by_id(_image_id(path, i, person))
         if position is not None:
             keep.append(person)
             positions.append(position)
-    boxes = _table(path, keep, ['person_box'], 4)[:, 0]
-    roles = _table(path, keep, [verbs[i] for i in labels], 5)
-    agents = _table(path, keep, [f'{name}_agent' for name in actions], 1)
+    with names_file(path, 'write it again'):
+        boxes = _table(path, keep, ['person_box'], 4)[:, 0]
+        roles = _table(path, keep, [verbs[i] for i in labels], 5)
+        agents = _table(path, keep, [f'{name}_agent' for name in actions], 1)
     n = len(keep)
     dets = VCOCODetections(
         images=np.array(positions, dtype=np.int64),
@@ -111,17 +112,45 @@ def read_vcoco_pickle(
     return dets, len(index) - len(set(positions)), len(people) - n
 
 
+def _image_id(path: str | Path, number: int, person: Mapping[str, Any]) -> int:
+    if 'image_id' not in person:
+        raise ValueError(f"'{path}', person {number}: `image_id` is missing.")
+    value = person['image_id']
+    try:
+        if int(value) == value:
+            return int(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"'{path}', person {number}: `image_id` must be a whole number, not {show(value)}.")
+
+
 def _table(path: str | Path, people: list[dict], keys: Sequence[str], width: int) -> np.ndarray:
-    """(people, keys, width) float32 of the values under some keys."""
+    """(people, keys, width) float32 of the values under some keys; NaN is what was not detected."""
     table = np.empty((len(people), len(keys), width), dtype=np.float32)
-    for i, person in enumerate(people):
-        for k, key in enumerate(keys):
-            try:
-                table[i, k] = person[key]
-            except KeyError:
-                raise ValueError(f"'{path}', person in image {person['image_id']}: `{key}` is missing.") from None
-            except (TypeError, ValueError):
-                raise ValueError(
-                    f"'{path}', person in image {person['image_id']}: `{key}` must be {width} number(s)."
-                ) from None
+    for k, key in enumerate(keys):
+        try:
+            table[:, k] = _rows(people, key, width)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            for person in people:
+                _check_values(path, person, key, width)
+            raise
     return table
+
+
+def _check_values(path: str | Path, person: dict, key: str, width: int) -> None:
+    """Names the person whose values cannot be read."""
+    where = f"'{path}', person in image {person['image_id']}"
+    if key not in person:
+        raise ValueError(f'{where}: `{key}` is missing.')
+    try:
+        _rows([person], key, width)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f'{where}: `{key}` must be {width} number(s), not {show(person[key])}.') from None
+
+
+def _rows(people: list[dict], key: str, width: int) -> np.ndarray:
+    """(people, width) of the values under a key."""
+    rows = np.array([person[key] for person in people], dtype=np.float64).reshape(len(people), width)
+    if (np.abs(rows) > np.finfo(np.float32).max).any():
+        raise ValueError('infinite, or too large')
+    return rows

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ...files import new_file
+from ...datasets.records import show
+from ...files import names_file, new_file
 from ..functional import Triplets
 from .image_index import ImageIndex
 
@@ -66,17 +67,17 @@ def read_results(
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If the file is no valid JSON (e.g. truncated) or an entry is wrong: an image that is unknown or
-            occurs twice, a missing key, lists of different lengths, a label out of range, a box that has not four
-            numbers, NaN or infinity.
+        ValueError: If the file is no valid JSON (e.g. truncated), something follows its list, or an entry is wrong: an
+            image that is unknown or occurs twice, a missing key, lists of different lengths, a label out of range, a box
+            that has not four numbers, NaN or infinity.
     """
     index = ImageIndex(images)
     entries: list[Mapping[str, np.ndarray] | None] = [None] * len(index)
-    with _no_garbage_collection():
+    with _no_garbage_collection(), names_file(path, 'write it again'):
         for number, entry in enumerate(_stream(path)):
             if not isinstance(entry, dict) or not isinstance(entry.get('file_name'), str):
                 raise ValueError(f"'{path}', entry {number}: it must be an object with `file_name`.")
-            where = f"'{path}', image '{entry['file_name']}'"
+            where = f"'{path}', image {show(entry['file_name'])}"
             position = index.by_name(entry['file_name'])
             if position is None:
                 raise ValueError(
@@ -116,20 +117,18 @@ def _check(entry: Mapping[str, Any], where: str, num_classes: int, may_lack_obje
             finite |= np.array([[box is None] for box in entry[key]])
         if not finite.all():
             raise ValueError(f'{where}: `{key}` holds NaN or infinity.')
-    labels = arrays['labels'].astype(np.int64)
-    wrong = (labels != arrays['labels']) | (labels < 0) | (labels >= num_classes)
+    labels = arrays['labels']
+    wrong = (labels != np.floor(labels)) | (labels < 0) | (labels >= num_classes)
     if wrong.any():
-        raise ValueError(
-            f'{where}: label {arrays["labels"][wrong][0]:g} is out of range; labels are 0 to {num_classes - 1}.'
-        )
-    arrays['labels'] = labels
+        raise ValueError(f'{where}: label {labels[wrong][0]:g} is out of range; labels are 0 to {num_classes - 1}.')
+    arrays['labels'] = labels.astype(np.int64)
     return arrays
 
 
 def _numbers(values: list, shape: tuple[int, ...], message: str) -> np.ndarray:
     try:
         array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f'{message}.') from None
     if not len(values):
         return array.reshape([max(size, 0) for size in shape])
@@ -152,11 +151,13 @@ def _stream(path: str | Path) -> Iterator[Any]:
     while True:
         place = _skip_space(text, place)
         if text[place : place + 1] == ']':
+            if text[place + 1 :].strip():
+                raise ValueError(f"'{path}' goes on after the end of its list; write it again.")
             return
         try:
             entry, place = decode(text, place)
         except json.JSONDecodeError as error:
-            after = f"after image '{name}'" if name else 'in its first entry'
+            after = f'after image {show(name)}' if name else 'in its first entry'
             cut = place == len(text) or error.pos >= len(text) - 1 or _ends_within(text)
             what = (
                 'ends in the middle (truncated?)' if cut else f'is no valid JSON ({error.msg}, character {error.pos})'

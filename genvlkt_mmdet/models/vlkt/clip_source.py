@@ -76,6 +76,10 @@ class CLIPSource:
         embeddings = clip.get('text_embeddings')
         embeddings = None if embeddings is None else _resolve(str(embeddings))
         name, pretrained = clip.get('model_name'), clip.get('pretrained')
+        for key, value in (('pretrained', pretrained), ('model_name', name)):
+            path = None if value is None or ':' in str(value) else _resolve(str(value))  # a scheme is looked up below
+            if path is not None and _looks_like_path(str(value)) and not path.exists():
+                raise FileNotFoundError(f"'{value}', named as '{key}' in the 'clip' setting, does not exist.")
         for value in (pretrained, name):
             if value is not None and _is_model_folder(str(value)):
                 folder = _resolve(str(value))
@@ -90,8 +94,6 @@ class CLIPSource:
             return cls(str(name), None, None, _weights_in(weights), embeddings)
         if weights.is_file():
             return cls(str(name), None, None, weights, embeddings)
-        if _looks_like_path(str(pretrained)):
-            raise FileNotFoundError(f"'{pretrained}', named as 'pretrained' in the 'clip' setting, does not exist.")
         return cls(str(name), str(pretrained), None, None, embeddings)
 
     @property
