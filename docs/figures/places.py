@@ -1,7 +1,7 @@
-"""Where things are: the one list of file and function names behind the figures and the table of ``how_it_works.md``.
+"""File and function names that the figures and the table of ``how_it_works.md`` show.
 
-Files are relative to ``genvlkt_mmdet/``. After something has moved, change its line here and run
-``python docs/figures/draw.py``, which draws the figures anew and rewrites the table.
+Files are relative to ``genvlkt_mmdet/``. When something moves, change its line here and run
+``python docs/figures/draw.py``. It redraws the figures and rewrites the table.
 """
 
 PLACES = {
@@ -18,10 +18,10 @@ PLACES = {
     'pack': ('datasets/transforms/formatting.py', 'PackHOIInputs'),
     'data sample': ('structures/hoi_data_sample.py', 'HOIDataSample'),
     # what can be detected
-    'vocabulary': ('datasets/vocabulary/hoi_vocabulary.py', 'HOIVocabulary'),
-    'prompt': ('datasets/vocabulary/hoi_vocabulary.py', 'HOIVocabulary.hoi_prompts'),
-    'new prompt': ('datasets/vocabulary/prompt_style.py', 'PromptStyle'),
-    'open vocabulary': ('datasets/vocabulary/open_vocabulary.py', 'open_vocabulary'),
+    'vocabulary': ('vocabulary/hoi_vocabulary.py', 'HOIVocabulary'),
+    'prompt': ('vocabulary/hoi_vocabulary.py', 'HOIVocabulary.hoi_prompts'),
+    'new prompt': ('vocabulary/prompt_style.py', 'PromptStyle'),
+    'open vocabulary': ('vocabulary/open_vocabulary.py', 'open_vocabulary'),
     # the network
     'detector': ('models/detectors/gen_vlkt.py', 'GENVLKT'),
     'encode': ('models/detectors/gen_vlkt.py', 'GENVLKT.encode'),
@@ -52,9 +52,11 @@ PLACES = {
     'HICO AP': ('evaluation/functional/hico.py', 'evaluate_hico'),
     'V-COCO metric': ('evaluation/metrics/vcoco_metric.py', 'VCOCOMetric'),
     'V-COCO AP': ('evaluation/functional/vcoco.py', 'evaluate_vcoco'),
-    'results file': ('evaluation/results/results_file.py', 'write_results'),
+    'box IoU': ('structures/boxes.py', 'box_iou'),
+    'results file': ('evaluation/io/results_file.py', 'write_results'),
     'visualizer': ('visualization/hoi_visualizer.py', 'HOIVisualizer'),
     'drawn pairs': ('visualization/drawn_pairs.py', 'DrawnPair'),
+    'MiniHOI': ('minihoi/rendering.py', 'render_minihoi'),
     'inferencer': ('apis/hoi_inferencer.py', 'HOIInferencer'),
     'checkpoint converter': ('converters/official.py', 'official_to_genvlkt'),
 }
@@ -72,10 +74,12 @@ QUESTIONS = {
     'The mimic loss': 'mimic loss',
     'The CLIP teacher': 'teacher',
     'The text embeddings': 'text embeddings',
-    'The classifier made of text': 'text classifier',
+    'The classifier with text embeddings as weights': 'text classifier',
     'Guided embeddings (p-GE, i-GE) and both decoders': 'forward',
     'The AP of HICO-DET': 'HICO AP',
     'The AP of V-COCO, Scenario 1 and Scenario 2': 'V-COCO AP',
+    'The overlap of boxes (IoU)': 'box IoU',
+    'The results file': 'results file',
     'The classes, and the prompt of an HOI': 'prompt',
     'The prompt of a new phrase': 'new prompt',
     'Reading any annotation file': 'read annotations',
@@ -84,6 +88,7 @@ QUESTIONS = {
     'What an image carries through the code': 'data sample',
     'Drawing a pair': 'visualizer',
     'Which pairs are drawn': 'drawn pairs',
+    'Rendering MiniHOI': 'MiniHOI',
     'Prediction from Python': 'inferencer',
     "Converting the authors' checkpoints": 'checkpoint converter',
 }
