@@ -52,7 +52,7 @@ PLACES = {
     'HICO AP': ('evaluation/functional/hico.py', 'evaluate_hico'),
     'V-COCO metric': ('evaluation/metrics/vcoco_metric.py', 'VCOCOMetric'),
     'V-COCO AP': ('evaluation/functional/vcoco.py', 'evaluate_vcoco'),
-    'results file': ('evaluation/results/results_file.py', 'write_results'),
+    'results file': ('evaluation/io/results_file.py', 'write_results'),
     'visualizer': ('visualization/hoi_visualizer.py', 'HOIVisualizer'),
     'drawn pairs': ('visualization/drawn_pairs.py', 'DrawnPair'),
     'inferencer': ('apis/hoi_inferencer.py', 'HOIInferencer'),

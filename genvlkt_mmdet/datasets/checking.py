@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.utils import track_iter_progress
 from PIL import Image
 
+from ..plotting import new_figure
 from ..vocabulary import HOIVocabulary
 from .records import FileIds, is_box_index, leaves_folder, show, structure_problems
 
@@ -116,16 +117,12 @@ class DatasetReport:
         """Draws triplets per HOI class, sorted, with logarithmic counts; classes without any are marked.
 
         Args:
-            path (str | Path): Picture file to write.
+            path (str | Path): Image file to write.
         """
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
         order = np.argsort(-self.hoi_counts, kind='stable')
         counts = self.hoi_counts[order]
         few = len(order) <= 60
-        figure = Figure(figsize=(max(7, 0.24 * len(order)) if few else 12, 5.5), layout='constrained')
-        FigureCanvasAgg(figure)
+        figure = new_figure(max(7, 0.24 * len(order)) if few else 12, 5.5)
         axes = figure.add_subplot()
         rare = np.isin(order, self.vocabulary.rare)
         for chosen, color, label in (
