@@ -11,12 +11,7 @@ Examples:
 import argparse
 import sys
 
-import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-
-import genvlkt_mmdet  # noqa: F401
-from genvlkt_mmdet.converters import convert_detr, load_checkpoint, weights_of
+from genvlkt_mmdet.apis import convert_detr_file
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,24 +23,14 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def convert(src: str, dst: str, config: str) -> None:
-    """Writes the checkpoint and says what became of every tensor."""
-    from mmdet.registry import MODELS
-
-    init_default_scope('mmdet')
-    model = MODELS.build(Config.fromfile(config).model)
-    weights, report = convert_detr(weights_of(load_checkpoint(src)), model.state_dict())
-    torch.save(dict(meta=dict(), state_dict=weights), dst)
-    print(report.lists(), report, f"The result is in '{dst}'.", sep='\n')
-
-
 def main() -> None:
-    """Runs the tool; expected problems end it with one sentence."""
+    """Converts as the command line says."""
     args = parse_args()
     try:
-        convert(args.src, args.dst, args.config)
+        transfer = convert_detr_file(args.src, args.dst, args.config)
     except (OSError, ValueError) as error:
         sys.exit(str(error))
+    print(transfer.lists(), transfer, f"The result is in '{args.dst}'.", sep='\n')
 
 
 if __name__ == '__main__':

@@ -7,16 +7,8 @@ Examples:
 
 import argparse
 import sys
-from pathlib import Path
 
-import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-
-import genvlkt_mmdet  # noqa: F401
-from genvlkt_mmdet.converters import genvlkt_to_official, load_checkpoint, load_strictly, official_to_genvlkt
-
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+from genvlkt_mmdet.apis import export_official_file, import_official_file
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,42 +20,21 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def forward(src: str, dst: str) -> None:
-    """Writes our checkpoint from the authors'."""
-    from mmdet.registry import MODELS
-
-    converted, config, unknown = official_to_genvlkt(load_checkpoint(src))
-    cfg = Config.fromfile(CONFIGS / config.config)
-    cfg.merge_from_dict(config.options)
-    init_default_scope('mmdet')
-    load_strictly(MODELS.build(cfg.model), converted['state_dict'])
-    torch.save(converted, dst)
-    print(f'This model is {config}.')
-    print_unknown(unknown)
-    print(f"{len(converted['state_dict'])} tensors are in '{dst}', and they load with strict=True.")
-
-
-def reverse(src: str, dst: str) -> None:
-    """Writes the authors' checkpoint from ours."""
-    official, unknown = genvlkt_to_official(load_checkpoint(src))
-    torch.save(official, dst)
-    print_unknown(unknown)
-    print(f"{len(official.get('model', official))} tensors are in '{dst}', under the authors' names.")
-
-
-def print_unknown(names: tuple[str, ...]) -> None:
-    """Lists the tensors that are left out."""
-    if names:
-        print(f'{len(names)} tensors have no place there and are left out:', *names, sep='\n  ')
-
-
 def main() -> None:
-    """Runs the tool; expected problems end it with one sentence."""
+    """Converts as the command line says."""
     args = parse_args()
     try:
-        (reverse if args.reverse else forward)(args.src, args.dst)
+        if args.reverse:
+            unknown = export_official_file(args.src, args.dst)
+            done = f"The checkpoint for the authors' code is in '{args.dst}'."
+        else:
+            config, unknown = import_official_file(args.src, args.dst)
+            done = f"This model is {config}.\nThe checkpoint is in '{args.dst}'. It loads with strict=True."
     except (OSError, ValueError) as error:
         sys.exit(str(error))
+    if unknown:
+        print(f'{len(unknown)} tensors have no place there and are left out:', *unknown, sep='\n  ')
+    print(done)
 
 
 if __name__ == '__main__':
