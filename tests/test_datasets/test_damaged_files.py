@@ -75,9 +75,9 @@ def runs(path, kind, **options):
     vocabulary = VOCABULARIES[kind.default_vocabulary]
 
     def check():
-        report = check_dataset(read_annotations(path, vocabulary, **options)[0], vocabulary)
-        report.to_text()
-        return report
+        found = check_dataset(read_annotations(path, vocabulary, **options)[0], vocabulary)
+        found.to_text()
+        return found
 
     train, test = (
         lambda mode=mode: kind(ann_file=str(path), vocabulary=vocabulary, test_mode=mode, **options)[0]
