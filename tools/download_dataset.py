@@ -1,64 +1,48 @@
-"""Fetches what can be fetched of a dataset, says where the rest comes from, and verifies the folder.
+"""Downloads a dataset and verifies its folder; explains how to get the files that cannot be downloaded directly.
 
 Examples:
-    python tools/download_dataset.py hico --root data/hico_20160224_det             # what to get, and what is there
-    python tools/download_dataset.py vcoco --root data/v-coco --download            # fetch and unpack
+    python tools/download_dataset.py hico --root data/hico_20160224_det             # verify, and list the files to get
+    python tools/download_dataset.py vcoco --root data/v-coco --download            # download and unpack
 """
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 
-from genvlkt_mmdet.datasets.sources import DATASETS, download, instructions, verify_folder
+from genvlkt_mmdet.datasets.sources import DATASET_LAYOUTS, download_dataset, instructions, verify_folder
 from genvlkt_mmdet.engine import command, in_range
-
-ROOTS = dict(hico='data/hico_20160224_det', vcoco='data/v-coco')
 
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description='Fetch and verify a dataset')
-    parser.add_argument('dataset', choices=sorted(DATASETS), help='which dataset')
-    parser.add_argument('--root', help='folder of the dataset (default: the one that the configs read)')
-    parser.add_argument('--download', action='store_true', help='fetch the files that need no visit to a page')
-    parser.add_argument('--timeout', type=in_range(float, 0.1, 86400), default=30, help='seconds to wait for a server')
+    parser = argparse.ArgumentParser(description='Download and verify a dataset')
+    parser.add_argument('dataset', choices=sorted(DATASET_LAYOUTS), help='the dataset')
+    parser.add_argument('--root', help='folder of the dataset (default: the folder that the configs read)')
+    parser.add_argument('--download', action='store_true', help='download the files that have a direct address')
+    parser.add_argument(
+        '--timeout',
+        type=in_range(float, 0.1, 86400),
+        default=30,
+        help='seconds to wait for a server (default: %(default)s)',
+    )
     return parser.parse_args()
-
-
-def show_progress(done: int, total: int) -> None:
-    """Prints the state of a transfer on one line."""
-    size = f' of {total / 2**20:.0f}' if total else ''
-    print(f'\r  {done / 2**20:.0f}{size} MiB', end='', flush=True)
 
 
 @command(OSError, ValueError)
 def main() -> None:
-    """Fetches and verifies as the command line says."""
+    """Downloads and verifies as the command line says."""
     args = parse_args()
-    root = Path(args.root or ROOTS[args.dataset])
+    layout = DATASET_LAYOUTS[args.dataset]
+    root = Path(args.root or layout.root)
     if args.download:
-        for source in DATASETS[args.dataset].sources:
-            if not source.direct:
-                continue
-            print(f'{source.name} from {source.page}')
-            file = download(source, root, args.timeout, show_progress)
-            target = root / source.unpack
-            target.mkdir(parents=True, exist_ok=True)
-            if file.suffix == '.zip':
-                shutil.unpack_archive(file, target)
-            else:
-                shutil.copy(file, target)
-            print(f'\r  done: {target}')
+        download_dataset(args.dataset, root, args.timeout, progress=sys.stderr.isatty())
     problems = verify_folder(args.dataset, root)
     if problems:
         for problem in problems:
             print(f'- {problem}')
         print(instructions(args.dataset, root))
-        sys.exit(
-            f'error: {DATASETS[args.dataset].title} in {root!s} is not complete: {len(problems)} problems, see above.'
-        )
-    print(f'{DATASETS[args.dataset].title} in {root!s} is complete.')
+        sys.exit(f'error: {layout.title} in {root!s} is not complete: {len(problems)} problems, see above.')
+    print(f'{layout.title} in {root!s} is complete.')
 
 
 if __name__ == '__main__':

@@ -23,14 +23,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--results', required=True, help='results file (JSON), pickle of vsrl_eval.py, or folder of detections_XX.mat'
     )
-    parser.add_argument('--out', help='writes the figures, per-class AP included, to this JSON file')
-    parser.add_argument('--report', metavar='FOLDER', help='writes classes.csv and classes.png to this folder')
+    parser.add_argument('--out', help='writes all numbers, per-class AP included, to this JSON file')
+    parser.add_argument(
+        '--report', metavar='FOLDER', help='writes a report, classes.csv and classes.png, to this folder'
+    )
     parser.add_argument('--classwise', action='store_true', help='prints every class')
     parser.add_argument('--vocabulary', help='vocabulary of a custom dataset (file or shipped name), with task hico')
     parser.add_argument(
         '--protocol', choices=PROTOCOLS, default='official', help="'qpic': the authors' Python evaluator"
     )
-    parser.add_argument('--zero-shot', metavar='SPLIT', help='also reports Unseen and Seen of this split')
+    parser.add_argument('--zero-shot', metavar='SPLIT', help='adds the mAP of unseen and seen classes of this split')
     parser.add_argument('--train-ann-file', help='training annotations: instances per class, for the report and qpic')
     parser.add_argument(
         '--coco-file', nargs='+', help="COCO instances, when --ann-file is vcoco_*.json of V-COCO's release"
@@ -53,22 +55,22 @@ def main() -> None:
             raise ValueError('--train-ann-file goes with the task hico.')
         counts = count_triplets(load_ground_truth(args.train_ann_file, vocabulary, split='train'), vocabulary)
     detections = load_detections(args.results, images, vocabulary)
-    report = evaluate_detections(detections, images, vocabulary, args.zero_shot, args.protocol, counts)
+    summary = evaluate_detections(detections, images, vocabulary, args.zero_shot, args.protocol, counts)
 
     if detections.num_missing:
         print(f'{detections.num_missing} of {len(images)} images have no detections in {args.results}.')
     if detections.num_foreign:
         print(f'{detections.num_foreign} detections are in images outside the split and do not count.')
     if args.task == 'vcoco':
-        print(vcoco_table(report, args.classwise))
+        print(vcoco_table(summary, args.classwise))
     else:
         phrases = [vocabulary.phrase(i) for i in range(vocabulary.num_hois)] if args.classwise else None
-        print(hico_table(report, args.zero_shot, phrases))
+        print(hico_table(summary, args.zero_shot, phrases))
     if args.out:
-        write_file(args.out, (json.dumps(report, indent=1, allow_nan=False) + '\n').encode())
-        print(f'Figures: {args.out}')
+        write_file(args.out, (json.dumps(summary, indent=1, allow_nan=False) + '\n').encode())
+        print(f'Numbers: {args.out}')
     if args.report:
-        for path in write_report(args.report, report, vocabulary, counts, args.zero_shot):
+        for path in write_report(args.report, summary, vocabulary, counts, args.zero_shot):
             print(f'Report: {path}')
 
 

@@ -3,8 +3,7 @@
 import argparse
 
 from genvlkt_mmdet.engine import command
-from genvlkt_mmdet.evaluation import load_detections, load_ground_truth
-from genvlkt_mmdet.evaluation.evaluate import export_detections
+from genvlkt_mmdet.evaluation import export_detections, load_detections, load_ground_truth
 from genvlkt_mmdet.vocabulary import load_vocabulary
 
 

@@ -22,7 +22,6 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
-from rich.progress import Progress
 from torch import nn
 
 from ..converters import load_checkpoint
@@ -39,6 +38,7 @@ from ..engine import (
 )
 from ..files import write_file
 from ..models import GENVLKT
+from ..progress import progress_bar
 from ..structures import HOIDataSample
 from ..visualization import DEFAULT_SCORE_THR, HOIVisualizer
 from ..vocabulary import HOIEntry, HOIVocabulary, load_vocabulary, read_hoi_list
@@ -194,7 +194,7 @@ class HOIInferencer(BaseInferencer):
         batches = self.preprocess(ori_inputs, batch_size, max_pixels, None if alone else broken)
         results: dict[str, list] = dict(images=[], predictions=[], visualization=[], broken=broken)
         new_classes = NewClassScores(self.model.bbox_head.readings)
-        with _progress(len(ori_inputs), self.show_progress) as advance:
+        with progress_bar('Inference', len(ori_inputs), self.show_progress) as advance:
             for pictures, data in batches:
                 preds = [
                     _select(sample.cpu(), picture, pred_score_thr, top_k)
@@ -556,13 +556,3 @@ def _select(sample: HOIDataSample, picture: _Picture, pred_score_thr: float, top
     sample.pred_hois = hois[hois.scores.argsort(descending=True, stable=True)[:top_k]]
     sample.set_metainfo(dict(img_path=picture.path))
     return sample
-
-
-@contextmanager
-def _progress(total: int, visible: bool) -> Iterator[Callable[[int], None]]:
-    if not visible:
-        yield lambda number: None
-        return
-    with Progress() as progress:
-        task = progress.add_task('Inference', total=total)
-        yield lambda number: progress.advance(task, number)

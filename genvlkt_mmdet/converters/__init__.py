@@ -1,10 +1,10 @@
-from .detr import DETRReport, convert_detr, load_detr, read_detr
-from .files import CheckpointError, is_intact, load_checkpoint, save_checkpoint, weights_of
+from .detr import DETRTransfer, convert_detr, load_detr, read_detr
+from .files import CheckpointError, is_intact, load_checkpoint, load_strictly, save_checkpoint, weights_of
 from .official import (
     Recognised,
     convert_official,
     genvlkt_to_official,
-    load_strictly,
+    official_name,
     official_to_genvlkt,
     recognise,
     revert_official,
@@ -12,7 +12,7 @@ from .official import (
 
 __all__ = [
     'CheckpointError',
-    'DETRReport',
+    'DETRTransfer',
     'Recognised',
     'convert_detr',
     'convert_official',
@@ -21,6 +21,7 @@ __all__ = [
     'load_checkpoint',
     'load_detr',
     'load_strictly',
+    'official_name',
     'official_to_genvlkt',
     'read_detr',
     'recognise',

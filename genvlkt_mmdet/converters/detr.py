@@ -54,13 +54,13 @@ _MMDET = (
 
 
 @dataclass(frozen=True)
-class DETRReport:
-    """What became of a DETR checkpoint.
+class DETRTransfer:
+    """Which weights of a DETR checkpoint a model takes.
 
     Attributes:
         source (str): ``'facebookresearch'`` or ``'mmdet'``.
         taken (tuple[str]): Names in the checkpoint that were used.
-        left (tuple[str]): Names in the checkpoint that have no place here.
+        left (tuple[str]): Names in the checkpoint that have no place in the model.
         new (tuple[str]): Names of the model that the checkpoint does not fill.
     """
 
@@ -70,7 +70,7 @@ class DETRReport:
     new: tuple[str, ...]
 
     def lists(self) -> str:
-        """The names in full, one a line."""
+        """Lists all names, one per line."""
         return '\n'.join(
             f'{title}:\n' + '\n'.join(f'  {name}' for name in names or ('none',))
             for title, names in (('Taken', self.taken), ('Left', self.left), ('New', self.new))
@@ -88,7 +88,7 @@ def _parts(names: tuple[str, ...]) -> str:
     return ', '.join(sorted({'.'.join(n.split('.')[:2]) for n in names})) or 'none'
 
 
-def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], DETRReport]:
+def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], DETRTransfer]:
     """Renames the weights of a DETR for GEN-VLKT.
 
     Decoder layers and queries beyond those of the model and the object classifier are left; so are the queries of a DETR
@@ -99,7 +99,8 @@ def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tup
         model (Mapping): State dict of the GEN-VLKT model to fill.
 
     Returns:
-        tuple[dict[str, Tensor], DETRReport]: The part of the model's state dict that the DETR fills; what was done.
+        tuple[dict[str, Tensor], DETRTransfer]: The part of the model's state dict that the DETR fills; the names
+        that were taken, left and new.
 
     Raises:
         ValueError: If the checkpoint is no DETR or a tensor has another shape than the model's.
@@ -130,10 +131,10 @@ def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tup
     used = set(taken)
     left = tuple(name for name in detr if name not in used)
     new = tuple(name for name in model if name not in converted and not name.endswith('num_batches_tracked'))
-    return converted, DETRReport(source, tuple(taken), left, new)
+    return converted, DETRTransfer(source, tuple(taken), left, new)
 
 
-def read_detr(model: nn.Module, path: str) -> tuple[dict[str, Tensor], DETRReport]:
+def read_detr(model: nn.Module, path: str) -> tuple[dict[str, Tensor], DETRTransfer]:
     """Reads a DETR checkpoint for a GEN-VLKT model, which stays as it is.
 
     Args:
@@ -141,7 +142,8 @@ def read_detr(model: nn.Module, path: str) -> tuple[dict[str, Tensor], DETRRepor
         path (str): Checkpoint file, or any address that mmengine can load.
 
     Returns:
-        tuple[dict[str, Tensor], DETRReport]: The part of the model's state dict that the DETR fills; what is taken and left.
+        tuple[dict[str, Tensor], DETRTransfer]: The part of the model's state dict that the DETR fills; the names
+        that are taken, left and new.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -161,7 +163,7 @@ def read_detr(model: nn.Module, path: str) -> tuple[dict[str, Tensor], DETRRepor
         raise ValueError(f"The pre-trained DETR '{path}' does not fit: {error}") from error
 
 
-def load_detr(model: nn.Module, path: str) -> DETRReport:
+def load_detr(model: nn.Module, path: str) -> DETRTransfer:
     """Loads a DETR checkpoint into a GEN-VLKT model.
 
     Args:
@@ -169,13 +171,13 @@ def load_detr(model: nn.Module, path: str) -> DETRReport:
         path (str): Checkpoint file, or any address that mmengine can load.
 
     Returns:
-        DETRReport: What was taken, left and new; also logged.
+        DETRTransfer: Names of the weights that were taken, left and new; also logged.
 
     Raises:
         FileNotFoundError: If the file does not exist.
         ValueError: If it cannot be loaded or does not fit.
     """
-    converted, report = read_detr(model, path)
+    converted, transfer = read_detr(model, path)
     model.load_state_dict(converted, strict=False)
-    MMLogger.get_current_instance().info(f'{path}: {report}')
-    return report
+    MMLogger.get_current_instance().info(f'{path}: {transfer}')
+    return transfer

@@ -8,15 +8,15 @@ import io
 import pickle
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.runner import CheckpointLoader
+from mmengine.runner import CheckpointLoader, load_state_dict
 from mmengine.runner.checkpoint import get_torchvision_models
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..compat import checkpoint_globals
 from ..files import write_file
@@ -216,3 +216,45 @@ def weights_of(checkpoint: Mapping[str, Any], name: str = 'The checkpoint') -> d
             'diverged, or the file is damaged; take another one.'
         )
     return {str(key).removeprefix('module.'): value for key, value in weights.items()}
+
+
+def load_strictly(
+    model: nn.Module,
+    weights: Mapping[str, Tensor],
+    file: str,
+    config: str,
+    note: str = '',
+    name_of: Callable[[str], str] = str,
+) -> None:
+    """Loads weights that must match a model exactly. mmengine only warns, and leaves random weights in the rest.
+
+    Args:
+        model (nn.Module): The model.
+        weights (Mapping): State dict, see :func:`weights_of`.
+        file (str): Name of the checkpoint, for the message.
+        config (str): Name of the config, for the message.
+        note (str): Text to add to the message. Default: none.
+        name_of (Callable): Turns the name of a weight into the one that the message shows. Default: the name itself.
+
+    Raises:
+        CheckpointError: If a weight is missing, unknown or of another shape.
+    """
+    try:
+        load_state_dict(model, weights, strict=True)
+    except RuntimeError as error:
+        own = model.state_dict()
+        missing = [name_of(key) for key in own if key not in weights and not key.endswith('num_batches_tracked')]
+        unknown = [name_of(key) for key in weights if key not in own]
+        reshaped = [
+            f'{name_of(key)} is {"x".join(map(str, weights[key].shape))} instead of {"x".join(map(str, own[key].shape))}'
+            for key in own
+            if key in weights and weights[key].shape != own[key].shape
+        ]
+        found = (('of another shape', reshaped), ('missing', missing), ('unknown', unknown))
+        parts = [f'{len(keys)} {kind} ({_some(keys)})' for kind, keys in found if keys]
+        problem = f'of its weights are {", ".join(parts)}' if parts else ' '.join(str(error).split())
+        raise CheckpointError(f'The checkpoint {file} does not fit the config {config}: {problem}{note}.') from error
+
+
+def _some(keys: list[str], limit: int = 3) -> str:
+    return ', '.join(keys[:limit]) + (f' and {len(keys) - limit} more' if len(keys) > limit else '')

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..vocabulary import load_vocabulary
 from .files import weights_of
@@ -152,30 +152,16 @@ def _split(dataset: str, rows: Tensor, eval_rows: Tensor, told: str | None) -> t
     )
 
 
-def load_strictly(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Loads weights that have to be all that the model wants.
+def official_name(name: str) -> str:
+    """Name of a weight in the authors' code.
 
     Args:
-        model (nn.Module): A :class:`GENVLKT`.
-        weights (Mapping): Its state dict.
+        name (str): Name in a model here.
 
-    Raises:
-        ValueError: If a tensor is missing, too many, or of another shape; names are given as the authors have them.
+    Returns:
+        str: The authors' name, or the same name if the weight has no place there.
     """
-    wanted = model.state_dict()
-    problems = {
-        'missing': [name for name in wanted if name not in weights],
-        'without a place in the model': [name for name in weights if name not in wanted],
-        'of another shape': [n for n, v in weights.items() if n in wanted and wanted[n].shape != v.shape],
-    }
-    found = [
-        f'{kind}: ' + ', '.join(rename(name, _REVERSED) or name for name in names)
-        for kind, names in problems.items()
-        if names
-    ]
-    if found:
-        raise ValueError(f'The weights do not fit the config; {"; ".join(found)}.')
-    model.load_state_dict(weights, strict=True)
+    return rename(name, _REVERSED) or name
 
 
 def official_to_genvlkt(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], Recognised, tuple[str, ...]]:

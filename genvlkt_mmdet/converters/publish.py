@@ -1,4 +1,4 @@
-"""From a training checkpoint to a file small enough to ship."""
+"""Turns a training checkpoint into a small file to share."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,27 +7,24 @@ from .files import load_checkpoint, save_checkpoint, weights_of
 
 
 def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True, drop: Sequence[str] = ()) -> int:
-    """Keeps the weights of a checkpoint and nothing else.
+    """Writes a checkpoint with the weights alone.
 
     Args:
         source (str | Path): Checkpoint of a training.
         target (str | Path): File to write; it loads with ``weights_only=True``.
-        half (bool): Whether to store floats in half precision; loading turns them back.
-        drop (Sequence[str]): Beginnings of the names of weights to leave out.
+        half (bool): Store floats in half precision; loading converts them back. Default: True.
+        drop (Sequence[str]): Prefixes of the names of weights to leave out. Default: none.
 
     Returns:
         int: Size of the file in bytes.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
-        ValueError: If it holds no weights, or some are not finite.
+        ValueError: If it holds no weights, or some that are not finite.
     """
-    checkpoint = load_checkpoint(str(source))
-    if not checkpoint.get('state_dict'):
-        raise ValueError(f"'{source}' holds no 'state_dict': give a checkpoint that a training wrote.")
     kept = {
         name: value.half() if half and value.is_floating_point() else value.clone()
-        for name, value in weights_of(checkpoint, f"'{source}'").items()
+        for name, value in weights_of(load_checkpoint(str(source)), f"'{source}'").items()
         if not name.startswith(tuple(drop))
     }
     return save_checkpoint(target, dict(state_dict=kept))

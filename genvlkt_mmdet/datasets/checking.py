@@ -1,4 +1,4 @@
-"""What is wrong in a dataset: annotations that contradict themselves or the images."""
+"""Checks a dataset: annotations that contradict each other or the images."""
 
 import io
 from collections import Counter
@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.utils import track_iter_progress
 from PIL import Image
 
 from ..files import new_file
+from ..plotting import new_figure
+from ..progress import progress_bar
+from ..text_table import text_table
 from ..vocabulary import HOIVocabulary
 from .records import FileIds, is_box_index, leaves_folder, show, structure_problems
 
-#: Kinds of findings that training or evaluation would refuse or skip; the others are remarks.
+#: Kinds of findings that training or evaluation refuses or skips. All others are remarks.
 ERRORS = (
     'field missing or of another type',
     'file name leaves the image folder',
@@ -44,13 +46,13 @@ REMARKS = (
 
 
 @dataclass
-class DatasetReport:
-    """Findings about a dataset.
+class DatasetFindings:
+    """Findings of :func:`check_dataset`.
 
     Attributes:
-        counts (dict[str, int]): Numbers of images, boxes, triplets, pairs and of HOI classes that occur.
-        findings (dict[str, list[str]]): For each kind of :data:`ERRORS` and :data:`REMARKS` that occurs, one text per
-            case, starting with the file name.
+        counts (dict[str, int]): Numbers of images, boxes, triplets, pairs and HOI classes with a triplet.
+        findings (dict[str, list[str]]): Kind of finding, one of :data:`ERRORS` or :data:`REMARKS`, to one text
+            per case. A text starts with the file name.
         hoi_counts (np.ndarray): (A) triplets of each HOI class.
         verb_counts (np.ndarray): (V) triplets of each verb.
         object_counts (np.ndarray): (O) boxes of each object class.
@@ -69,7 +71,7 @@ class DatasetReport:
         return sum(len(self.findings.get(kind, ())) for kind in ERRORS)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain containers, class counts by name."""
+        """Converts the findings to plain dictionaries and lists, with class names."""
         vocabulary = self.vocabulary
         return dict(
             counts=self.counts,
@@ -80,16 +82,16 @@ class DatasetReport:
         )
 
     def to_text(self, examples: int = 3, classes: int = 10) -> str:
-        """The report as a table for people.
+        """Formats the findings as text.
 
         Args:
-            examples (int): Cases to quote per kind of finding.
-            classes (int): Most and least frequent HOI classes to list.
+            examples (int): Maximum number of cases to list per kind of finding. Default: 3.
+            classes (int): Number of the most and of the least frequent HOI classes to list. Default: 10.
 
         Returns:
-            str: Several lines.
+            str: The text, several lines.
         """
-        lines = [f'{name:>24}  {count}' for name, count in self.counts.items()]
+        lines = [text_table(list(self.counts), [[str(count) for count in self.counts.values()]])]
         for title, kinds in (('Errors', ERRORS), ('Remarks', REMARKS)):
             found = [kind for kind in kinds if kind in self.findings]
             lines += ['', f'{title}: none' if not found else f'{title}:']
@@ -100,40 +102,40 @@ class DatasetReport:
                 if len(cases) > examples:
                     lines.append(f'            ... and {len(cases) - examples} more')
         order = np.argsort(-self.hoi_counts, kind='stable')
-        lines += ['', 'Triplets per HOI class:']
         shown = order if len(order) <= 2 * classes else [*order[:classes], None, *order[-classes:]]
-        width = max((len(self.vocabulary.phrase(int(k))) for k in shown if k is not None), default=0)
         top = max(int(self.hoi_counts.max(initial=0)), 1)
-        for k in shown:
-            if k is None:
-                lines.append(f'  {"...":<{width}}')
-            else:
-                count = int(self.hoi_counts[k])
-                bar = '#' * round(40 * count / top)
-                lines.append(f'  {self.vocabulary.phrase(int(k)):<{width}}  {count:>7}  {bar}'.rstrip())
+        rows = [
+            ['...', '', '']
+            if k is None
+            else [
+                self.vocabulary.phrase(int(k)),
+                str(self.hoi_counts[k]),
+                '#' * round(40 * int(self.hoi_counts[k]) / top),
+            ]
+            for k in shown
+        ]
+        lines += ['', text_table(['HOI class', 'triplets', ''], rows)]
         return '\n'.join(lines)
 
     def plot(self, path: str | Path) -> None:
-        """Draws triplets per HOI class, sorted, with logarithmic counts; classes without any are marked.
+        """Draws a histogram of the triplets per HOI class on a logarithmic axis. Classes without triplets are marked.
 
         Args:
-            path (str | Path): Picture file to write; its ending says the format, PNG without one.
+            path (str | Path): Image file to write. Its ending gives the format; PNG without one.
 
         Raises:
-            ValueError: If the ending is of no known format.
+            ValueError: If the format is unknown.
             OSError: If the file cannot be written.
         """
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
 
         kind, known = Path(path).suffix[1:].lower() or 'png', FigureCanvasAgg.get_supported_filetypes()
         if kind not in known:
-            raise ValueError(f"'{path}' has the ending of no picture file: choose from {', '.join(sorted(known))}.")
+            raise ValueError(f"'{path}' has the ending of no image format: choose from {', '.join(sorted(known))}.")
         order = np.argsort(-self.hoi_counts, kind='stable')
         counts = self.hoi_counts[order]
         few = len(order) <= 60
-        figure = Figure(figsize=(max(7, 0.24 * len(order)) if few else 12, 5.5), layout='constrained')
-        FigureCanvasAgg(figure)
+        figure = new_figure(max(7, 0.24 * len(order)) if few else 12, 5.5)
         axes = figure.add_subplot()
         rare = np.isin(order, self.vocabulary.rare)
         for chosen, color, label in (
@@ -181,18 +183,18 @@ def check_dataset(
     image_folder: str | Path | None = None,
     decode: bool = False,
     progress: bool = False,
-) -> DatasetReport:
-    """Looks for everything in a dataset that training or evaluation would stumble over.
+) -> DatasetFindings:
+    """Finds everything in a dataset that makes training or evaluation fail, skip data or give wrong numbers.
 
     Args:
         records (Sequence[dict]): Records as :func:`genvlkt_mmdet.datasets.formats.read_annotations` gives them.
-        vocabulary (HOIVocabulary): Vocabulary that they must fit.
-        image_folder (str | Path, optional): Folder of the images; None looks at no image.
-        decode (bool): Whether to decode every image in full; else only its header is read.
+        vocabulary (HOIVocabulary): Vocabulary of the dataset.
+        image_folder (str | Path, optional): Folder of the images. None: images are not checked.
+        decode (bool): Decode every image in full instead of reading its header only. Default: False.
         progress (bool): Whether to show a progress bar.
 
     Returns:
-        DatasetReport: The findings.
+        DatasetFindings: The findings.
 
     Raises:
         FileNotFoundError: If there is no such folder of images.
@@ -200,10 +202,12 @@ def check_dataset(
     if image_folder is not None and not Path(image_folder).is_dir():
         raise FileNotFoundError(f"The image folder '{image_folder}' does not exist: check its path.")
     check = _Check(vocabulary)
-    for i, record in enumerate(track_iter_progress(list(records)) if progress else records):
-        if check.record(record, i) and image_folder is not None:
-            check.image(record, Path(image_folder) / record['file_name'], decode)
-    return check.report(len(records))
+    with progress_bar('Checking', len(records), progress) as advance:
+        for i, record in enumerate(records):
+            if check.record(record, i) and image_folder is not None:
+                check.image(record, Path(image_folder) / record['file_name'], decode)
+            advance(1)
+    return check.result(len(records))
 
 
 class _Check:
@@ -224,7 +228,7 @@ class _Check:
         self.findings.setdefault(kind, []).append(f'{name}: {detail}' if detail else name)
 
     def look_up(self, find: Callable, file_id: Any, kind: str, name: str, what: str) -> int | None:
-        """An index of the vocabulary; an id that it lacks becomes a finding."""
+        """Index of an id in the vocabulary. An unknown id becomes a finding."""
         try:
             return find(file_id)
         except ValueError:
@@ -349,7 +353,7 @@ class _Check:
                 f'{size[0]} x {size[1]} instead of {record["width"]} x {record["height"]}',
             )
 
-    def report(self, num_images: int) -> DatasetReport:
+    def result(self, num_images: int) -> DatasetFindings:
         counts = dict(
             images=num_images,
             boxes=self.totals['boxes'],
@@ -357,6 +361,6 @@ class _Check:
             pairs=self.totals['pairs'],
             hoi_classes=int((self.hoi_counts > 0).sum()),
         )
-        return DatasetReport(
+        return DatasetFindings(
             counts, self.findings, self.hoi_counts, self.verb_counts, self.object_counts, self.vocabulary
         )

@@ -201,7 +201,7 @@ class HOIDataset(BaseDetDataset):
                 )
             if len(data_list) < len(self.data_list):
                 self.skipped['images without pairs'] = len(self.data_list) - len(data_list)
-        self._report()
+        self._log_skipped()
         return data_list
 
     def parse_data_info(self, raw_data_info: dict, index: int = 0) -> dict:
@@ -365,8 +365,8 @@ class HOIDataset(BaseDetDataset):
         object_labels = np.array([labels[o] if o >= 0 else self.vocabulary.no_object for o in ids[:, 1]], np.int64)
         return dict(human_ids=ids[:, 0], object_ids=ids[:, 1], object_labels=object_labels, hoi_labels=positions)
 
-    def _report(self) -> None:
-        """Says in one line what was left out; a warning where the file itself is at fault."""
+    def _log_skipped(self) -> None:
+        """Logs in one line what was left out; a warning if the annotation file is at fault."""
         counts = ', '.join(f'{count} {what}' for what, count in self.skipped.items() if count)
         if counts:
             what = 'Not counted in testing' if self.test_mode else 'Left out of training'

@@ -1,27 +1,29 @@
-"""Where the datasets come from, and whether a folder holds what the configs read."""
+"""Downloads of the datasets, and the check that a folder is complete."""
 
 import hashlib
+import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..files import new_file
+from ..progress import progress_bar
 from ..vocabulary import load_vocabulary
 from .formats import read_annotations
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file to get.
+    """One file of a dataset.
 
     Attributes:
         name (str): File name.
-        page (str): Where it comes from: a page to visit, or, with ``direct``, the file itself.
-        unpack (str): Where its content goes, below the dataset's root.
-        direct (bool): Whether ``page`` can be fetched as it is.
+        page (str): Address of the file if ``direct``, else of a page to visit.
+        unpack (str): Folder for its content, relative to the dataset's root.
+        direct (bool): Whether ``page`` is the address of the file.
         checksum (str, optional): ``'<algorithm>:<hexadecimal>'`` as :mod:`hashlib` names it, where known.
-        note (str): What else to do.
+        note (str): Further instructions.
     """
 
     name: str
@@ -34,17 +36,19 @@ class Source:
 
 @dataclass(frozen=True)
 class DatasetLayout:
-    """What a dataset's folder must hold.
+    """Content of the folder of a dataset.
 
     Attributes:
-        title (str): Name for people.
+        title (str): Name of the dataset in messages.
+        root (str): Folder that the configs read.
         vocabulary (str): Name of the vocabulary.
-        sources (tuple[Source]): What to get.
+        sources (tuple[Source]): Files to download.
         images (dict[str, int]): Image folders below the root, and the number of images in each.
         annotations (dict[str, int]): Annotation files below the root, and the least number of images in each.
     """
 
     title: str
+    root: str
     vocabulary: str
     sources: tuple[Source, ...]
     images: dict[str, int]
@@ -53,9 +57,10 @@ class DatasetLayout:
 
 _GITHUB = 'https://raw.githubusercontent.com/fredzzhang'
 _COCO = 'http://images.cocodataset.org'
-DATASETS = dict(
+DATASET_LAYOUTS = dict(
     hico=DatasetLayout(
         title='HICO-DET',
+        root='data/hico_20160224_det',
         vocabulary='hico',
         sources=(
             Source(
@@ -84,6 +89,7 @@ DATASETS = dict(
     ),
     vcoco=DatasetLayout(
         title='V-COCO',
+        root='data/v-coco',
         vocabulary='vcoco',
         sources=(
             Source(
@@ -137,18 +143,18 @@ DATASETS = dict(
 )
 
 
-def verify_folder(name: str, root: str | Path, report: Callable[[str], None] = print) -> list[str]:
-    """Checks that a folder holds a dataset as the configs read it.
+def verify_folder(name: str, root: str | Path, log: Callable[[str], None] = print) -> list[str]:
+    """Checks that a folder holds a complete dataset in the layout of the configs.
 
     Args:
-        name (str): Name of the dataset, a key of :data:`DATASETS`.
+        name (str): Name of the dataset, a key of :data:`DATASET_LAYOUTS`.
         root (str | Path): Root of the dataset.
-        report (Callable): Gets a line for each thing that is as it should be.
+        log (Callable): Called with a line of text for every part that is complete. Default: print.
 
     Returns:
-        list[str]: One sentence for each thing that is missing or wrong; empty when all is well.
+        list[str]: One sentence for each missing or wrong part; empty if the dataset is complete.
     """
-    layout, root = DATASETS[name], Path(root)
+    layout, root = DATASET_LAYOUTS[name], Path(root)
     if not root.is_dir():
         return [f"Folder '{root}' is missing."]
     problems = []
@@ -162,7 +168,7 @@ def verify_folder(name: str, root: str | Path, report: Callable[[str], None] = p
         if found < expected:
             problems.append(f"'{root / folder}' holds {found} of {expected} images.")
         else:
-            report(f"'{root / folder}': {found} images.")
+            log(f"'{root / folder}': {found} images.")
     for (file, expected), folder in zip(layout.annotations.items(), layout.images, strict=True):
         try:
             records, family = read_annotations(root / file, load_vocabulary(layout.vocabulary))
@@ -172,7 +178,7 @@ def verify_folder(name: str, root: str | Path, report: Callable[[str], None] = p
         if len(records) < expected:
             problems.append(f"'{root / file}' holds {len(records)} images; {expected} or more are expected.")
         else:
-            report(f"'{root / file}': {len(records)} images, of the family '{family}'.")
+            log(f"'{root / file}': {len(records)} images, of the family '{family}'.")
         absent = [r['file_name'] for r in records if r['file_name'] not in listed.get(folder, {r['file_name']})]
         if absent:
             problems.append(f"'{root / folder}' lacks {len(absent)} images of '{file}', e.g. '{absent[0]}'.")
@@ -180,16 +186,16 @@ def verify_folder(name: str, root: str | Path, report: Callable[[str], None] = p
 
 
 def instructions(name: str, root: str | Path) -> str:
-    """What to get, and where to put it.
+    """Explains which files to download and where to put them.
 
     Args:
-        name (str): Name of the dataset, a key of :data:`DATASETS`.
+        name (str): Name of the dataset, a key of :data:`DATASET_LAYOUTS`.
         root (str | Path): Root of the dataset.
 
     Returns:
-        str: Several lines.
+        str: The text, several lines.
     """
-    layout = DATASETS[name]
+    layout = DATASET_LAYOUTS[name]
     lines = [f'{layout.title} comes in {len(layout.sources)} parts:']
     for i, source in enumerate(layout.sources, 1):
         lines += [f'{i}. {source.name}', f'   from {source.page}', f'   into {Path(root) / source.unpack}']
@@ -197,16 +203,44 @@ def instructions(name: str, root: str | Path) -> str:
     return '\n'.join(lines)
 
 
-def download(
-    source: Source, root: str | Path, timeout: float = 30, progress: Callable[[int, int], None] | None = None
-) -> Path:
-    """Fetches a file that can be fetched directly; a complete one is not fetched again.
+def download_dataset(
+    name: str, root: str | Path, timeout: float = 30, progress: bool = False, log: Callable[[str], None] = print
+) -> None:
+    """Downloads and unpacks all files of a dataset that have a direct address.
+
+    Args:
+        name (str): Name of the dataset, a key of :data:`DATASET_LAYOUTS`.
+        root (str | Path): Root of the dataset.
+        timeout (float): Seconds to wait for a server. Default: 30.
+        progress (bool): Whether to show a progress bar. Default: False.
+        log (Callable): Called with a line of text before and after each file. Default: print.
+
+    Raises:
+        ConnectionError: If a server cannot be reached or the transfer breaks off.
+        ValueError: If a checksum differs.
+    """
+    for source in DATASET_LAYOUTS[name].sources:
+        if not source.direct:
+            continue
+        log(f'{source.name} from {source.page}')
+        file = download(source, root, timeout, progress)
+        target = Path(root) / source.unpack
+        target.mkdir(parents=True, exist_ok=True)
+        if file.suffix == '.zip':
+            shutil.unpack_archive(file, target)
+        else:
+            shutil.copy(file, target)
+        log(f'  done: {target}')
+
+
+def download(source: Source, root: str | Path, timeout: float = 30, progress: bool = False) -> Path:
+    """Downloads a file with a direct address. A complete file is not downloaded again.
 
     Args:
         source (Source): The file.
-        root (str | Path): Root of the dataset; the file lands in its ``downloads``.
-        timeout (float): Seconds to wait for the server.
-        progress (Callable, optional): Gets the bytes so far and in all (0: unknown).
+        root (str | Path): Root of the dataset. The file is written to its subfolder ``downloads``.
+        timeout (float): Seconds to wait for the server. Default: 30.
+        progress (bool): Whether to show a progress bar. Default: False.
 
     Returns:
         Path: The file.
@@ -220,25 +254,24 @@ def download(
         raise ValueError(f"'{source.name}' cannot be fetched by a program: visit {source.page}.")
     target = Path(root) / 'downloads' / source.name
     if not target.is_file():
-        with new_file(target) as file:
-            for chunk, done, total in _fetched(source.page, timeout, target):
+        with new_file(target) as file, progress_bar(source.name, None, progress) as advance:
+            for chunk in _fetched(source.page, timeout, target):
                 file.write(chunk)
-                if progress is not None:
-                    progress(done, total)
+                advance(len(chunk))
     if source.checksum is not None and not has_checksum(target, source.checksum):
         raise ValueError(f"'{target}' has another checksum than the known one; delete it and fetch it again.")
     return target
 
 
-def _fetched(page: str, timeout: float, target: Path) -> Iterator[tuple[bytes, int, int]]:
-    """The parts of a file on a server, each with the bytes so far and in all."""
+def _fetched(page: str, timeout: float, target: Path) -> Iterator[bytes]:
+    """The parts of a file on a server."""
     done = total = 0
     try:
         with urllib.request.urlopen(page, timeout=timeout) as reply:
             total = int(reply.headers.get('Content-Length') or 0)
             while chunk := reply.read(1 << 20):
                 done += len(chunk)
-                yield chunk, done, total
+                yield chunk
     except OSError as error:
         reason = getattr(error, 'reason', error)
         raise ConnectionError(

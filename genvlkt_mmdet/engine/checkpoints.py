@@ -11,10 +11,9 @@ from typing import Any
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.runner import load_state_dict
 from torch import nn
 
-from ..converters import CheckpointError, is_intact, weights_of
+from ..converters import CheckpointError, is_intact, load_strictly, weights_of
 from ..files import write_file
 from ..vocabulary import HOIVocabulary, load_vocabulary
 
@@ -118,10 +117,6 @@ def _origin(checkpoint: Mapping) -> str:
     return f'; it was trained with the config {name}.py' if name else ''
 
 
-def _some(keys: list[str], limit: int = 3) -> str:
-    return ', '.join(keys[:limit]) + (f' and {len(keys) - limit} more' if len(keys) > limit else '')
-
-
 def unwrapped(model: nn.Module) -> nn.Module:
     """The model inside a wrapper for distributed training; a model without wrapper is given back.
 
@@ -135,9 +130,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def load_weights(model: nn.Module, checkpoint: Mapping, file: str, config: str) -> None:
-    """Loads a checkpoint's weights into a model and refuses it when they do not fit.
-
-    mmengine only warns, and goes on with the random weights of whatever did not fit.
+    """Loads a checkpoint into a model and refuses it if its weights or its classes do not fit.
 
     Args:
         model (nn.Module): The model, built from the config; it may be wrapped for distributed training.
@@ -153,23 +146,7 @@ def load_weights(model: nn.Module, checkpoint: Mapping, file: str, config: str) 
     if not isinstance(checkpoint, Mapping):
         raise CheckpointError(f'{file} holds no weights: give a checkpoint that training has written.')
     weights = weights_of(checkpoint, file)
-    try:
-        load_state_dict(model, weights, strict=True)
-    except RuntimeError as error:
-        own = model.state_dict()
-        missing = [key for key in own if key not in weights and not key.endswith('num_batches_tracked')]
-        unknown = [key for key in weights if key not in own]
-        reshaped = [
-            f'{key} is {"x".join(map(str, weights[key].shape))} instead of {"x".join(map(str, own[key].shape))}'
-            for key in own
-            if key in weights and weights[key].shape != own[key].shape
-        ]
-        found = (('of another shape', reshaped), ('missing', missing), ('unknown', unknown))
-        parts = [f'{len(keys)} {kind} ({_some(keys)})' for kind, keys in found if keys]
-        problem = f'of its weights are {", ".join(parts)}' if parts else ' '.join(str(error).split())
-        raise CheckpointError(
-            f'The checkpoint {file} does not fit the config {config}: {problem}{_origin(checkpoint)}.'
-        ) from error
+    load_strictly(model, weights, file, config, _origin(checkpoint))
     _check_classes(model, checkpoint, file, config)
 
 

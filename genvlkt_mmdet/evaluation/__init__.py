@@ -1,5 +1,14 @@
-from .evaluate import Detections, evaluate_detections, load_detections
+from .evaluate import evaluate_detections
+from .io import Detections, export_detections, load_detections
 from .io.ground_truth import load_ground_truth
 from .metrics import HICOMetric, VCOCOMetric
 
-__all__ = ['Detections', 'HICOMetric', 'VCOCOMetric', 'evaluate_detections', 'load_detections', 'load_ground_truth']
+__all__ = [
+    'Detections',
+    'HICOMetric',
+    'VCOCOMetric',
+    'evaluate_detections',
+    'export_detections',
+    'load_detections',
+    'load_ground_truth',
+]

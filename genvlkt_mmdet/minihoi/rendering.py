@@ -17,10 +17,9 @@ import cv2
 import numpy as np
 from filelock import FileLock
 from mmengine.logging import print_log
-from rich.console import Console
-from rich.progress import Progress
 
 from ..files import write_file
+from ..progress import progress_bar
 from .catalog import vocabulary
 from .scenes import Difficulty, get_difficulty, render_scene, sample_scene
 
@@ -170,12 +169,10 @@ def _render_split(
         (str(aside), split, seed, range(start, min(start + _CHUNK, size)), settings) for start in range(0, size, _CHUNK)
     ]
     entries: list[dict[str, Any]] = []
-    # Without a thread of its own: the workers are forked while the bar is there.
-    with Progress(console=Console(stderr=True), auto_refresh=False, disable=not progress) as bar:
-        task = bar.add_task(f'MiniHOI {split}', total=size)
+    with progress_bar(f'MiniHOI {split}', size, progress) as advance:
         for chunk in _map(jobs, workers):
             entries += chunk
-            bar.update(task, advance=len(chunk), refresh=True)
+            advance(len(chunk))
     _write_json(root / 'annotations' / f'{split}.json', entries)
     _write_json(root / 'annotations' / f'{split}_coco.json', to_coco(entries))
     shutil.rmtree(target, ignore_errors=True)

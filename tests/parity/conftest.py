@@ -78,7 +78,7 @@ class Reference:
         weights, unknown = convert_official({key: torch.as_tensor(value) for key, value in official.items()})
         assert not unknown
         self.model = MODELS.build(self.cfg.model).eval()
-        load_strictly(self.model, weights)
+        load_strictly(self.model, weights, name, CONFIG_OF[name])
         if self.model.bbox_head.loss_mimic is not None:
             self.model.bbox_head.loss_mimic.teacher = Teacher()
 

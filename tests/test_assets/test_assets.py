@@ -55,7 +55,7 @@ def test_publish_checkpoint(tmp_path):
 
 def test_publish_needs_weights(tmp_path):
     torch.save(dict(optimizer={}), tmp_path / 'x.pth')
-    with pytest.raises(ValueError, match="holds no 'state_dict'"):
+    with pytest.raises(ValueError, match='holds no weights'):
         publish_checkpoint(tmp_path / 'x.pth', tmp_path / 'y.pth')
     with pytest.raises(FileNotFoundError, match='does not exist'):
         publish_checkpoint(tmp_path / 'absent.pth', tmp_path / 'y.pth')

@@ -96,14 +96,14 @@ def official_names(state):
 
 def test_both_kinds_of_detr_become_the_same_weights(detr, model):
     theirs = detr.state_dict()
-    from_mmdet, report = convert_detr(theirs, model.state_dict())
-    from_official, official_report = convert_detr(official_names(theirs), model.state_dict())
-    assert report.source == 'mmdet'
-    assert official_report.source == 'facebookresearch'
+    from_mmdet, transfer = convert_detr(theirs, model.state_dict())
+    from_official, official_transfer = convert_detr(official_names(theirs), model.state_dict())
+    assert transfer.source == 'mmdet'
+    assert official_transfer.source == 'facebookresearch'
     tracked = {name for name in from_mmdet if name.endswith('num_batches_tracked')}
     assert from_mmdet.keys() - tracked == from_official.keys()
     assert all(torch.equal(from_mmdet[name], value) for name, value in from_official.items())
-    assert official_report.new == report.new
+    assert official_transfer.new == transfer.new
 
 
 def test_both_decoders_and_box_heads_start_alike(detr, model):
@@ -124,17 +124,17 @@ def test_both_decoders_and_box_heads_start_alike(detr, model):
     torch.testing.assert_close(head.human_bbox(x), expected)
 
 
-def test_report_tells_what_is_left_and_new(detr, model):
+def test_transfer_tells_what_is_left_and_new(detr, model):
     state = detr.state_dict()
-    converted, report = convert_detr(state, model.state_dict())
+    converted, transfer = convert_detr(state, model.state_dict())
     third = {name for name in state if name.startswith('decoder.layers.2.')}
-    assert set(report.left) == third | {'bbox_head.fc_cls.weight', 'bbox_head.fc_cls.bias'}
+    assert set(transfer.left) == third | {'bbox_head.fc_cls.weight', 'bbox_head.fc_cls.bias'}
     assert third
-    assert set(report.taken) == state.keys() - set(report.left)
-    assert {name.split('.')[1] for name in report.new} == {'pair_embed', 'hoi_classifier', 'obj_classifier'}
-    assert not set(report.new) & converted.keys()
-    text = str(report)
-    assert f'{len(report.taken)} tensors taken from the mmdet DETR' in text
+    assert set(transfer.taken) == state.keys() - set(transfer.left)
+    assert {name.split('.')[1] for name in transfer.new} == {'pair_embed', 'hoi_classifier', 'obj_classifier'}
+    assert not set(transfer.new) & converted.keys()
+    text = str(transfer)
+    assert f'{len(transfer.taken)} tensors taken from the mmdet DETR' in text
     assert 'bbox_head.hoi_classifier' in text and 'bbox_head.fc_cls' in text
 
 
@@ -149,10 +149,10 @@ def test_human_and_object_queries_start_from_the_first_of_detrs(detr, model, ren
 def test_too_few_queries_are_left(detr, model):
     state = detr.state_dict()
     state['query_embedding.weight'] = torch.zeros(5, CHANNELS)
-    converted, report = convert_detr(state, model.state_dict())
-    assert 'query_embedding.weight' in report.left
-    assert {'bbox_head.human_embed.weight', 'bbox_head.object_embed.weight'} <= set(report.new)
-    assert not set(report.new) & converted.keys()
+    converted, transfer = convert_detr(state, model.state_dict())
+    assert 'query_embedding.weight' in transfer.left
+    assert {'bbox_head.human_embed.weight', 'bbox_head.object_embed.weight'} <= set(transfer.new)
+    assert not set(transfer.new) & converted.keys()
 
 
 @pytest.mark.parametrize('source', ['mmdet', 'facebookresearch'])
@@ -198,7 +198,7 @@ def test_missing_file_says_which_and_what_to_do(model):
         load_detr(model, 'nowhere/detr.pth')
 
 
-def test_loading_is_reported_in_the_log(detr, model, tmp_path, caplog):
+def test_loading_is_logged(detr, model, tmp_path, caplog):
     torch.save(detr.state_dict(), tmp_path / 'detr.pth')
     from mmengine.logging import MMLogger
 
@@ -207,8 +207,8 @@ def test_loading_is_reported_in_the_log(detr, model, tmp_path, caplog):
     level = logger.level
     logger.setLevel(logging.INFO)
     try:
-        report = load_detr(model, str(tmp_path / 'detr.pth'))
+        transfer = load_detr(model, str(tmp_path / 'detr.pth'))
     finally:
         logger.removeHandler(caplog.handler)
         logger.setLevel(level)
-    assert str(report) in caplog.text
+    assert str(transfer) in caplog.text

@@ -82,14 +82,14 @@ NAMES = {  # which tensor of the DETR fills which of ours
 @pytest.mark.parametrize(('source', 'detr'), [('mmdet', mmdet_detr), ('facebookresearch', facebook_detr)])
 def test_published_detr_fills_all_but_the_head_of_its_own(source, detr):
     detr = detr()
-    converted, report = convert_detr(detr, state_of(CONFIG))
-    assert report.source == source
+    converted, transfer = convert_detr(detr, state_of(CONFIG))
+    assert transfer.source == source
     for ours, theirs in NAMES[source].items():
         assert torch.equal(converted[ours], detr[theirs]), ours
-    new = {name.split('.')[1] for name in report.new if name.startswith('bbox_head.')}
+    new = {name.split('.')[1] for name in transfer.new if name.startswith('bbox_head.')}
     assert new == {'pair_embed', 'hoi_classifier', 'obj_classifier'}
-    assert all(name.startswith('bbox_head.') for name in report.new)
-    beyond = {name for name in report.left if '.layers.' in name}  # layers 4 to 6 of the decoder
+    assert all(name.startswith('bbox_head.') for name in transfer.new)
+    beyond = {name for name in transfer.left if '.layers.' in name}  # layers 4 to 6 of the decoder
     assert beyond and all(name.split('layers.')[1][0] in '345' for name in beyond)
 
 

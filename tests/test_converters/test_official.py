@@ -12,9 +12,11 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from genvlkt_mmdet.converters import (
+    CheckpointError,
     convert_official,
     genvlkt_to_official,
     load_strictly,
+    official_name,
     official_to_genvlkt,
     recognise,
     revert_official,
@@ -132,13 +134,12 @@ class TestRecognition:
 def test_strict_loading_names_tensors_as_the_authors_do():
     model = torch.nn.Linear(2, 1)
     model.register_parameter('more', torch.nn.Parameter(torch.zeros(1)))
-    with pytest.raises(ValueError) as error:
-        load_strictly(
-            model, {'weight': torch.zeros(1, 3), 'bias': torch.zeros(1), 'neck.convs.0.conv.bias': torch.zeros(1)}
-        )
+    weights = {'weight': torch.zeros(1, 3), 'bias': torch.zeros(1), 'neck.convs.0.conv.bias': torch.zeros(1)}
+    with pytest.raises(CheckpointError) as error:
+        load_strictly(model, weights, 'a.pth', 'b.py', name_of=official_name)
     assert str(error.value) == (
-        'The weights do not fit the config; missing: more; without a place in the model: input_proj.bias; '
-        'of another shape: weight.'
+        'The checkpoint a.pth does not fit the config b.py: of its weights are 1 of another shape (weight is 1x3 instead of '
+        '1x2), 1 missing (more), 1 unknown (input_proj.bias).'
     )
 
 
@@ -167,5 +168,8 @@ def test_tool_there_and_back(tmp_path, monkeypatch, capsys):
 
     del theirs['model']['query_embed_o.weight']
     torch.save(theirs, tmp_path / 'theirs.pth')
-    with pytest.raises(SystemExit, match=r'^error: The weights do not fit the config; missing: query_embed_o.weight.$'):
+    with pytest.raises(
+        SystemExit,
+        match=r'gen_vlkt_s_vcoco.py: of its weights are 1 missing \(query_embed_o.weight\).$',
+    ):
         run_tool(monkeypatch, tmp_path / 'theirs.pth', tmp_path / 'ours.pth')

@@ -17,14 +17,14 @@ def vocabulary(toy_vocabulary):
 
 def test_sound_dataset(toy_records, vocabulary, write_toy):
     folder = Path(write_toy(toy_records)['data_root']) / 'images'
-    report = check_dataset(toy_records, vocabulary, folder, decode=True)
-    assert report.counts == dict(images=3, boxes=6, triplets=4, pairs=3, hoi_classes=3)
-    assert report.findings == {'image without pairs': ['b.png']} and report.num_errors == 0
-    assert report.hoi_counts.tolist() == [2, 1, 1, 0]
-    assert report.verb_counts.tolist() == [3, 1]
-    assert report.object_counts.tolist() == [2, 2, 2]
-    assert report.to_dict()['hois']['person holding a cup'] == 2
-    text = report.to_text()
+    found = check_dataset(toy_records, vocabulary, folder, decode=True)
+    assert found.counts == dict(images=3, boxes=6, triplets=4, pairs=3, hoi_classes=3)
+    assert found.findings == {'image without pairs': ['b.png']} and found.num_errors == 0
+    assert found.hoi_counts.tolist() == [2, 1, 1, 0]
+    assert found.verb_counts.tolist() == [3, 1]
+    assert found.object_counts.tolist() == [2, 2, 2]
+    assert found.to_dict()['hois']['person holding a cup'] == 2
+    text = found.to_text()
     assert 'Errors: none' in text and '1  image without pairs' in text and 'person riding a horse' in text
 
 
@@ -69,9 +69,9 @@ def test_every_kind_of_finding(toy_records, vocabulary, write_toy, kind, edit):
     folder = Path(write_toy(toy_records)['data_root']) / 'images'
     bad = copy.deepcopy(toy_records)
     edit(bad[0])
-    report = check_dataset(bad, vocabulary, folder)
-    assert len(report.findings[kind]) == 1
-    assert kind in ERRORS + REMARKS and (report.num_errors > 0) == (kind in ERRORS or kind == 'file name used twice')
+    found = check_dataset(bad, vocabulary, folder)
+    assert len(found.findings[kind]) == 1
+    assert kind in ERRORS + REMARKS and (found.num_errors > 0) == (kind in ERRORS or kind == 'file name used twice')
 
 
 def test_images_that_do_not_decode(toy_records, vocabulary, write_toy):

@@ -74,9 +74,9 @@ def runs(path, kind, **options):
     vocabulary = VOCABULARIES[kind.default_vocabulary]
 
     def check():
-        report = check_dataset(read_annotations(path, vocabulary, **options)[0], vocabulary)
-        report.to_text()
-        return report
+        found = check_dataset(read_annotations(path, vocabulary, **options)[0], vocabulary)
+        found.to_text()
+        return found
 
     # mmengine's serialization runs the garbage collector, which would take nearly all the time of these tests.
     common = dict(ann_file=str(path), vocabulary=vocabulary, serialize_data=False, **options)

@@ -2,10 +2,19 @@ import http.server
 import json
 import threading
 import urllib.error
+from dataclasses import replace
 
 import pytest
 
-from genvlkt_mmdet.datasets.sources import DATASETS, Source, download, has_checksum, instructions, verify_folder
+from genvlkt_mmdet.datasets.sources import (
+    DATASET_LAYOUTS,
+    Source,
+    download,
+    download_dataset,
+    has_checksum,
+    instructions,
+    verify_folder,
+)
 from tests.shared import shared_path
 
 
@@ -32,17 +41,23 @@ def server(tmp_path):
 
 
 def test_download(server, tmp_path):
-    seen = []
     # sha256 of 'hello'
     checksum = 'sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824'
     source = Source('a.txt', f'{server}/a.txt', '.', direct=True, checksum=checksum)
-    file = download(source, tmp_path, progress=lambda done, total: seen.append((done, total)))
+    file = download(source, tmp_path, progress=True)
     assert file == tmp_path / 'downloads' / 'a.txt' and file.read_text() == 'hello'
-    assert seen == [(5, 5)]
-    download(source, tmp_path, progress=lambda *state: seen.append(state))
-    assert len(seen) == 1  # a complete file is not fetched again
+    (tmp_path / 'web' / 'a.txt').write_text('other')
+    assert download(source, tmp_path).read_text() == 'hello'  # a complete file is not downloaded again
     with pytest.raises(ValueError, match='has another checksum than the known one'):
         download(Source('a.txt', f'{server}/a.txt', '.', direct=True, checksum='md5:00'), tmp_path)
+
+
+def test_download_dataset(server, tmp_path, monkeypatch):
+    sources = (Source('a.txt', f'{server}/a.txt', 'annotations', direct=True), Source('c.txt', 'https://x', '.'))
+    monkeypatch.setitem(DATASET_LAYOUTS, 'hico', replace(DATASET_LAYOUTS['hico'], sources=sources))
+    lines = []
+    download_dataset('hico', tmp_path, log=lines.append)
+    assert (tmp_path / 'annotations' / 'a.txt').read_text() == 'hello' and len(lines) == 2
 
 
 def test_download_that_fails(server, tmp_path):
@@ -57,7 +72,7 @@ def test_download_that_fails(server, tmp_path):
 
 
 def test_known_checksums_are_those_of_the_real_files():
-    known = {s.name: s.checksum for layout in DATASETS.values() for s in layout.sources if s.checksum}
+    known = {s.name: s.checksum for layout in DATASET_LAYOUTS.values() for s in layout.sources if s.checksum}
     for name, file in [
         ('instances_test2015.json', 'hico_det_test.json'),
         ('instances_vcoco_trainval.json', 'vcoco_trainval.json'),
@@ -66,10 +81,10 @@ def test_known_checksums_are_those_of_the_real_files():
         assert has_checksum(shared_path('annotations', file), known[name])
 
 
-@pytest.mark.parametrize('name', sorted(DATASETS))
+@pytest.mark.parametrize('name', sorted(DATASET_LAYOUTS))
 def test_instructions_name_every_part(name):
     text = instructions(name, 'data/x')
-    for source in DATASETS[name].sources:
+    for source in DATASET_LAYOUTS[name].sources:
         assert source.name in text and source.page in text
 
 
@@ -78,10 +93,10 @@ def test_verify_folder(tmp_path, monkeypatch):
     problems = verify_folder('hico', tmp_path)
     assert len(problems) == 4 and all('is missing' in p for p in problems)
 
-    layout = DATASETS['hico']
+    layout = DATASET_LAYOUTS['hico']
     small = {'images/train2015': 1, 'images/test2015': 2}
     annotations = dict.fromkeys(layout.annotations, 1)
-    monkeypatch.setitem(DATASETS, 'hico', type(layout)(layout.title, 'hico', layout.sources, small, annotations))
+    monkeypatch.setitem(DATASET_LAYOUTS, 'hico', replace(layout, images=small, annotations=annotations))
     record = dict(file_name='a.jpg', annotations=[], hoi_annotation=[])
     (tmp_path / 'annotations').mkdir()
     for folder, files in (('train2015', 'a'), ('test2015', 'ab')):

@@ -103,7 +103,7 @@ def check_printed_triplets(names: dict, printed: str) -> None:
 
 
 def check_evaluation(names: dict, printed: str) -> None:
-    assert names['report']['default']['ap'][154] == 1
+    assert names['summary']['default']['ap'][154] == 1
 
 
 def check_open_vocabulary(names: dict, printed: str) -> None:

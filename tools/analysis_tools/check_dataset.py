@@ -1,6 +1,6 @@
-"""Reports what is wrong in a dataset: counts, missing images, invalid boxes, duplicates, class histogram.
+"""Checks a dataset: counts, missing images, invalid boxes, duplicates, class histogram.
 
-Ends with an error when something would make training or evaluation fail or skip data.
+Ends with an error if a finding would make training or evaluation fail or skip data.
 
 Examples:
     python tools/analysis_tools/check_dataset.py data/hico_20160224_det/annotations/test_hico.json \
@@ -32,10 +32,13 @@ def parse_args() -> argparse.Namespace:
         '--coco-file', type=Path, nargs='+', help="COCO instances, one file or several, for V-COCO's release"
     )
     parser.add_argument(
-        '--examples', type=in_range(int, 0, 10**9), default=3, help='cases to quote per finding (default: %(default)s)'
+        '--examples',
+        type=in_range(int, 0, 10**9),
+        default=3,
+        help='cases to list per kind of finding (default: %(default)s)',
     )
-    parser.add_argument('--plot', type=Path, help='picture of the class histogram to write')
-    parser.add_argument('--json', type=Path, help='file to write the whole report to')
+    parser.add_argument('--plot', type=Path, help='image file for the class histogram')
+    parser.add_argument('--json', type=Path, help='JSON file for all findings')
     return parser.parse_args()
 
 
@@ -45,15 +48,15 @@ def main() -> None:
     args = parse_args()
     vocabulary = load_vocabulary(args.vocabulary)
     records, family = read_annotations(args.ann_file, vocabulary, args.split, args.coco_file)
-    report = check_dataset(records, vocabulary, args.images, args.decode, progress=sys.stdout.isatty())
+    findings = check_dataset(records, vocabulary, args.images, args.decode, progress=sys.stderr.isatty())
     print(f'{args.ann_file}, family {family}:')
-    print(report.to_text(args.examples))
+    print(findings.to_text(args.examples))
     if args.json:
-        write_file(args.json, json.dumps(report.to_dict(), indent=1).encode())
+        write_file(args.json, json.dumps(findings.to_dict(), indent=1).encode())
     if args.plot:
-        report.plot(args.plot)
-    if report.num_errors:
-        sys.exit(f'error: {report.num_errors} findings would make training or evaluation fail or skip data.')
+        findings.plot(args.plot)
+    if findings.num_errors:
+        sys.exit(f'error: {findings.num_errors} findings would make training or evaluation fail or skip data.')
 
 
 if __name__ == '__main__':

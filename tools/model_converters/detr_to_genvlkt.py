@@ -10,10 +10,8 @@ Examples:
 
 import argparse
 
-import genvlkt_mmdet  # noqa: F401
-from genvlkt_mmdet.converters import convert_detr, load_checkpoint, save_checkpoint, weights_of
-from genvlkt_mmdet.engine import build_model, command, load_config
-from genvlkt_mmdet.files import names_file
+from genvlkt_mmdet.apis import convert_detr_file
+from genvlkt_mmdet.engine import command
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,23 +23,12 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def convert(src: str, dst: str, config: str) -> None:
-    """Writes the checkpoint and says what became of every tensor."""
-    cfg = load_config(config)
-    with names_file(src, 'give a checkpoint of a DETR'):
-        detr = weights_of(load_checkpoint(src))
-    state = build_model(cfg).state_dict()
-    with names_file(src, 'give a checkpoint of a DETR that fits the config'):
-        weights, report = convert_detr(detr, state)
-    save_checkpoint(dst, dict(meta=dict(), state_dict=weights))
-    print(report.lists(), report, f"The result is in '{dst}'.", sep='\n')
-
-
 @command(OSError, ValueError)
 def main() -> None:
     """Converts as the command line says."""
     args = parse_args()
-    convert(args.src, args.dst, args.config)
+    transfer = convert_detr_file(args.src, args.dst, args.config)
+    print(transfer.lists(), transfer, f"The result is in '{args.dst}'.", sep='\n')
 
 
 if __name__ == '__main__':

@@ -1,9 +1,9 @@
 """The evaluations as pure functions: numpy in, numbers out."""
 
 from .average_precision import area_ap, eleven_point_ap
-from .hico import HICOResult, evaluate_hico, hico_report, known_object_images
+from .hico import HICOResult, evaluate_hico, known_object_images, summarize_hico
 from .triplets import Triplets
-from .vcoco import VCOCODetections, VCOCOGroundTruth, evaluate_vcoco, vcoco_report
+from .vcoco import VCOCODetections, VCOCOGroundTruth, evaluate_vcoco, summarize_vcoco
 
 __all__ = [
     'HICOResult',
@@ -14,7 +14,7 @@ __all__ = [
     'eleven_point_ap',
     'evaluate_hico',
     'evaluate_vcoco',
-    'hico_report',
+    'summarize_hico',
     'known_object_images',
-    'vcoco_report',
+    'summarize_vcoco',
 ]

@@ -111,7 +111,7 @@ def evaluate_hico(
     return default, _per_class(labels[counts], correct[counts], num_gt, protocol)
 
 
-def hico_report(
+def summarize_hico(
     dets: Triplets,
     gts: Triplets,
     num_images: int,
@@ -123,7 +123,7 @@ def hico_report(
     protocol: Protocol = 'official',
     image_hois: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, dict]:
-    """Everything that is reported of a split, as plain containers.
+    """Evaluates a split and returns all its numbers as plain dictionaries and lists.
 
     Args:
         dets (Triplets): Detections.
@@ -147,23 +147,23 @@ def hico_report(
     known = known_object_images(*(image_hois or (gts.images, gts.labels)), hoi_objects, num_images, num_objects)
     default, known_object = evaluate_hico(dets, gts, num_classes, protocol, known, hoi_objects)
     assert known_object is not None  # `known` asks for it
-    report: dict[str, dict] = {}
+    summary: dict[str, dict] = {}
     for name, result in (('default', default), ('known_object', known_object)):
-        report[name] = dict(full=_plain(result.mean_ap()))
+        summary[name] = dict(full=_plain(result.mean_ap()))
         if len(rare) or len(non_rare):
-            report[name].update(rare=_plain(result.mean_ap(rare)), non_rare=_plain(result.mean_ap(non_rare)))
-        report[name].update(
+            summary[name].update(rare=_plain(result.mean_ap(rare)), non_rare=_plain(result.mean_ap(non_rare)))
+        summary[name].update(
             mean_max_recall=_plain(result.mean_max_recall),
             ap=[_plain(value) for value in result.ap],
             num_gt=result.num_gt.tolist(),
         )
     if unseen is not None:
-        report['zero_shot'] = dict(
+        summary['zero_shot'] = dict(
             unseen=_plain(default.mean_ap(unseen)),
             seen=_plain(default.mean_ap(np.setdiff1d(np.arange(num_classes), np.asarray(unseen, dtype=np.int64)))),
             full=_plain(default.mean_ap()),
         )
-    return report
+    return summary
 
 
 def known_object_images(

@@ -186,10 +186,10 @@ def evaluate_vcoco(
     return scenarios[0], scenarios[1], agent
 
 
-def vcoco_report(
+def summarize_vcoco(
     dets: VCOCODetections, gts: VCOCOGroundTruth, verbs: Sequence[str], actions: Sequence[str], slots: Slots
 ) -> dict[str, dict]:
-    """Everything that is reported of a split, as plain containers.
+    """Evaluates a split and returns all its numbers as plain dictionaries and lists.
 
     Args:
         dets (VCOCODetections): Detections.
@@ -204,16 +204,16 @@ def vcoco_report(
         [0, 1]; None where nobody does the action.
     """
     scenario_1, scenario_2, agent = evaluate_vcoco(dets, gts, slots)
-    report: dict[str, dict] = {}
+    summary: dict[str, dict] = {}
     roles = [i for i, (_, slot) in enumerate(slots) if slot is not None]
     for name, values in (('scenario_1', scenario_1), ('scenario_2', scenario_2)):
-        report[name] = dict(
+        summary[name] = dict(
             mean_24=_mean([values[i] for i in roles if verbs[i] != 'point_instr']),
             mean_25=_mean([values[i] for i in roles]),
             ap={verbs[i]: _plain(values[i]) for i in roles},
         )
-    report['agent'] = dict(mean=_mean(agent), ap={name: _plain(v) for name, v in zip(actions, agent, strict=True)})
-    return report
+    summary['agent'] = dict(mean=_mean(agent), ap={name: _plain(v) for name, v in zip(actions, agent, strict=True)})
+    return summary
 
 
 def _groups(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,5 @@
 from .hico_metric import HICOMetric
+from .hoi_metric import HOIMetric
 from .vcoco_metric import VCOCOMetric
 
-__all__ = ['HICOMetric', 'VCOCOMetric']
+__all__ = ['HICOMetric', 'HOIMetric', 'VCOCOMetric']

@@ -5,7 +5,7 @@ from typing import Any
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
-from ..evaluate import report_triplets
+from ..evaluate import evaluate_triplets
 from ..functional import Triplets
 from ..functional.hico import PROTOCOLS, Protocol
 from ..reporting.tables import hico_table
@@ -23,14 +23,14 @@ class HICOMetric(HOIMetric):
     Args:
         protocol (str): 'official', or 'qpic' for the Python evaluator that the authors' repositories run in training;
             see :func:`genvlkt_mmdet.evaluation.functional.evaluate_hico`.
-        zero_shot (str, optional): Zero-shot split whose unseen and seen classes are reported; the dataset's own by
-            default.
-        classwise (bool): Log the AP of every class as well.
+        zero_shot (str, optional): Zero-shot split; adds the mAP of its unseen and its seen classes. Default: the
+            split of the dataset.
+        classwise (bool): Also log the AP of every class. Default: False.
         **kwargs: Arguments of :class:`HOIMetric`.
 
     Attributes:
-        report (dict): The last evaluation in full, with per-class AP; see
-            :func:`genvlkt_mmdet.evaluation.functional.hico_report`.
+        summary (dict): All numbers of the last evaluation, with per-class AP; see
+            :func:`genvlkt_mmdet.evaluation.functional.summarize_hico`.
 
     Raises:
         ValueError: If the protocol is unknown.
@@ -48,7 +48,7 @@ class HICOMetric(HOIMetric):
         self.protocol = protocol
         self.zero_shot = zero_shot
         self.classwise = classwise
-        self.report: dict = {}
+        self.summary: dict = {}
 
     def evaluate_images(self, entries: list[dict]) -> dict[str, float]:
         """Evaluates images in their final order.
@@ -58,11 +58,11 @@ class HICOMetric(HOIMetric):
                 ``hoi_labels`` and, where the dataset has more image-level labels than boxes, ``image_hois``.
 
         Returns:
-            dict[str, float]: The figures, in [0, 1].
+            dict[str, float]: Number by name, in [0, 1].
         """
         vocabulary = self.vocabulary
         split = self.zero_shot or (self.dataset_meta or {}).get('zero_shot')
-        self.report = report_triplets(
+        self.summary = evaluate_triplets(
             Triplets.from_images([entry['det'] for entry in entries]),
             [entry['gt'] for entry in entries],
             vocabulary,
@@ -70,18 +70,18 @@ class HICOMetric(HOIMetric):
             self.protocol,
         )
         phrases = [vocabulary.phrase(i) for i in range(vocabulary.num_hois)]
-        print_log('\n' + hico_table(self.report, split, phrases if self.classwise else None), logger='current')
-        return _figures(self.report)
+        print_log('\n' + hico_table(self.summary, split, phrases if self.classwise else None), logger='current')
+        return _figures(self.summary)
 
 
-def _figures(report: dict[str, dict]) -> dict[str, float]:
-    """The scalars of a report under flat names."""
+def _figures(summary: dict[str, dict]) -> dict[str, float]:
+    """Flattens the mean values to one dictionary."""
     flat = {}
     for mode, start in (('default', ''), ('known_object', 'known_object/')):
         for key in HICOMetric.figures:
-            if report[mode].get(key) is not None:
-                flat[start + key] = report[mode][key]
+            if summary[mode].get(key) is not None:
+                flat[start + key] = summary[mode][key]
     for key in ('unseen', 'seen'):
-        if report.get('zero_shot', {}).get(key) is not None:
-            flat[key] = report['zero_shot'][key]
+        if summary.get('zero_shot', {}).get(key) is not None:
+            flat[key] = summary['zero_shot'][key]
     return flat

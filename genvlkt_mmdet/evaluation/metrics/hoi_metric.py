@@ -1,4 +1,4 @@
-"""What the HOI metrics share: collecting predictions and ground truth, image by image."""
+"""Base class of the HOI metrics: collects predictions and ground truth, image by image."""
 
 import sys
 from abc import abstractmethod
@@ -15,23 +15,23 @@ from ..io import write_results
 
 
 class HOIMetric(BaseMetric):
-    """Collects the best triplets of every image with its ground truth; subclasses evaluate them.
+    """Collects predictions and ground truth of every image; subclasses evaluate them.
 
-    The numbers do not depend on the number of processes or on the order of images: the images of all processes are
-    joined, images that a sampler repeated count once, and they are put in the order of ``img_id``. An image is known by
-    ``img_id`` and ``img_path`` together, so that several annotation files may use the same ids.
+    The numbers do not depend on the number of processes or on the order of images. The images of all processes are joined
+    and sorted by ``img_id``; an image that the sampler repeated counts once. An image is identified by ``img_id`` and
+    ``img_path`` together, so several annotation files may use the same ids.
 
     Args:
-        max_per_image (int, optional): Number of triplets, best first, that are kept per image (papers report 100); None
-            keeps all.
+        max_per_image (int, optional): Maximum number of triplets per image, highest score first; papers use 100. None: no
+            limit.
         outfile_prefix (str, optional): Writes the detections to ``<outfile_prefix>.results.json``, the file that
             ``tools/eval_results.py`` reads.
-        collect_device (str): Device that joins the processes' results, 'cpu' or 'gpu'.
-        prefix (str, optional): Prefix of the names of the returned figures.
-        collect_dir (str, optional): Folder that all processes see, for ``collect_device='cpu'``.
+        collect_device (str): Device used to join the results of all processes, 'cpu' (default) or 'gpu'.
+        prefix (str, optional): Prefix of the names of the returned numbers.
+        collect_dir (str, optional): Folder shared by all processes, for ``collect_device='cpu'``.
 
     Attributes:
-        figures (tuple[str, ...]): Names of the returned figures, the principal one first. Of each, more is better.
+        figures (tuple[str, ...]): Names of the returned numbers, the most important one first. Higher is better for all.
     """
 
     figures: tuple[str, ...]
@@ -64,7 +64,7 @@ class HOIMetric(BaseMetric):
         return load_vocabulary(source)
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping]) -> None:
-        """Keeps what the evaluation needs of each image.
+        """Stores predictions and ground truth of each image.
 
         Args:
             data_batch (Any): Not used.
@@ -101,7 +101,7 @@ class HOIMetric(BaseMetric):
             )
 
     def make_detections(self, pred: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What is kept of the triplets of an image.
+        """Converts the predictions of an image for the evaluation.
 
         Args:
             pred (Mapping[str, np.ndarray]): The best triplets as in ``HOIDataSample.pred_hois``.
@@ -117,30 +117,30 @@ class HOIMetric(BaseMetric):
         )
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Evaluates all images that all processes have seen.
+        """Evaluates the images of all processes.
 
         Args:
             size (int): Number of images of the dataset.
 
         Returns:
-            dict[str, float]: The figures.
+            dict[str, float]: Number by name.
         """
         self._size = size
-        # mmengine cuts the joined list to the size of the dataset, on the assumption of a sampler that deals images
-        # out in turn. Here repeated images are told by their id instead, whatever the sampler does.
+        # mmengine cuts the joined list to the size of the dataset, which is right only if the sampler distributes the
+        # images in turn. Here repeated images are found by their id instead.
         return super().evaluate(sys.maxsize)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Evaluates the joined images.
 
         Args:
-            results (list[dict]): What :meth:`process` kept, of all processes.
+            results (list[dict]): Results of :meth:`process` from all processes.
 
         Returns:
-            dict[str, float]: The figures, in [0, 1].
+            dict[str, float]: Number by name, in [0, 1].
 
         Raises:
-            ValueError: If the images are not as many as the dataset has.
+            ValueError: If the number of images differs from that of the dataset.
         """
         images: dict[tuple, dict] = {}
         for entry in results:
@@ -166,10 +166,10 @@ class HOIMetric(BaseMetric):
         """Evaluates images in their final order.
 
         Args:
-            entries (list[dict]): Per image ``det`` and ``gt``.
+            entries (list[dict]): Per image ``det`` (of :meth:`make_detections`) and ``gt`` (the dataset's ``eval_gt``).
 
         Returns:
-            dict[str, float]: The figures, in [0, 1].
+            dict[str, float]: Number by name, in [0, 1].
         """
 
 

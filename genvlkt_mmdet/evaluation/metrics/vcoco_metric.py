@@ -7,7 +7,7 @@ import numpy as np
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
-from ..evaluate import report_roles
+from ..evaluate import evaluate_roles
 from ..functional import Triplets
 from ..reporting.tables import vcoco_table
 from .hoi_metric import HOIMetric
@@ -22,12 +22,12 @@ class VCOCOMetric(HOIMetric):
     (with ``point_instr``, what ``vsrl_eval.py`` prints), the same of ``scenario_2``, and ``agent/mean``.
 
     Args:
-        classwise (bool): Log the AP of every role and action as well.
+        classwise (bool): Also log the AP of every role and action. Default: False.
         **kwargs: Arguments of :class:`HOIMetric`.
 
     Attributes:
-        report (dict): The last evaluation in full, with the AP of each role and action; see
-            :func:`genvlkt_mmdet.evaluation.functional.vcoco_report`.
+        summary (dict): All numbers of the last evaluation, with the AP of each role and action; see
+            :func:`genvlkt_mmdet.evaluation.functional.summarize_vcoco`.
     """
 
     default_prefix = 'vcoco'
@@ -36,7 +36,7 @@ class VCOCOMetric(HOIMetric):
     def __init__(self, classwise: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.classwise = classwise
-        self.report: dict = {}
+        self.summary: dict = {}
 
     def make_detections(self, pred: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Triplets of (action, role) classes.
@@ -62,13 +62,13 @@ class VCOCOMetric(HOIMetric):
                 ``role_ids``.
 
         Returns:
-            dict[str, float]: The figures, in [0, 1].
+            dict[str, float]: Number by name, in [0, 1].
         """
-        self.report = report_roles(
+        self.summary = evaluate_roles(
             Triplets.from_images([entry['det'] for entry in entries]),
             [entry['gt'] for entry in entries],
             self.vocabulary,
         )
-        print_log('\n' + vcoco_table(self.report, self.classwise), logger='current')
-        values = {name: self.report[name.split('/')[0]][name.split('/')[1]] for name in self.figures}
+        print_log('\n' + vcoco_table(self.summary, self.classwise), logger='current')
+        values = {name: self.summary[name.split('/')[0]][name.split('/')[1]] for name in self.figures}
         return {name: value for name, value in values.items() if value is not None}

@@ -8,12 +8,11 @@ import numpy as np
 
 from genvlkt_mmdet.minihoi.study.results import Result
 from genvlkt_mmdet.minihoi.study.study import FULL, ORDERINGS, ROWS, SPLITS, ZERO_SHOT_VLKT, Ordering, Row
+from genvlkt_mmdet.plotting import BLUE, ORANGE, VERMILION, new_figure
 from genvlkt_mmdet.vocabulary import load_vocabulary
 
 BEGIN, END = '<!-- results: begin -->', '<!-- results: end -->'
-# Okabe and Ito's palette: readable with every kind of colour vision
-_COLOURS = {'baseline': '#999999', 'VLKT, random text': '#E69F00', 'VLKT': '#0072B2'}
-_BLUE, _VERMILION = '#0072B2', '#D55E00'
+_COLOURS = {'baseline': '#999999', 'VLKT, random text': ORANGE, 'VLKT': BLUE}
 
 
 class Study:
@@ -187,11 +186,7 @@ def draw(study: Study, path: Path) -> None:
         study (Study): The finished runs.
         path (Path): The PNG file.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11.5, 5.2), layout='constrained')
-    FigureCanvasAgg(figure)
+    figure = new_figure(11.5, 5.2)
     left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.15))
     _draw_zero_shot(left, study)
     _draw_table_4(right, study)
@@ -226,7 +221,7 @@ def _draw_table_4(axis: Any, study: Study) -> None:
     names, labelled, place = [], set(), 0.0
     for table in ('4a', '4b', '4c'):
         for row in (row for row in ROWS if row.table == table):
-            for figure, colour, shift in (('full', _BLUE, -0.14), ('rare', _VERMILION, 0.14)):
+            for figure, colour, shift in (('full', BLUE, -0.14), ('rare', VERMILION, 0.14)):
                 values = list(study.values(row.config, figure).values())
                 if values:
                     label = None if figure in labelled else figure.capitalize()

@@ -70,7 +70,7 @@ def run(config: str, cfg: Config) -> Result:
     runner = Runner.from_cfg(cfg)
     runner.train()
     figures = runner.test()
-    ap = runner.test_evaluator.metrics[0].report['default']['ap']
+    ap = runner.test_evaluator.metrics[0].summary['default']['ap']
     head = cfg.model.bbox_head
     phrases_unseen = None
     if head.get('zero_shot') and head.type == 'GENHead' and head.get('hoi_text', True):

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genvlkt_mmdet.evaluation.functional import Triplets, evaluate_hico, hico_report, known_object_images
-from tools.benchmark.plain_evaluation import plain_hico
+from genvlkt_mmdet.evaluation.functional import Triplets, evaluate_hico, known_object_images, summarize_hico
+from tests.test_evaluation.plain_hico import plain_hico
 
 settings.register_profile('evaluation', max_examples=60, deadline=None)
 settings.load_profile('evaluation')
@@ -133,12 +133,12 @@ def test_known_object_leaves_out_images_without_the_object():
     assert known_object.ap[0] == default.ap[0]
 
 
-def test_report_groups():
+def test_summary_groups():
     boxes = np.tile([0.0, 0, 9, 9], (2, 1))
     gts = Triplets(np.array([0, 0]), boxes, boxes, np.array([0, 1]))
     dets = Triplets(np.array([0]), boxes[:1], boxes[:1], np.array([0]), np.array([0.5]))
-    report = hico_report(dets, gts, 1, [0, 0, 0], 1, rare=[1], non_rare=[0, 2], unseen=[0])
-    figures = {key: report['default'][key] for key in ('full', 'rare', 'non_rare', 'mean_max_recall', 'ap', 'num_gt')}
+    summary = summarize_hico(dets, gts, 1, [0, 0, 0], 1, rare=[1], non_rare=[0, 2], unseen=[0])
+    figures = {key: summary['default'][key] for key in ('full', 'rare', 'non_rare', 'mean_max_recall', 'ap', 'num_gt')}
     assert figures == dict(
         full=pytest.approx(1 / 3),
         rare=0,
@@ -147,11 +147,11 @@ def test_report_groups():
         ap=[1, 0, 0],
         num_gt=[1, 1, 0],
     )
-    assert report['zero_shot'] == dict(unseen=1, seen=0, full=pytest.approx(1 / 3))
-    qpic = hico_report(dets, gts, 1, [0, 0, 0], 1, rare=[2], non_rare=[0, 1], protocol='qpic')
+    assert summary['zero_shot'] == dict(unseen=1, seen=0, full=pytest.approx(1 / 3))
+    qpic = summarize_hico(dets, gts, 1, [0, 0, 0], 1, rare=[2], non_rare=[0, 1], protocol='qpic')
     assert qpic['default']['ap'] == [1, 0, None]
     assert (qpic['default']['full'], qpic['default']['rare']) == (0.5, None)
-    assert 'rare' not in hico_report(dets, gts, 1, [0, 0, 0], 1)['default']
+    assert 'rare' not in summarize_hico(dets, gts, 1, [0, 0, 0], 1)['default']
 
 
 def test_unknown_protocol():

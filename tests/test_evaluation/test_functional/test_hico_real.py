@@ -9,7 +9,7 @@ from genvlkt_mmdet.evaluation import Detections, evaluate_detections
 from genvlkt_mmdet.evaluation.functional import Triplets
 from genvlkt_mmdet.vocabulary import load_vocabulary
 from tests.shared import shared_path
-from tools.benchmark.plain_evaluation import plain_hico
+from tests.test_evaluation.plain_hico import plain_hico
 
 
 @pytest.fixture(scope='module')
@@ -39,11 +39,11 @@ def test_ground_truth_as_detections_is_perfect(split):
     assert len(np.unique(rows, axis=0)) == len(gts) == 33405
     scores = np.random.default_rng(0).random(len(gts))
     dets = Triplets(gts.images, gts.human_boxes, gts.object_boxes, gts.labels, scores)
-    report = evaluate_detections(Detections(dets), images, 'hico', zero_shot='unseen_verb')
+    summary = evaluate_detections(Detections(dets), images, 'hico', zero_shot='unseen_verb')
     for mode in ('default', 'known_object'):
-        assert report[mode]['ap'] == [1.0] * 600
-        assert [report[mode][key] for key in ('full', 'rare', 'non_rare', 'mean_max_recall')] == [1, 1, 1, 1]
-    assert report['zero_shot'] == dict(unseen=1, seen=1, full=1)
+        assert summary[mode]['ap'] == [1.0] * 600
+        assert [summary[mode][key] for key in ('full', 'rare', 'non_rare', 'mean_max_recall')] == [1, 1, 1, 1]
+    assert summary['zero_shot'] == dict(unseen=1, seen=1, full=1)
 
 
 def test_the_vocabulary_has_the_official_rare_classes(split):
@@ -63,13 +63,13 @@ def test_a_fixed_perturbation(split):
 
     labels = np.where(u[:, 8] < 0.2, (u[:, 9] * 600).astype(int), gts.labels)
     dets = Triplets(gts.images, move(gts.human_boxes, u[:, :4]), move(gts.object_boxes, u[:, 4:8]), labels, u[:, 10])
-    report = evaluate_detections(Detections(dets), images, 'hico', zero_shot='rare_first')
+    summary = evaluate_detections(Detections(dets), images, 'hico', zero_shot='rare_first')
     figures = {
-        **{f'default {key}': report['default'][key] for key in ('full', 'rare', 'non_rare', 'mean_max_recall')},
-        **{f'known object {key}': report['known_object'][key] for key in ('full', 'rare', 'non_rare')},
-        **{f'zero-shot {key}': report['zero_shot'][key] for key in ('unseen', 'seen')},
+        **{f'default {key}': summary['default'][key] for key in ('full', 'rare', 'non_rare', 'mean_max_recall')},
+        **{f'known object {key}': summary['known_object'][key] for key in ('full', 'rare', 'non_rare')},
+        **{f'zero-shot {key}': summary['zero_shot'][key] for key in ('unseen', 'seen')},
     }
-    np.testing.assert_allclose(report['default']['ap'], plain_hico(dets, gts, 600), atol=1e-12)
+    np.testing.assert_allclose(summary['default']['ap'], plain_hico(dets, gts, 600), atol=1e-12)
     assert figures == pytest.approx(EXPECTED, abs=1e-9)
 
 

@@ -12,7 +12,7 @@ from genvlkt_mmdet.evaluation.functional import (
     VCOCODetections,
     VCOCOGroundTruth,
     evaluate_vcoco,
-    vcoco_report,
+    summarize_vcoco,
 )
 
 settings.register_profile('evaluation', max_examples=60, deadline=None)
@@ -24,22 +24,22 @@ SLOTS = [(0, 0), (0, 1), (1, None)]
 
 def test_equals_the_official_program(vcoco_fixture):
     detections = load_detections(vcoco_fixture.paths.results, vcoco_fixture.images, 'vcoco')
-    report = evaluate_detections(detections, vcoco_fixture.images, 'vcoco')
+    summary = evaluate_detections(detections, vcoco_fixture.images, 'vcoco')
     expected = vcoco_fixture.expected
     for scenario in ('scenario_1', 'scenario_2'):
         roles = expected[f'role_ap_{scenario}']
-        assert len(roles) == 25 and set(report[scenario]['ap']) == set(roles)
+        assert len(roles) == 25 and set(summary[scenario]['ap']) == set(roles)
         for name, figures in roles.items():
-            assert report[scenario]['ap'][name] == pytest.approx(figures['ap'], abs=1e-6), name
-        assert report[scenario]['mean_25'] == pytest.approx(expected[f'role_ap_mean_{scenario}'], abs=1e-6)
-        assert report[scenario]['mean_24'] == pytest.approx(
+            assert summary[scenario]['ap'][name] == pytest.approx(figures['ap'], abs=1e-6), name
+        assert summary[scenario]['mean_25'] == pytest.approx(expected[f'role_ap_mean_{scenario}'], abs=1e-6)
+        assert summary[scenario]['mean_24'] == pytest.approx(
             expected[f'role_ap_mean_without_point_{scenario}'], abs=1e-6
         )
-    assert set(report['agent']['ap']) == set(expected['agent_ap'])
+    assert set(summary['agent']['ap']) == set(expected['agent_ap'])
     for name, figures in expected['agent_ap'].items():
-        assert report['agent']['ap'][name] == pytest.approx(figures['ap'], abs=1e-6), name
-    assert report['agent']['mean'] == pytest.approx(expected['agent_ap_mean'], abs=1e-6)
-    assert (report['num_images'], report['missing_images'], detections.num_foreign) == (200, 5, 1)
+        assert summary['agent']['ap'][name] == pytest.approx(figures['ap'], abs=1e-6), name
+    assert summary['agent']['mean'] == pytest.approx(expected['agent_ap_mean'], abs=1e-6)
+    assert (summary['num_images'], summary['missing_images'], detections.num_foreign) == (200, 5, 1)
 
 
 def test_the_vocabulary_has_the_official_roles(vcoco_fixture):
@@ -126,8 +126,8 @@ def test_an_image_without_persons_does_not_crash():
     gts = ground_truth([])
     first, second, agent = evaluate_vcoco(detect([(PERSON, CUP, 0, 0.9)]), gts, SLOTS)
     assert np.isnan(first).all() and np.isnan(second).all() and np.isnan(agent).all()
-    report = vcoco_report(detect([]), gts, ['hit_instr', 'hit_obj', 'run'], ['hit', 'run'], SLOTS)
-    assert report['scenario_1'] == dict(mean_24=None, mean_25=None, ap={'hit_instr': None, 'hit_obj': None})
+    summary = summarize_vcoco(detect([]), gts, ['hit_instr', 'hit_obj', 'run'], ['hit', 'run'], SLOTS)
+    assert summary['scenario_1'] == dict(mean_24=None, mean_25=None, ap={'hit_instr': None, 'hit_obj': None})
 
 
 def test_detections_of_an_image_without_persons_are_wrong():

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from genvlkt_mmdet.evaluation import Detections, evaluate_detections, load_detections
-from genvlkt_mmdet.evaluation.evaluate import export_detections
+from genvlkt_mmdet.evaluation import Detections, evaluate_detections, export_detections, load_detections
 from genvlkt_mmdet.evaluation.functional import Triplets
 
 
@@ -40,8 +39,8 @@ def test_mats_evaluate_to_the_same_numbers(hico_fixture, mats):
     again = load_detections(folder, hico_fixture.images, 'hico')
     assert len(again.content) == len(dets.content)
     expected = evaluate_detections(dets, hico_fixture.images, 'hico')
-    report = evaluate_detections(again, hico_fixture.images, 'hico')
-    assert report['default'] == expected['default'] and report['known_object'] == expected['known_object']
+    summary = evaluate_detections(again, hico_fixture.images, 'hico')
+    assert summary['default'] == expected['default'] and summary['known_object'] == expected['known_object']
 
 
 def test_mats_hold_at_most_so_many_detections_of_a_class(tmp_path):

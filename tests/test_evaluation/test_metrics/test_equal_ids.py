@@ -57,7 +57,7 @@ def evaluate(dataset, samples, **kwargs):
     metric.dataset_meta = dataset.metainfo
     metric.process(None, samples)
     figures = metric.evaluate(len(dataset))
-    return figures, metric.report['default']['num_gt']
+    return figures, metric.summary['default']['num_gt']
 
 
 @pytest.fixture(autouse=True)
@@ -85,8 +85,8 @@ def test_repeated_ids_in_one_file(tmp_path):
     figures, counts = evaluate(dataset, samples[::-1], outfile_prefix=out)
     assert counts == [0, 3, 0] and figures['hico/full'] == pytest.approx(1 / 3)
     images = load_ground_truth(tmp_path / 'x.json', VOCABULARY)
-    report = evaluate_detections(load_detections(out + '.results.json', images, VOCABULARY), images, VOCABULARY)
-    assert report['default']['num_gt'] == counts and report['missing_images'] == 0
+    summary = evaluate_detections(load_detections(out + '.results.json', images, VOCABULARY), images, VOCABULARY)
+    assert summary['default']['num_gt'] == counts and summary['missing_images'] == 0
 
 
 def test_another_number_of_images_is_an_error(tmp_path):

@@ -56,7 +56,7 @@ def test_figures_are_those_of_the_official_program(hico_fixture, tmp_path):
         'hico/unseen',
         'hico/seen',
     }
-    ap = np.array(metric.report['default']['ap'])
+    ap = np.array(metric.summary['default']['ap'])
     vocabulary = hico_fixture.vocabulary
     assert figures['hico/rare'] == pytest.approx(ap[list(vocabulary.rare)].mean())
     assert figures['hico/unseen'] == pytest.approx(ap[list(vocabulary.unseen('rare_first'))].mean())
@@ -66,9 +66,9 @@ def test_figures_are_those_of_the_official_program(hico_fixture, tmp_path):
     path = tmp_path / 'run' / 'test.results.json'
     entries = json.loads(path.read_text())
     assert [entry['file_name'] for entry in entries] == [image['file_name'] for image in hico_fixture.images]
-    report = evaluate_detections(load_detections(path, hico_fixture.images, 'hico'), hico_fixture.images, 'hico')
-    assert report['default'] == metric.report['default']
-    assert report['known_object'] == metric.report['known_object']
+    summary = evaluate_detections(load_detections(path, hico_fixture.images, 'hico'), hico_fixture.images, 'hico')
+    assert summary['default'] == metric.summary['default']
+    assert summary['known_object'] == metric.summary['known_object']
 
 
 def test_repeated_images_count_once_and_order_does_not_matter(hico_fixture):

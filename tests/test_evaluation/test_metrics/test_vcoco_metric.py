@@ -60,9 +60,9 @@ def test_figures_are_those_of_the_official_program(vcoco_fixture, tmp_path):
         assert figures[f'vcoco/scenario_{i}/mean_24'] == pytest.approx(expected, abs=1e-6)
 
     dumped = load_detections(tmp_path / 'test.results.json', vcoco_fixture.images, 'vcoco')
-    report = evaluate_detections(dumped, vcoco_fixture.images, 'vcoco')
+    summary = evaluate_detections(dumped, vcoco_fixture.images, 'vcoco')
     for key in ('scenario_1', 'scenario_2', 'agent'):
-        assert report[key] == metric.report[key]
+        assert summary[key] == metric.summary[key]
 
 
 def test_classes_of_one_verb_count_once_with_the_best_score(vcoco_fixture):

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from genvlkt_mmdet.evaluation import evaluate_detections
-from genvlkt_mmdet.evaluation.evaluate import Detections
+from genvlkt_mmdet.evaluation import Detections, evaluate_detections
 from genvlkt_mmdet.evaluation.functional import Triplets, VCOCODetections
 
 

@@ -1,7 +1,4 @@
-"""The HICO-DET evaluation as a plain loop over detections, the way the official programs are written.
-
-The benchmark times it, and the tests hold the package's evaluation against it.
-"""
+"""The HICO-DET evaluation as a plain loop over detections, as in the official programs: reference for the tests."""
 
 from collections.abc import Sequence
 

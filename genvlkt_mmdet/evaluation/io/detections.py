@@ -1,0 +1,104 @@
+"""Detections of a split in files: read from any of the formats, written for the official programs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...datasets.vcoco import action_slots
+from ...vocabulary import HOIVocabulary, load_vocabulary
+from ..functional import Triplets, VCOCODetections
+from .official_hico import read_hico_mats, write_hico_mats
+from .official_vcoco import read_vcoco_pickle, write_vcoco_pickle
+from .results_file import read_results
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Detections of a split, read from a file.
+
+    Attributes:
+        content (Triplets | VCOCODetections): The detections: persons from V-COCO's official pickle, triplets from
+            every other format.
+        num_missing (int): Number of images of the split without an entry in the file.
+        num_foreign (int): Number of detections in images outside the split. They are ignored, as the official
+            program of V-COCO does; other formats refuse them.
+    """
+
+    content: Triplets | VCOCODetections
+    num_missing: int = 0
+    num_foreign: int = 0
+
+    @property
+    def triplets(self) -> Triplets:
+        """Triplets: The detections as triplets.
+
+        Raises:
+            ValueError: If they are V-COCO's persons.
+        """
+        if not isinstance(self.content, Triplets):
+            raise ValueError("These detections are the persons of V-COCO's pickle: evaluate them with its vocabulary.")
+        return self.content
+
+
+def load_detections(
+    path: str | Path, images: Sequence[Mapping[str, Any]], vocabulary: str | Mapping | HOIVocabulary
+) -> Detections:
+    """Reads detections in any of three formats.
+
+    The formats are our results file, the pickle of ``vsrl_eval.py`` and a folder of ``detections_XX.mat``.
+
+    Args:
+        path (str | Path): The results file (JSON), pickle (``.pkl``, ``.pickle``) or folder.
+        images (Sequence[Mapping]): The images of the split, of :func:`load_ground_truth`.
+        vocabulary (str | Mapping | HOIVocabulary): Vocabulary of the dataset.
+
+    Returns:
+        Detections: The detections.
+
+    Raises:
+        FileNotFoundError: If the path does not exist.
+        ValueError: If the content is wrong or of another dataset; see the readers.
+    """
+    path, vocabulary = Path(path), load_vocabulary(vocabulary)
+    if not path.exists():
+        raise FileNotFoundError(f"There are no results at '{path}'.")
+    is_vcoco = vocabulary.name == 'vcoco'
+    if path.is_dir():
+        if is_vcoco:
+            raise ValueError(f"'{path}' is a folder: V-COCO's detections are one pickle or one results file.")
+        return Detections(*read_hico_mats(path, images, vocabulary))
+    if path.suffix in ('.pkl', '.pickle'):
+        if not is_vcoco:
+            raise ValueError(f"'{path}' is a pickle: only V-COCO's official program has that format.")
+        return Detections(*read_vcoco_pickle(path, images, vocabulary.verb_names, *action_slots(vocabulary)))
+    num_classes = vocabulary.num_verbs if is_vcoco else vocabulary.num_hois
+    return Detections(*read_results(path, images, num_classes, vocabulary.has_no_object))
+
+
+def export_detections(
+    out: str | Path,
+    detections: Detections,
+    images: Sequence[Mapping[str, Any]],
+    vocabulary: str | Mapping | HOIVocabulary,
+) -> list[Path]:
+    """Writes detections in the format of the official program of the dataset.
+
+    Args:
+        out (str | Path): V-COCO: the pickle; else the folder of ``detections_XX.mat``.
+        detections (Detections): Of :func:`load_detections`.
+        images (Sequence[Mapping]): The split, of :func:`load_ground_truth`.
+        vocabulary (str | Mapping | HOIVocabulary): Vocabulary of the dataset.
+
+    Returns:
+        list[Path]: The files.
+    """
+    vocabulary = load_vocabulary(vocabulary)
+    if vocabulary.name != 'vcoco':
+        return write_hico_mats(out, detections.triplets, images, vocabulary)
+    content = detections.content
+    actions, slots = action_slots(vocabulary)
+    if isinstance(content, Triplets):
+        content = VCOCODetections.from_triplets(content, slots)
+    write_vcoco_pickle(out, content, images, vocabulary.verb_names, actions, slots)
+    return [Path(out)]
