@@ -1,4 +1,4 @@
-"""From a training checkpoint to a file small enough to ship."""
+"""Makes a small file from a training checkpoint."""
 
 import io
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from .files import load_checkpoint
 
 
 def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True, drop: Sequence[str] = ()) -> int:
-    """Keeps the weights of a checkpoint and nothing else.
+    """Writes only the weights of a checkpoint to a file.
 
     Args:
         source (str | Path): Checkpoint of a training.
-        target (str | Path): File to write; it loads with ``weights_only=True``.
-        half (bool): Whether to store floats in half precision; loading turns them back.
-        drop (Sequence[str]): Beginnings of the names of weights to leave out.
+        target (str | Path): File to write. It can be loaded with ``weights_only=True``.
+        half (bool): Whether to store floats in half precision. Loading converts them back.
+        drop (Sequence[str]): Name prefixes of weights to leave out.
 
     Returns:
         int: Size of the file in bytes.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
-        ValueError: If it holds no weights.
+        ValueError: If it has no weights.
     """
     checkpoint = load_checkpoint(str(source))
     state = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
