@@ -1,4 +1,4 @@
-"""Writing of files in one step, for everything in this package that writes one."""
+"""Writes files atomically."""
 
 import os
 import secrets
@@ -6,23 +6,24 @@ from pathlib import Path
 
 
 def write_file(path: str | Path, content: bytes) -> None:
-    """Writes a file that is either complete or absent, whatever happens in between.
+    """Writes a file atomically: it is either complete or absent.
 
-    The content goes to a new file beside ``path``, which then takes its name. A symbolic link of that name is replaced and not
-    followed, so the file that it points to stays as it is.
+    The content is written to a temporary file in the same folder, which is then renamed. If ``path`` is a symbolic link, the
+    link is replaced and not followed, so its target does not change.
 
     Args:
-        path (str | Path): The file; missing folders are made.
+        path (str | Path): The file. Missing folders are created.
         content (bytes): The content.
 
     Raises:
-        OSError: If the file cannot be written, e.g. since the disk is full; the message names the file. Nothing is left behind.
+        OSError: If the file cannot be written, e.g. because the disk is full. The message names the file.
+            No partial file remains.
     """
     path = Path(path)
     part = path.with_name(f'{path.name[:200]}.{secrets.token_hex(4)}.part')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # O_EXCL: neither an existing file nor a link that someone has put there is opened.
+        # O_EXCL: an existing file or link is never opened.
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, 'O_BINARY', 0), 0o666)
         try:
             with os.fdopen(handle, 'wb') as file:

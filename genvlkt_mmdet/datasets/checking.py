@@ -1,4 +1,4 @@
-"""What is wrong in a dataset: annotations that contradict themselves or the images."""
+"""Checks a dataset for annotations that are inconsistent or do not match the images."""
 
 import io
 from collections import Counter
@@ -14,7 +14,7 @@ from PIL import Image
 from ..vocabulary import HOIVocabulary
 from .records import FileIds, is_box_index, leaves_folder, show, structure_problems
 
-#: Kinds of findings that training or evaluation would refuse or skip; the others are remarks.
+#: Kinds of findings that training or evaluation would refuse or skip. All others are remarks.
 ERRORS = (
     'field missing or of another type',
     'file name leaves the image folder',
@@ -47,9 +47,9 @@ class DatasetReport:
     """Findings about a dataset.
 
     Attributes:
-        counts (dict[str, int]): Numbers of images, boxes, triplets, pairs and of HOI classes that occur.
-        findings (dict[str, list[str]]): For each kind of :data:`ERRORS` and :data:`REMARKS` that occurs, one text per
-            case, starting with the file name.
+        counts (dict[str, int]): Numbers of images, boxes, triplets, pairs, and HOI classes with instances.
+        findings (dict[str, list[str]]): One text per case, starting with the file name, for each kind of :data:`ERRORS` and
+            :data:`REMARKS` with cases.
         hoi_counts (np.ndarray): (A) triplets of each HOI class.
         verb_counts (np.ndarray): (V) triplets of each verb.
         object_counts (np.ndarray): (O) boxes of each object class.
@@ -68,7 +68,7 @@ class DatasetReport:
         return sum(len(self.findings.get(kind, ())) for kind in ERRORS)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain containers, class counts by name."""
+        """Converts the report to plain containers, with class counts by name."""
         vocabulary = self.vocabulary
         return dict(
             counts=self.counts,
@@ -79,11 +79,11 @@ class DatasetReport:
         )
 
     def to_text(self, examples: int = 3, classes: int = 10) -> str:
-        """The report as a table for people.
+        """Formats the report as text.
 
         Args:
-            examples (int): Cases to quote per kind of finding.
-            classes (int): Most and least frequent HOI classes to list.
+            examples (int): Number of cases to show per kind of finding.
+            classes (int): Number of most and least frequent HOI classes to list.
 
         Returns:
             str: Several lines.
@@ -113,10 +113,10 @@ class DatasetReport:
         return '\n'.join(lines)
 
     def plot(self, path: str | Path) -> None:
-        """Draws triplets per HOI class, sorted, with logarithmic counts; classes without any are marked.
+        """Plots the sorted triplet counts of the HOI classes on a logarithmic axis. Classes without triplets are marked.
 
         Args:
-            path (str | Path): Picture file to write.
+            path (str | Path): Image file to write.
         """
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -173,13 +173,13 @@ def check_dataset(
     decode: bool = False,
     progress: bool = False,
 ) -> DatasetReport:
-    """Looks for everything in a dataset that training or evaluation would stumble over.
+    """Finds everything in a dataset that training or evaluation would refuse or skip.
 
     Args:
-        records (Sequence[dict]): Records as :func:`genvlkt_mmdet.datasets.formats.read_annotations` gives them.
-        vocabulary (HOIVocabulary): Vocabulary that they must fit.
-        image_folder (str | Path, optional): Folder of the images; None looks at no image.
-        decode (bool): Whether to decode every image in full; else only its header is read.
+        records (Sequence[dict]): Records from :func:`genvlkt_mmdet.datasets.formats.read_annotations`.
+        vocabulary (HOIVocabulary): Vocabulary of the records.
+        image_folder (str | Path, optional): Folder of the images. None: images are not checked.
+        decode (bool): Whether to decode every image. Otherwise only its header is read.
         progress (bool): Whether to show a progress bar.
 
     Returns:
@@ -210,7 +210,7 @@ class _Check:
         self.findings.setdefault(kind, []).append(f'{name}: {detail}' if detail else name)
 
     def look_up(self, find: Callable, file_id: Any, kind: str, name: str, what: str) -> int | None:
-        """An index of the vocabulary; an id that it lacks becomes a finding."""
+        """Index of an id in the vocabulary. An unknown id is added to the findings."""
         try:
             return find(file_id)
         except ValueError:
@@ -218,7 +218,7 @@ class _Check:
             return None
 
     def record(self, record: dict, index: int) -> bool:
-        """Checks a record; returns whether its image can be looked for."""
+        """Checks a record. Returns whether its image can be checked."""
         name = record.get('file_name') if isinstance(record, dict) else None
         name = name if isinstance(name, str) else f'image number {index}'
         problems = list(structure_problems(record))
@@ -325,7 +325,7 @@ class _Check:
                 size = image.size
                 if decode:
                     image.load()
-        except (OSError, ValueError, SyntaxError) as error:  # what PIL raises for damaged files
+        except (OSError, ValueError, SyntaxError) as error:  # PIL raises these for damaged files
             self.add('image does not decode', name, str(error).splitlines()[0] if str(error) else type(error).__name__)
             return
         if 'width' in record and 'height' in record and size != (record['width'], record['height']):

@@ -1,4 +1,4 @@
-"""Where the datasets come from, and whether a folder holds what the configs read."""
+"""Download sources of the datasets, and checks of a dataset folder."""
 
 import hashlib
 import urllib.error
@@ -13,15 +13,15 @@ from .formats import read_annotations
 
 @dataclass(frozen=True)
 class Source:
-    """One file to get.
+    """A file to download.
 
     Attributes:
         name (str): File name.
-        page (str): Where it comes from: a page to visit, or, with ``direct``, the file itself.
-        unpack (str): Where its content goes, below the dataset's root.
-        direct (bool): Whether ``page`` can be fetched as it is.
-        checksum (str, optional): ``'<algorithm>:<hexadecimal>'`` as :mod:`hashlib` names it, where known.
-        note (str): What else to do.
+        page (str): Address of a page, or with ``direct`` of the file.
+        unpack (str): Folder for its content, relative to the dataset's root.
+        direct (bool): Whether ``page`` is a direct link.
+        checksum (str, optional): ``'<algorithm>:<hexadecimal>'``, with a :mod:`hashlib` algorithm, if known.
+        note (str): Further instructions.
     """
 
     name: str
@@ -34,14 +34,14 @@ class Source:
 
 @dataclass(frozen=True)
 class DatasetLayout:
-    """What a dataset's folder must hold.
+    """Required content of a dataset's folder.
 
     Attributes:
-        title (str): Name for people.
+        title (str): Display name.
         vocabulary (str): Name of the vocabulary.
-        sources (tuple[Source]): What to get.
-        images (dict[str, int]): Image folders below the root, and the number of images in each.
-        annotations (dict[str, int]): Annotation files below the root, and the least number of images in each.
+        sources (tuple[Source]): Files to download.
+        images (dict[str, int]): Image folders relative to the root, and the number of images in each.
+        annotations (dict[str, int]): Annotation files relative to the root, and the minimum number of images in each.
     """
 
     title: str
@@ -138,15 +138,15 @@ DATASETS = dict(
 
 
 def verify_folder(name: str, root: str | Path, report: Callable[[str], None] = print) -> list[str]:
-    """Checks that a folder holds a dataset as the configs read it.
+    """Checks that a folder contains a dataset in the layout of the configs.
 
     Args:
         name (str): Name of the dataset, a key of :data:`DATASETS`.
         root (str | Path): Root of the dataset.
-        report (Callable): Gets a line for each thing that is as it should be.
+        report (Callable): Called with a line for each passed check.
 
     Returns:
-        list[str]: One sentence for each thing that is missing or wrong; empty when all is well.
+        list[str]: One sentence for each problem. Empty if there is none.
     """
     layout, root = DATASETS[name], Path(root)
     if not root.is_dir():
@@ -180,7 +180,7 @@ def verify_folder(name: str, root: str | Path, report: Callable[[str], None] = p
 
 
 def instructions(name: str, root: str | Path) -> str:
-    """What to get, and where to put it.
+    """Instructions for downloading a dataset.
 
     Args:
         name (str): Name of the dataset, a key of :data:`DATASETS`.
@@ -200,20 +200,20 @@ def instructions(name: str, root: str | Path) -> str:
 def download(
     source: Source, root: str | Path, timeout: float = 30, progress: Callable[[int, int], None] | None = None
 ) -> Path:
-    """Fetches a file that can be fetched directly; a complete one is not fetched again.
+    """Downloads a file with a direct link. A complete file is not downloaded again.
 
     Args:
         source (Source): The file.
-        root (str | Path): Root of the dataset; the file lands in its ``downloads``.
+        root (str | Path): Root of the dataset. The file is stored in ``downloads``.
         timeout (float): Seconds to wait for the server.
-        progress (Callable, optional): Gets the bytes so far and in all (0: unknown).
+        progress (Callable, optional): Called with the downloaded bytes and the total (0: unknown).
 
     Returns:
         Path: The file.
 
     Raises:
-        ConnectionError: If the server cannot be reached or the transfer breaks off.
-        ValueError: If the file cannot be fetched directly, or its checksum differs.
+        ConnectionError: If the server cannot be reached or the download stops early.
+        ValueError: If there is no direct link, or if the checksum differs.
     """
     if not source.direct:
         raise ValueError(f"'{source.name}' cannot be fetched by a program: visit {source.page}.")
@@ -246,7 +246,7 @@ def download(
 
 
 def has_checksum(path: str | Path, checksum: str) -> bool:
-    """Whether a file has a checksum.
+    """Whether a file has the given checksum.
 
     Args:
         path (str | Path): The file.

@@ -163,7 +163,7 @@ def _check_datasets(cfg: Config, loaders: tuple[str, ...]) -> dict[str, BaseData
 
 
 def _check_agreement(model: nn.Module, datasets: Mapping[str, BaseDataset]) -> None:
-    """Refuses a model whose classes differ from those of a dataset. Otherwise the network would fail with an error about shapes."""
+    """Refuses a model whose classes differ from those of a dataset. The network would fail with an error about shapes."""
     head = getattr(model, 'bbox_head', None)
     if not hasattr(head, 'trained_vocabulary'):
         return

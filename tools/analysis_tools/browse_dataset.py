@@ -19,7 +19,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Draw the items of a dataset')
     parser.add_argument('config', help='config file')
     parser.add_argument('--split', choices=['train', 'val', 'test'], default='train', help='which dataloader')
-    parser.add_argument('--out-dir', default='browse', help='folder for the pictures (default: %(default)s)')
+    parser.add_argument('--out-dir', default='browse', help='folder for the images (default: %(default)s)')
     parser.add_argument('--num', type=int, default=20, help='number of items; 0: all (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='seed of the augmentation (default: %(default)s)')
     parser.add_argument(
@@ -39,7 +39,7 @@ def main() -> None:
         count = sum(1 for _ in browse_dataset(cfg, args.out_dir, args.split, args.num or None))
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
-    print(f'{count} pictures in {args.out_dir}')
+    print(f'{count} images in {args.out_dir}')
 
 
 if __name__ == '__main__':

@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
         '--coco-file', type=Path, nargs='+', help="COCO instances, one file or several, for V-COCO's release"
     )
     parser.add_argument('--examples', type=int, default=3, help='cases to quote per finding (default: %(default)s)')
-    parser.add_argument('--plot', type=Path, help='picture of the class histogram to write')
+    parser.add_argument('--plot', type=Path, help='image file for a plot of the class histogram')
     parser.add_argument('--json', type=Path, help='file to write the whole report to')
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""One sentence for whatever a damaged file makes a reader stumble over."""
+"""Turns errors from damaged files into one sentence."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,17 +7,17 @@ from pathlib import Path
 
 @contextmanager
 def names_file(path: str | Path, advice: str = 'download or convert it again') -> Iterator[None]:
-    """Turns the errors that wrong content causes into a ValueError that names the file.
+    """Turns errors from wrong content into a ValueError that names the file.
 
     Args:
-        path (str | Path): The file that is read.
+        path (str | Path): The file.
         advice (str): What to do about it.
 
     Yields:
-        None: Errors in the body are turned; a ValueError that names the file already stays.
+        None: Errors in the body are replaced. A ValueError that already names the file is not.
 
     Raises:
-        ValueError: If the content is not what the reader expects.
+        ValueError: If the content is wrong.
     """
     try:
         yield
