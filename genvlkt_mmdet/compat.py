@@ -1,12 +1,11 @@
-"""What makes mmdet 3.3 and mmengine 0.10 run on current torch, in one place.
+"""Makes mmdet 3.3 and mmengine 0.10 run with a current torch.
 
-Importing this module, which ``import genvlkt_mmdet`` does before anything else, changes one thing in the process: with
-``mmcv-lite`` the compiled module ``mmcv._ext`` is absent and ``import mmdet.models`` fails, although GEN-VLKT calls no compiled
-operator. A stand-in takes its place whose every operator raises a clear error when it is called. With the full ``mmcv``
-nothing is replaced.
+``import genvlkt_mmdet`` imports this module first. It changes one thing in the process: with ``mmcv-lite``, the compiled module
+``mmcv._ext`` is missing and ``import mmdet.models`` fails, although GEN-VLKT calls no compiled operator. A stub replaces it. Its
+operators raise a clear error when they are called. With the full ``mmcv``, nothing is replaced.
 
-It also knows which classes of mmengine's checkpoints torch's safe loading has to be told about (:func:`checkpoint_globals`). They
-are allowed only while a checkpoint is read, see :mod:`genvlkt_mmdet.converters.files`.
+:func:`checkpoint_globals` lists the classes of mmengine's checkpoints that torch's safe loading must allow. They are allowed only
+while a checkpoint is read, see :mod:`genvlkt_mmdet.converters.files`.
 """
 
 import importlib.util
@@ -28,15 +27,15 @@ _NO_MMCV = (
 
 
 class MissingOps(ModuleType):
-    """Stands in for the compiled ``mmcv._ext``: every attribute is a function that says what is missing when called."""
+    """Replaces the compiled ``mmcv._ext``. Every attribute is a function that raises a clear error when it is called."""
 
     def __getattr__(self, name: str) -> Callable[..., NoReturn]:
-        """Makes the operator ``name``; names with double underscores stay unknown, as for any module."""
+        """Makes the operator ``name``. Names with double underscores are unknown, as for any module."""
         if name.startswith('__'):
             raise AttributeError(f'module {self.__name__!r} has no attribute {name!r}')
 
         if name in ('get_compiler_version', 'get_compiling_cuda_version'):
-            return lambda: 'n/a'  # what mmcv's collect_env() says itself where there are no operators
+            return lambda: 'n/a'  # as mmcv's collect_env() without operators
 
         def missing(*args: Any, **kwargs: Any) -> NoReturn:
             raise RuntimeError(
@@ -49,13 +48,13 @@ class MissingOps(ModuleType):
 
 
 def install_ops_stand_in() -> bool:
-    """Registers :class:`MissingOps` as ``mmcv._ext`` when, and only when, there is no compiled one.
+    """Registers :class:`MissingOps` as ``mmcv._ext`` if there is no compiled one.
 
     Returns:
-        bool: Whether the stand-in was put in place by this call.
+        bool: Whether this call registered it.
 
     Raises:
-        ImportError: If no flavour of mmcv is installed; the message says which extra to choose.
+        ImportError: If no version of mmcv is installed. The message says which extra to choose.
     """
     if importlib.util.find_spec('mmcv') is None:
         raise ImportError(_NO_MMCV)
@@ -69,14 +68,14 @@ def install_ops_stand_in() -> bool:
 
 
 def history_statistic(owner: type, name: str) -> Callable[..., Any]:
-    """The one use of ``getattr`` that a checkpoint needs: the four statistics of a ``HistoryBuffer``.
+    """Replaces ``getattr`` in checkpoints, for the four statistics of a ``HistoryBuffer`` only.
 
-    A pickled log history names its methods as ``getattr(HistoryBuffer, 'mean')``. To allow ``getattr`` itself would open every
-    attribute of everything to a malicious file, so safe loading finds this function in its place.
+    A pickled log history refers to its methods as ``getattr(HistoryBuffer, 'mean')``. ``getattr`` itself would give a malicious
+    file access to every attribute of every object, so safe loading uses this function instead.
 
     Args:
-        owner (type): What the file wants an attribute of.
-        name (str): The attribute's name.
+        owner (type): The owner of the attribute.
+        name (str): Name of the attribute.
 
     Returns:
         Callable: The method of :class:`mmengine.logging.HistoryBuffer`.
@@ -94,11 +93,11 @@ def history_statistic(owner: type, name: str) -> Callable[..., Any]:
 
 
 def checkpoint_globals() -> list[Any]:
-    """The globals of mmengine's checkpoints that torch's safe loading has to be told about.
+    """Lists the globals in mmengine's checkpoints that torch's safe loading must allow.
 
-    All of them only hold data: log histories of the message hub (:class:`mmengine.logging.HistoryBuffer`), the numpy arrays and
-    scalars in them, under the names that numpy 1 and numpy 2 write, and the arguments (with paths) that training scripts of
-    DETR's family put beside the weights.
+    All of them are only data: log histories of the message hub (:class:`mmengine.logging.HistoryBuffer`), the numpy arrays and
+    scalars in them, with the names of numpy 1 and numpy 2, and the arguments (with paths) that training scripts of DETR and its
+    successors store with the weights.
 
     Returns:
         list: Entries for :class:`torch.serialization.safe_globals`.

@@ -22,13 +22,14 @@ def new_file(path: str | Path) -> Iterator[BinaryIO]:
         BinaryIO: The file to write to.
 
     Raises:
-        OSError: If the file cannot be written, e.g. since the disk is full; the message names the file. Nothing is left behind.
+        OSError: If the file cannot be written, e.g. because the disk is full. The message names the file.
+            No partial file remains.
     """
     path = Path(path)
     part = path.with_name(f'{path.name[:200]}.{secrets.token_hex(4)}.part')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # O_EXCL: neither an existing file nor a link that someone has put there is opened.
+        # O_EXCL: an existing file or link is never opened.
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, 'O_BINARY', 0), 0o666)
         try:
             with os.fdopen(handle, 'wb') as file:

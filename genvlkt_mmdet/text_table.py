@@ -9,11 +9,11 @@ from rich.table import Table
 
 
 def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in plain characters, as wide as its content.
+    """Formats a table as plain text, as wide as its content.
 
     Args:
         header (Sequence[str]): Titles of the columns.
-        rows (Iterable[Sequence[str]]): Cells of each row, as many as there are titles.
+        rows (Iterable[Sequence[str]]): Cells of each row, one per column.
 
     Returns:
         str: The lines, without a line break at the end.
@@ -30,7 +30,7 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     table = Table(*header, box=box.ASCII2)
     for row in rows:
         table.add_row(*row)
-    # Neither colours nor the width of the terminal: the text goes to log files as well. Brackets in a cell are no markup.
+    # Without colours and terminal width, because the text is also written to log files. Brackets in a cell are not markup.
     console = Console(file=io.StringIO(), width=10_000, color_system=None, markup=False, emoji=False, highlight=False)
     with console.capture() as capture:
         console.print(table)

@@ -1,4 +1,4 @@
-"""Finds shipped configs by their short names."""
+"""Finds shipped configs by name."""
 
 import difflib
 from pathlib import Path
@@ -10,15 +10,15 @@ def find_config(name: str) -> Path:
     """Path of a shipped config.
 
     Args:
-        name (str): File name without folder, e.g. ``'gen_vlkt_s_hico'``; ``.py`` may follow.
+        name (str): File name without folder, with or without ``.py``, e.g. ``'gen_vlkt_s_hico'``.
 
     Returns:
         Path: The config file.
 
     Raises:
-        FileNotFoundError: If there is none of that name; near names are listed.
+        FileNotFoundError: If there is no such config. The message lists similar names.
     """
-    # mim's folder inside the package: a link to configs/ in a checkout, a copy in an installation.
+    # mim's folder in the package: a link to configs/ in a clone, a copy in an installation.
     root = Path(__file__).parents[1] / '.mim' / 'configs'
     shipped = {p.stem: p for p in sorted(root.rglob('*.py')) if '_base_' not in p.parts}
     key = name.removesuffix('.py')
@@ -30,16 +30,16 @@ def find_config(name: str) -> Path:
 
 
 def read_config(model: str) -> Config:
-    """Reads a config file, which is a program and is run.
+    """Reads a config file. The file is a program and is run.
 
     Args:
-        model (str): Path of a config file, or name of a shipped config as :func:`find_config` takes it.
+        model (str): Path of a config file, or name of a shipped config (see :func:`find_config`).
 
     Returns:
         Config: The config.
 
     Raises:
-        FileNotFoundError: If there is neither such a file nor a shipped config of that name.
+        FileNotFoundError: If there is no such file and no shipped config of that name.
         ValueError: If the file cannot be run.
     """
     path = Path(model) if Path(model).is_file() else find_config(model)

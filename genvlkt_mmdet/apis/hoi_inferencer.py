@@ -1,4 +1,4 @@
-"""One call from images to human-object interactions."""
+"""Detects human-object interactions in images with one call."""
 
 import json
 import math
@@ -49,38 +49,38 @@ ImageInput = str | Path | np.ndarray
 
 
 @dataclass
-class _Picture:
-    """A loaded input: ``image`` (H, W, 3) uint8 BGR, its ``path`` (None for arrays) and the name of its files."""
+class _LoadedImage:
+    """A loaded image: ``pixels`` (H, W, 3) uint8 BGR, ``path`` (None for arrays), and ``name`` of its output files."""
 
-    image: np.ndarray
+    pixels: np.ndarray
     path: str | None
     name: str
 
 
 class HOIInferencer(BaseInferencer):
-    """Detects human-object interactions in images, in the manner of mmdet's ``DetInferencer``.
+    """Detects human-object interactions in images, similar to mmdet's ``DetInferencer``.
 
-    The vocabulary comes from the checkpoint, or from the config's dataset where the checkpoint has none, and nothing of
-    CLIP is needed. With an open ``vocabulary`` the interactions to look for are any phrases; the CLIP model that the config
-    names encodes those that are new to the model.
+    The vocabulary comes from the checkpoint, or from the model's config if the checkpoint has none. CLIP is not needed. With
+    an open ``vocabulary``, the interactions can be any phrases. The CLIP model of the config encodes the phrases that are new
+    to the model.
 
-    Scores are those of the paper's inference (Sec. 3.5): sigmoid(HOI logit) + sigmoid(object logit)^2, so they lie in
-    [0, 2]. A pair whose object is certain scores about 1 for every interaction with it, and what exceeds 1 speaks for
-    the interaction: hence a default threshold above 1.
+    Scores are those of the paper (Sec. 3.5): sigmoid(HOI logit) + sigmoid(object logit)^2, in [0, 2]. If the object is
+    certain, every interaction with it has a score of about 1 or more. Only the part above 1 speaks for the interaction.
+    Therefore the default threshold is above 1.
 
     Args:
         model (str | Path | dict | Config, optional): Config file, name of a shipped config (``'gen_vlkt_s_hico'``), or
-            config. None takes the config that the checkpoint carries.
-        weights (str | Path): Checkpoint: a file, or an address that mmengine can load.
-        device (str, optional): Device such as ``'cpu'`` or ``'cuda:0'``; None takes the best available.
+            config. None: the config in the checkpoint.
+        weights (str | Path): Checkpoint, as a file or an address that mmengine can load.
+        device (str, optional): Device such as ``'cpu'`` or ``'cuda:0'``. None: the best available device.
         scope (str): Registry scope.
         show_progress (bool): Whether to show a progress bar.
-        vocabulary (str | Path | Sequence, optional): Interactions to look for instead of those of the training: phrases and
-            (verb, object) pairs, see :meth:`GENVLKT.set_vocabulary`, or a text file of them, see
-            :func:`~genvlkt_mmdet.vocabulary.read_hoi_list`.
-        trust_config (bool): Only without ``model``. False (the default) reads the checkpoint's config as data, and refuses one
-            that needs more. True runs the Python text of that config and imports the modules that it names: whoever made the
-            file can then do anything on this machine, so use it only for files of people whom you trust.
+        vocabulary (str | Path | Sequence, optional): Interactions to detect instead of those of the training: phrases and
+            (verb, object) pairs (see :meth:`GENVLKT.set_vocabulary`), or a text file of them (see
+            :func:`~genvlkt_mmdet.vocabulary.read_hoi_list`).
+        trust_config (bool): Only without ``model``. False (default): the checkpoint's config is read as data, and refused if
+            it needs more. True: the Python text of that config is run, and the modules that it names are imported. The author of
+            the file can then run any code on this machine, so use it only for files of people whom you trust.
 
     Raises:
         FileNotFoundError: If the config, the checkpoint, the file of phrases or the CLIP model does not exist.
@@ -145,44 +145,46 @@ class HOIInferencer(BaseInferencer):
     ) -> dict[str, list]:
         """Detects the interactions in images.
 
-        Images from files are turned as their EXIF orientation says.
+        Images from files are rotated according to their EXIF orientation.
 
-        One input that cannot be read, given alone, is an error. Among several, or in a folder, it is left out, the others are
-        finished, and ``broken`` of the result lists it.
+        A single input that cannot be read is an error. In a list or a folder, such an input is skipped and listed in
+        ``broken`` of the result.
 
         Args:
             inputs (str | Path | np.ndarray | Sequence): Image file or address, (H, W, 3) uint8 BGR array, folder (its
                 images, by name, without subfolders), or a list of files and arrays.
-            batch_size (int): Images that go through the model together, at least 1. Images of different sizes are padded to one,
-                which changes scores a little, as in every DETR.
-            out_dir (str | Path): Folder that receives drawings, ``vis/<name>``, and predictions, ``preds/<name>.json``;
-                empty writes nothing. Symbolic links in it are replaced, not followed.
-            pred_score_thr (float): Keeps triplets with a higher score, in results and drawings; in [0, 2], as scores are. 0
-                keeps all. Phrases that are new to the model may need a lower one: those without any triplet above it are
-                logged with their best scores.
+            batch_size (int): Number of images per batch, at least 1. Images of different sizes are padded to the same size, which
+                changes scores a little, as in every DETR.
+            out_dir (str | Path): Folder for drawings, ``vis/<name>``, and predictions, ``preds/<name>.json``. Empty: nothing is
+                written. Symbolic links in it are replaced, not followed.
+            pred_score_thr (float): Score threshold, 0 to 2. Triplets with a higher score are kept, in results and drawings. 0
+                keeps all. Phrases that are new to the model may need a lower threshold. Those without any triplet above it
+                are logged with their highest scores.
             top_k (int, optional): Maximum number of triplets per image, highest score first, at least 1. None: no limit.
             return_vis (bool): Whether to return the drawings.
-            return_datasamples (bool): Whether ``predictions`` holds :class:`HOIDataSample` instead of plain containers.
-            no_save_vis (bool): Whether to leave the drawings out of ``out_dir``.
-            no_save_pred (bool): Whether to leave the JSON files out of ``out_dir``.
+            return_datasamples (bool): Whether ``predictions`` has :class:`HOIDataSample` objects instead of plain containers.
+            no_save_vis (bool): Whether not to write drawings to ``out_dir``.
+            no_save_pred (bool): Whether not to write JSON files to ``out_dir``.
             print_result (bool): Whether to print the predictions.
             show (bool): Whether to open a window for each image.
-            wait_time (float): Seconds that the window stays; 0 waits for a key.
-            max_pixels (int): Largest width times height of an image file. The header is read first, and a larger image is not
-                decoded. At most 178,956,970, which is Pillow's own limit.
+            wait_time (float): Seconds until the window closes. 0 waits for a key.
+            max_pixels (int): Maximum width times height of an image file. The header is read first, and larger images are not
+                decoded. At most 178,956,970, the limit of Pillow.
 
         Returns:
-            dict[str, list]: The first three lists are in the order of the images that could be read. ``images``: path, None for
-            an array. ``predictions``: a list of triplets, best first, each a dict with ``human_box`` and ``object_box`` ([x1,
-            y1, x2, y2] in pixels of the image, within it; None for a triplet without object), ``object`` (name, or None),
-            ``verb``, ``phrase`` (e.g. 'person riding a horse') and ``score``. ``visualization``: (H', W', 3) uint8 RGB
-            drawings; empty without ``return_vis``. ``broken``: the inputs that could not be read, each a dict with ``image``
-            (its path) and ``error`` (a sentence).
+            dict[str, list]: The first three lists have one entry per image that could be read, in the order of the input.
+
+            - ``images``: path of the image, None for an array.
+            - ``predictions``: list of triplets, highest score first. Each is a dict with ``human_box`` and ``object_box`` ([x1,
+              y1, x2, y2] in pixels of the image and inside it; None for a triplet without object), ``object`` (name, or None),
+              ``verb``, ``phrase`` (e.g. 'person riding a horse') and ``score``.
+            - ``visualization``: (H', W', 3) uint8 RGB drawings. Empty without ``return_vis``.
+            - ``broken``: inputs that could not be read, each a dict with ``image`` (the path) and ``error`` (the message).
 
         Raises:
-            FileNotFoundError: If an image does not exist; nothing is computed then.
-            ValueError: If a setting is out of its range, a folder holds no image, the only input is no image or too large, an
-                array has another shape or type, ``out_dir`` cannot be used, or the output of the model is not finite.
+            FileNotFoundError: If an image does not exist. No image is processed then.
+            ValueError: If a setting is out of range, a folder has no image, the only input is not an image or too large, an array
+                has another shape or type, ``out_dir`` cannot be used, or the output of the model is not finite.
             OSError: If a result cannot be written.
         """
         check_options(batch_size, pred_score_thr, top_k, wait_time, max_pixels)
@@ -197,11 +199,11 @@ class HOIInferencer(BaseInferencer):
         with progress_bar('Inference', len(ori_inputs), self.show_progress) as advance:
             for pictures, data in batches:
                 preds = [
-                    _select(sample.cpu(), picture, pred_score_thr, top_k)
-                    for sample, picture in zip(new_classes.watch(self.forward(data)), pictures, strict=True)
+                    _select(sample.cpu(), image, pred_score_thr, top_k)
+                    for sample, image in zip(new_classes.watch(self.forward(data)), images, strict=True)
                 ]
                 drawings = self.visualize(
-                    pictures,
+                    images,
                     preds,
                     show=show,
                     wait_time=wait_time,
@@ -212,13 +214,13 @@ class HOIInferencer(BaseInferencer):
                     preds,
                     drawings,
                     return_datasamples,
-                    pictures=pictures,
+                    images=images,
                     pred_out_dir='' if no_save_pred else out_dir,
                     print_result=print_result,
                 )
                 for key, values in packed.items():
                     results[key].extend(values)
-                advance(len(pictures))
+                advance(len(images))
         new_classes.log(pred_score_thr)
         return results
 
@@ -228,49 +230,49 @@ class HOIInferencer(BaseInferencer):
         batch_size: int = 1,
         max_pixels: int = MAX_PIXELS,
         broken: list[dict[str, str]] | None = None,
-    ) -> Iterator[tuple[list[_Picture], Any]]:
+    ) -> Iterator[tuple[list[_LoadedImage], Any]]:
         """Loads images and makes batches.
 
         Args:
             inputs (Sequence[str | np.ndarray]): Files and arrays.
-            batch_size (int): Images of a batch.
-            max_pixels (int): Largest width times height of an image file.
-            broken (list, optional): Receives a dict with ``image`` and ``error`` for each input that cannot be read; None raises
-                the error instead.
+            batch_size (int): Number of images per batch.
+            max_pixels (int): Maximum width times height of an image file.
+            broken (list, optional): Gets a dict with ``image`` and ``error`` for each input that cannot be read. None: an error
+                is raised instead.
 
         Yields:
             tuple: The loaded images, and the batch for ``model.test_step``.
         """
 
-        def prepared() -> Iterator[tuple[_Picture, Any]]:
+        def prepared() -> Iterator[tuple[_LoadedImage, Any]]:
             for item, name in zip(inputs, _file_names(inputs), strict=True):
                 try:
-                    picture = _load(item, name, max_pixels)
-                    data = self._prepare(picture)
+                    image = _load(item, name, max_pixels)
+                    data = self._prepare(image)
                 except (ValueError, OSError) as error:
                     if broken is None:
                         raise
                     broken.append(dict(image=item if isinstance(item, str) else name, error=str(error)))
                 else:
-                    yield picture, data
+                    yield image, data
 
         for chunk in self._get_chunk_data(prepared(), batch_size):
-            pictures, data = zip(*chunk, strict=True)
-            yield list(pictures), self.collate_fn(list(data))
+            images, data = zip(*chunk, strict=True)
+            yield list(images), self.collate_fn(list(data))
 
-    def _prepare(self, picture: _Picture) -> Any:
+    def _prepare(self, image: _LoadedImage) -> Any:
         try:
-            return self.pipeline(dict(img=picture.image))
+            return self.pipeline(dict(img=image.pixels))
         except cv2.error as error:  # e.g. one of mmcv's transforms makes a side of zero pixels
-            height, width = picture.image.shape[:2]
+            height, width = image.pixels.shape[:2]
             raise ValueError(
-                f"Image '{picture.path or picture.name}' has {width} x {height} pixels, which the test pipeline of the config "
+                f"Image '{image.path or image.name}' has {width} x {height} pixels, which the test pipeline of the config "
                 'cannot prepare.'
             ) from error
 
     def visualize(
         self,
-        inputs: Sequence[_Picture],
+        inputs: Sequence[_LoadedImage],
         preds: Sequence[HOIDataSample],
         show: bool = False,
         wait_time: float = 0,
@@ -281,28 +283,28 @@ class HOIInferencer(BaseInferencer):
 
         Args:
             inputs (Sequence): Loaded images.
-            preds (Sequence[HOIDataSample]): Their predictions, those to draw only.
+            preds (Sequence[HOIDataSample]): Their predictions to draw.
             show (bool): Whether to open a window for each image.
             wait_time (float): Seconds that the window stays.
             return_vis (bool): Whether to return the drawings.
-            img_out_dir (str): Folder whose ``vis`` receives the drawings; empty writes none.
+            img_out_dir (str): Drawings are written to ``vis`` in this folder. Empty: none.
 
         Returns:
             list[np.ndarray]: (H', W', 3) uint8 RGB drawings; empty without ``return_vis``.
         """
         drawings = []
-        self.visualizer.dataset_meta = self.model.dataset_meta  # another one after `model.set_vocabulary`
+        self.visualizer.dataset_meta = self.model.dataset_meta  # changes with `model.set_vocabulary`
         if show or return_vis or img_out_dir:
-            for picture, pred in zip(inputs, preds, strict=True):
+            for image, pred in zip(inputs, preds, strict=True):
                 self.visualizer.add_datasample(
-                    picture.name,
-                    picture.image[..., ::-1],
+                    image.name,
+                    image.pixels[..., ::-1],
                     pred,
                     draw_gt=False,
-                    pred_score_thr=-1.0,  # `preds` holds what is to be drawn
+                    pred_score_thr=-1.0,  # `preds` has only the triplets to draw
                     show=show,
                     wait_time=wait_time,
-                    out_file=osp.join(img_out_dir, 'vis', picture.name) if img_out_dir else None,
+                    out_file=osp.join(img_out_dir, 'vis', image.name) if img_out_dir else None,
                 )
                 if return_vis:
                     drawings.append(self.visualizer.get_image())
@@ -313,40 +315,40 @@ class HOIInferencer(BaseInferencer):
         preds: Sequence[HOIDataSample],
         visualization: list[np.ndarray],
         return_datasamples: bool = False,
-        pictures: Sequence[_Picture] = (),
+        images: Sequence[_LoadedImage] = (),
         pred_out_dir: str = '',
         print_result: bool = False,
     ) -> dict[str, list]:
-        """Turns predictions into plain containers and writes them.
+        """Converts predictions to plain containers and writes them.
 
         Args:
             preds (Sequence[HOIDataSample]): Predictions.
-            visualization (list[np.ndarray]): What :meth:`visualize` returned.
+            visualization (list[np.ndarray]): Drawings of :meth:`visualize`.
             return_datasamples (bool): Whether to return ``preds`` themselves.
-            pictures (Sequence): The loaded images of ``preds``.
-            pred_out_dir (str): Folder whose ``preds`` receives a JSON file per image; empty writes none.
+            images (Sequence): The loaded images of ``preds``.
+            pred_out_dir (str): JSON files are written to ``preds`` in this folder. Empty: none.
             print_result (bool): Whether to print the predictions.
 
         Returns:
             dict[str, list]: ``images``, ``predictions`` and ``visualization``, see :meth:`__call__`.
         """
         plain = [self.pred2list(pred) for pred in preds]
-        for picture, hois in zip(pictures, plain, strict=True):
-            height, width = picture.image.shape[:2]
-            record = dict(image=picture.path, width=width, height=height, hois=hois)
+        for image, hois in zip(images, plain, strict=True):
+            height, width = image.pixels.shape[:2]
+            record = dict(image=image.path, width=width, height=height, hois=hois)
             if pred_out_dir:
-                file = Path(pred_out_dir, 'preds', f'{osp.splitext(picture.name)[0]}.json')
+                file = Path(pred_out_dir, 'preds', f'{osp.splitext(image.name)[0]}.json')
                 write_file(file, json.dumps(record, indent=1).encode())
             if print_result:
                 print(record)
         return dict(
-            images=[picture.path for picture in pictures],
+            images=[image.path for image in images],
             predictions=list(preds) if return_datasamples else plain,
             visualization=visualization,
         )
 
     def pred2list(self, data_sample: HOIDataSample) -> list[dict[str, Any]]:
-        """Predicted triplets as plain containers, best first, ready for JSON.
+        """Converts predicted triplets to plain containers that can be written as JSON, highest score first.
 
         Args:
             data_sample (HOIDataSample): Sample with ``pred_hois`` and ``ori_shape``.
@@ -380,11 +382,11 @@ class HOIInferencer(BaseInferencer):
 
     @property
     def vocabulary(self) -> HOIVocabulary:
-        """HOIVocabulary: What the model's classes mean."""
+        """HOIVocabulary: The vocabulary of the model's classes."""
         return load_vocabulary(self.model.dataset_meta['vocabulary'])
 
     def _inputs_to_list(self, inputs: ImageInput | Sequence[ImageInput]) -> list[str | np.ndarray]:
-        """Files and arrays; says before the first one is computed that one is missing."""
+        """Lists files and arrays, and checks that they exist before the first one is processed."""
         if isinstance(inputs, (str, Path)) and osp.isdir(inputs):
             files = sorted(mmengine.scandir(inputs, suffix=IMG_EXTENSIONS, case_sensitive=False))
             if not files:
@@ -426,11 +428,11 @@ class HOIInferencer(BaseInferencer):
         return model.to(device).eval()
 
     def _init_collate(self, cfg: Config) -> Callable:
-        # mmengine looks for a scope that collate functions have not, and warns
+        # mmengine looks for a scope, which collate functions do not have, and warns
         return super()._init_collate(cfg) if 'collate_fn' in cfg.test_dataloader else pseudo_collate
 
     def _init_pipeline(self, cfg: Config) -> Compose:
-        """The test pipeline without files and annotations."""
+        """The test pipeline without loading of files and annotations."""
         transforms = [
             deepcopy(transform)
             for transform in inference_pipeline(cfg.test_dataloader)
@@ -441,7 +443,7 @@ class HOIInferencer(BaseInferencer):
         )
 
     def _init_visualizer(self, cfg: Config) -> HOIVisualizer:
-        # Without the config's backends, which want a folder: drawings go where the call says.
+        # Without the config's backends, which need a folder: the call says where to write drawings.
         config = dict(cfg.get('visualizer', dict(type='HOIVisualizer')), vis_backends=None)
         visualizer = explained(
             lambda: super(HOIInferencer, self)._init_visualizer(Config(dict(visualizer=config))), 'visualizer'
@@ -452,7 +454,7 @@ class HOIInferencer(BaseInferencer):
 
 @contextmanager
 def _embedded(weights: str) -> Iterator[None]:
-    """Turns whatever a wrong setting of an embedded config makes of the parts that it describes into one sentence."""
+    """Turns any error while an embedded config is built into a CheckpointError with one sentence."""
     try:
         yield
     except ConfigError as error:
@@ -472,10 +474,10 @@ def check_options(
     wait_time: float = 0,
     max_pixels: int = MAX_PIXELS,
 ) -> None:
-    """Checks the numbers that :meth:`HOIInferencer.__call__` takes, see there.
+    """Checks the numeric arguments of :meth:`HOIInferencer.__call__`.
 
     Raises:
-        ValueError: If one is of another type, not finite, or out of its range.
+        ValueError: If one has another type, is not finite, or is out of range.
     """
     for name, value in (
         ('batch_size', batch_size),
@@ -504,7 +506,7 @@ def _check_out_dir(out_dir: str) -> None:
 
 
 def _dataset_meta(checkpoint: Mapping[str, Any], head: nn.Module) -> dict[str, Any]:
-    """``dataset_meta`` of the checkpoint, whose classes :func:`load_weights` has compared; the head's own where it has none."""
+    """``dataset_meta`` of the checkpoint, or that of the head if there is none. :func:`load_weights` has compared the classes."""
     meta = checkpoint.get('meta')
     meta = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
     meta = {str(key).lower(): value for key, value in meta.items()} if isinstance(meta, Mapping) else {}
@@ -518,7 +520,7 @@ def _type_name(kind: str | type) -> str:
 
 
 def _file_names(inputs: Sequence[str | np.ndarray]) -> list[str]:
-    """A file name for each input, none twice: the image's own, or its position."""
+    """A unique file name for each input: that of the image, or its position."""
     names: list[str] = []
     taken: set[str] = set()
     for i, item in enumerate(inputs):
@@ -534,25 +536,25 @@ def _file_names(inputs: Sequence[str | np.ndarray]) -> list[str]:
     return names
 
 
-def _load(item: str | np.ndarray, name: str, max_pixels: int) -> _Picture:
+def _load(item: str | np.ndarray, name: str, max_pixels: int) -> _LoadedImage:
     if isinstance(item, np.ndarray):
-        return _Picture(item, None, name)
+        return _LoadedImage(item, None, name)
     content = mmengine.fileio.get(item)
     check_image(content, item, max_pixels)
     try:
         image = mmcv.imfrombytes(content, flag='color')
-    # opencv raises an error of its own on some files, and returns None on others
+    # OpenCV raises its own error for some files, and returns None for others
     except (cv2.error, ValueError):
         image = None
     if image is None:
         raise ValueError(f"'{item}' is no image that can be decoded: it is damaged, or another kind of file.")
-    return _Picture(image, item, name)
+    return _LoadedImage(image, item, name)
 
 
-def _select(sample: HOIDataSample, picture: _Picture, pred_score_thr: float, top_k: int | None) -> HOIDataSample:
-    """Keeps the triplets that the caller wants, best first."""
+def _select(sample: HOIDataSample, image: _LoadedImage, pred_score_thr: float, top_k: int | None) -> HOIDataSample:
+    """Keeps the triplets above the threshold, at most ``top_k``, highest score first."""
     hois = sample.pred_hois
     hois = hois[hois.scores > pred_score_thr]
     sample.pred_hois = hois[hois.scores.argsort(descending=True, stable=True)[:top_k]]
-    sample.set_metainfo(dict(img_path=picture.path))
+    sample.set_metainfo(dict(img_path=image.path))
     return sample

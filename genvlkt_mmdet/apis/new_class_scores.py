@@ -1,4 +1,4 @@
-"""Says which classes of an open vocabulary found nothing above the threshold."""
+"""Reports classes of an open vocabulary without detections above the threshold."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,10 +12,10 @@ _MOST_NAMED = 10
 
 
 class NewClassScores:
-    """Best score of each class of an open vocabulary, over the images of a call.
+    """Highest score of each class of an open vocabulary over the images of a call.
 
     Args:
-        readings (Sequence[HOIReading]): The classes, in their order; empty where the vocabulary is that of the training.
+        readings (Sequence[HOIReading]): The classes, in their order. Empty if the vocabulary is that of the training.
     """
 
     def __init__(self, readings: Sequence[HOIReading]) -> None:
@@ -24,7 +24,7 @@ class NewClassScores:
         self.num_images = 0
 
     def watch(self, samples: Iterable[HOIDataSample]) -> Iterator[HOIDataSample]:
-        """Hands samples on, and takes in their ``pred_hois``, to which no threshold was applied yet."""
+        """Records the scores of samples before the threshold is applied, and yields the samples."""
         for sample in samples:
             self.num_images += 1
             if self.readings:
@@ -34,13 +34,13 @@ class NewClassScores:
             yield sample
 
     def hint(self, threshold: float) -> str | None:
-        """Names the new classes that have no score above a threshold.
+        """Message that lists the new classes without a score above a threshold.
 
         Args:
             threshold (float): The threshold, in [0, 2].
 
         Returns:
-            str | None: The message; None where every new class has a higher score, or there was no image.
+            str | None: The message. None if every new class has a higher score, or if there was no image.
         """
         below = {
             label: self.best.get(label)
@@ -59,7 +59,7 @@ class NewClassScores:
         )
 
     def log(self, threshold: float) -> None:
-        """Logs the message of :meth:`hint`, if there is one."""
+        """Logs the message of :meth:`hint`, if any."""
         message = self.hint(threshold)
         if message is not None:
             print_log(message, logger='current', level=logging.WARNING)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from .files import CheckpointError, load_checkpoint, weights_of
 from .names import BACKBONE_RULES, mlp_rules, rename, transformer_rules
 
-# Parts of a DETR in facebookresearch's names: where each goes in GEN-VLKT. A DETR has one decoder, one box head and one
-# set of queries; both decoders, both box heads, and the queries of humans and of objects start from them.
+# Parts of a DETR with facebookresearch's names, and their targets in GEN-VLKT. A DETR has one decoder, one box head and one
+# set of queries. Both decoders, both box heads, and the queries of humans and of objects start from them.
 _OFFICIAL = (
     (
         *BACKBONE_RULES,
@@ -84,15 +84,15 @@ class DETRTransfer:
 
 
 def _parts(names: tuple[str, ...]) -> str:
-    # 'bbox_head.hoi_classifier.fc.weight' -> 'bbox_head.hoi_classifier': a reader wants parts, not tensors.
+    # 'bbox_head.hoi_classifier.fc.weight' -> 'bbox_head.hoi_classifier': parts instead of tensors.
     return ', '.join(sorted({'.'.join(n.split('.')[:2]) for n in names})) or 'none'
 
 
 def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], DETRTransfer]:
     """Renames the weights of a DETR for GEN-VLKT.
 
-    Decoder layers and queries beyond those of the model and the object classifier are left; so are the queries of a DETR
-    that has fewer of them than the model.
+    Not used are decoder layers and queries beyond those of the model, the object classifier, and the queries of a DETR with
+    fewer queries than the model.
 
     Args:
         detr (Mapping): State dict of facebookresearch's DETR or of mmdet's.
@@ -103,7 +103,7 @@ def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tup
         that were taken, left and new.
 
     Raises:
-        ValueError: If the checkpoint is no DETR or a tensor has another shape than the model's.
+        ValueError: If the checkpoint is not a DETR, or a tensor does not have the shape of the model's.
     """
     if any(name.startswith('transformer.decoder.') for name in detr):
         source, groups = 'facebookresearch', _OFFICIAL
@@ -116,7 +116,7 @@ def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tup
         targets = [target for rules in groups if (target := rename(name, rules)) in model]
         if targets and name.startswith('query_embed'):
             queries = len(model[targets[0]])
-            if len(value) < queries:  # too few to start from: those of the model stay random
+            if len(value) < queries:  # too few: the queries of the model stay random
                 continue
             value = value[:queries]
         for target in targets:
@@ -147,7 +147,7 @@ def read_detr(model: nn.Module, path: str) -> tuple[dict[str, Tensor], DETRTrans
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        CheckpointError: If it is damaged, or holds objects that safe loading refuses.
+        CheckpointError: If it is damaged, or contains objects that safe loading refuses.
         ValueError: If it does not fit.
     """
     if '://' not in path and not Path(path).is_file():

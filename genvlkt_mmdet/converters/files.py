@@ -1,7 +1,7 @@
 """Checkpoint files: written in one step, read safely and checked for damage, whoever asks for them.
 
-mmengine's :class:`CheckpointLoader` reads every checkpoint of the Runner: ``load_from``, resuming, tests, pre-trained parts. The
-loaders for local files and for addresses are replaced here through its own register, so that all of them go the same way.
+mmengine's :class:`CheckpointLoader` reads all checkpoints of the Runner: ``load_from``, resuming, tests, pre-trained parts. This
+module replaces its loaders for local files and for addresses, with its own ``register_scheme``.
 """
 
 import io
@@ -23,20 +23,20 @@ from ..files import write_file
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used here; the message is one sentence for the user."""
+    """A checkpoint that cannot be used. The message is one sentence for the user."""
 
 
 def is_intact(path: str | Path) -> bool:
-    """Whether a file is a complete checkpoint of torch without a damaged byte.
+    """Whether a file is a complete, undamaged checkpoint of torch.
 
-    torch writes zip archives. Their directory is at the end, so that a file cut short has none, and they hold a checksum of every
-    part, which torch itself does not look at. Parts are never compressed.
+    torch writes zip archives. Their directory is at the end, so a truncated file has none. They contain a checksum of every
+    part, which torch itself does not check. Parts are never compressed.
 
     Args:
         path (str | Path): The file.
 
     Returns:
-        bool: False for a file of any other kind, too.
+        bool: False also for any other kind of file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -48,17 +48,17 @@ def is_intact(path: str | Path) -> bool:
 
 @contextmanager
 def _safely(name: str) -> Iterator[None]:
-    """Allows what mmengine's checkpoints hold while a file is read, and turns what goes wrong into one sentence."""
+    """Allows the classes of mmengine's checkpoints while a file is read, and turns errors into one sentence."""
     known = torch.serialization.get_safe_globals()
     try:
-        # Those that the user allowed are left out: the context would take them away at its end.
+        # Leaves out those that the user allowed, because the context would remove them at its end.
         with torch.serialization.safe_globals([entry for entry in checkpoint_globals() if entry not in known]):
             yield
     except (CheckpointError, FileNotFoundError, torch.OutOfMemoryError, MemoryError):
         raise
     except OSError as error:
         raise CheckpointError(f"'{name}' cannot be read: {error.strerror or error}.") from error
-    # A damaged or hostile file can make the unpickler raise almost anything.
+    # For a damaged or malicious file, the unpickler can raise almost anything.
     except Exception as error:
         refused = re.search(r'GLOBAL ([\w.]+)', str(error)) if isinstance(error, pickle.UnpicklingError) else None
         if refused:
@@ -84,18 +84,18 @@ def _as_data(checkpoint: Any) -> Any:
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_from_local(filename: str, map_location: Any = None) -> Any:
-    """Loads a local checkpoint without running code from it; takes the place of mmengine's loader of this name.
+    """Loads a local checkpoint without running code from it. Replaces mmengine's loader of this name.
 
     Args:
         filename (str): The file.
-        map_location (Any, optional): As for :func:`torch.load`.
+        map_location (Any, optional): See :func:`torch.load`.
 
     Returns:
         Any: Its content.
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        CheckpointError: If it is damaged, no checkpoint, or holds objects that safe loading refuses.
+        CheckpointError: If it is damaged, not a checkpoint, or contains objects that safe loading refuses.
     """
     path = Path(filename).expanduser()
     if not path.is_file():
@@ -108,17 +108,17 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 
 @CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
 def load_from_http(filename: str, map_location: Any = None) -> Any:
-    """Loads a checkpoint from an address without running code from it; mmengine's loader of this name would run it.
+    """Loads a checkpoint from an address without running code from it. mmengine's loader of this name would run it.
 
     Args:
-        filename (str): The address. The file is kept in torch's folder for downloads.
-        map_location (Any, optional): As for :func:`torch.load`.
+        filename (str): The address. The file is stored in torch's download folder.
+        map_location (Any, optional): See :func:`torch.load`.
 
     Returns:
         Any: Its content.
 
     Raises:
-        CheckpointError: If it cannot be downloaded, is no checkpoint, or holds objects that safe loading refuses.
+        CheckpointError: If it cannot be downloaded, is not a checkpoint, or contains objects that safe loading refuses.
     """
     with _safely(filename):
         return _as_data(torch.hub.load_state_dict_from_url(filename, map_location=map_location, weights_only=True))
@@ -126,17 +126,17 @@ def load_from_http(filename: str, map_location: Any = None) -> Any:
 
 @CheckpointLoader.register_scheme(prefixes=('torchvision://', 'modelzoo://'), force=True)
 def load_from_torchvision(filename: str, map_location: Any = None) -> Any:
-    """Loads weights that torchvision publishes, e.g. ``'torchvision://resnet50'``; see :func:`load_from_http`.
+    """Loads weights published by torchvision, e.g. ``'torchvision://resnet50'``. See :func:`load_from_http`.
 
     Args:
         filename (str): ``'torchvision://<name of the model>'``.
-        map_location (Any, optional): As for :func:`torch.load`.
+        map_location (Any, optional): See :func:`torch.load`.
 
     Returns:
         Any: The state dict.
 
     Raises:
-        CheckpointError: If torchvision has no such weights, or they are not here and cannot be downloaded.
+        CheckpointError: If torchvision has no such weights, or they cannot be downloaded.
     """
     name = filename.split('://', 1)[1]
     addresses = get_torchvision_models()
@@ -162,7 +162,7 @@ def load_checkpoint(path: str) -> Mapping[str, Any]:
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        CheckpointError: If it is damaged, no checkpoint, or holds objects that safe loading refuses.
+        CheckpointError: If it is damaged, not a checkpoint, or contains objects that safe loading refuses.
     """
     with _safely(path):
         checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent')
@@ -194,17 +194,17 @@ def save_checkpoint(path: str | Path, checkpoint: Mapping[str, Any]) -> int:
 
 
 def weights_of(checkpoint: Mapping[str, Any], name: str = 'The checkpoint') -> dict[str, Tensor]:
-    """The weights inside a checkpoint of facebookresearch (``model``) or mmengine (``state_dict``).
+    """Returns the weights of a checkpoint of facebookresearch (``model``) or mmengine (``state_dict``).
 
     Args:
-        checkpoint (Mapping): Content of a checkpoint file; one that is a state dict itself is given back.
-        name (str): What to call it in a message.
+        checkpoint (Mapping): Content of a checkpoint file. It can also be a state dict.
+        name (str): Name of the checkpoint for messages.
 
     Returns:
-        dict[str, Tensor]: The state dict, without the ``module.`` that a distributed wrapper puts before its names.
+        dict[str, Tensor]: The state dict, without the prefix ``module.`` of a distributed wrapper.
 
     Raises:
-        CheckpointError: If there are no weights, or some are not finite.
+        CheckpointError: If there are no weights, or weights that are not finite.
     """
     weights = next((checkpoint[key] for key in ('state_dict', 'model') if key in checkpoint), checkpoint)
     if not isinstance(weights, Mapping) or not weights or not all(isinstance(v, Tensor) for v in weights.values()):

@@ -1,7 +1,7 @@
-"""Names of parameters in DETR-like research code and here.
+"""Translates parameter names between DETR-like research code and this package.
 
-facebookresearch's DETR and the GEN-VLKT authors' code name their transformer alike; this table is the one place that
-knows both sides. Every rule is a pair of patterns with ``{}`` for what stays, so that it reads both ways.
+facebookresearch's DETR and the GEN-VLKT authors' code use the same names for their transformer. A rule is a pair of patterns,
+with ``{}`` for the unchanged part, so it works in both directions.
 """
 
 import re
@@ -22,7 +22,7 @@ def transformer_rules(official: str, ours: str) -> tuple[tuple[str, str], ...]:
     """Rules for a stack of transformer layers.
 
     Args:
-        official (str): Prefix of the stack there, e.g. ``'transformer.encoder'``.
+        official (str): Prefix of the stack in the research code, e.g. ``'transformer.encoder'``.
         ours (str): Prefix of the stack here, e.g. ``'encoder'``.
 
     Returns:
@@ -33,10 +33,10 @@ def transformer_rules(official: str, ours: str) -> tuple[tuple[str, str], ...]:
 
 
 def mlp_rules(official: str, ours: str) -> tuple[tuple[str, str], ...]:
-    """Rules for a three-layer box MLP, which here is a ``Sequential`` with activations between.
+    """Rules for a three-layer box MLP. In this package, it is a ``Sequential`` with activations in between.
 
     Args:
-        official (str): Prefix there, e.g. ``'bbox_embed'``.
+        official (str): Prefix in the research code, e.g. ``'bbox_embed'``.
         ours (str): Prefix here, e.g. ``'bbox_head.human_bbox'``.
 
     Returns:
@@ -76,7 +76,7 @@ def rename(name: str, rules: Sequence[tuple[str, str]]) -> str | None:
         rules (Sequence[tuple[str, str]]): Pairs of patterns, (from, to).
 
     Returns:
-        str | None: The new name; None when no rule fits.
+        str | None: The new name. None if no rule fits.
     """
     for source, target in rules:
         match = re.fullmatch(re.escape(source).replace(r'\{\}', '(.+?)'), name)

@@ -1,4 +1,4 @@
-"""Checkpoints of the GEN-VLKT authors' repository, there and back."""
+"""Converts checkpoints from and to the format of the GEN-VLKT authors' repository."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,13 +19,13 @@ _SPLITS = dict(rare_first='rf_uc', non_rare_first='nf_uc', unseen_object='uo', u
 
 @dataclass(frozen=True)
 class Recognised:
-    """Which config a model belongs to.
+    """The config that a model belongs to.
 
     Attributes:
         config (str): Name of the config in ``configs/``.
-        options (dict): What differs from that config, as ``--cfg-options`` takes it.
+        options (dict): Differences to that config, as for ``--cfg-options``.
         zero_shot (str, optional): The zero-shot split.
-        note (str): What the weights do not tell; empty when they tell all.
+        note (str): What cannot be found from the weights. Empty if there is nothing.
     """
 
     config: str
@@ -39,14 +39,14 @@ class Recognised:
 
 
 def convert_official(official: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Renames the authors' weights for GEN-VLKT here; the tensors stay as they are.
+    """Renames the authors' weights for this package. The tensors do not change.
 
     Args:
         official (Mapping): State dict of the authors' model.
 
     Returns:
-        tuple[dict[str, Tensor], tuple[str]]: State dict of the model here, in the same order, with the counters of batch
-        norm added, which the authors' frozen ones lack; names that have no place here.
+        tuple[dict[str, Tensor], tuple[str]]: State dict of this package's model, in the same order, with added counters of
+        batch norm, which the authors' frozen layers do not have. Names that are not used.
     """
     converted, unknown = {}, []
     for name, value in official.items():
@@ -64,11 +64,11 @@ def revert_official(ours: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tupl
     """Inverse of :func:`convert_official`.
 
     Args:
-        ours (Mapping): State dict of a GEN-VLKT model here.
+        ours (Mapping): State dict of a GEN-VLKT model of this package.
 
     Returns:
-        tuple[dict[str, Tensor], tuple[str]]: State dict of the authors' model, in the same order; names that have no
-        place there.
+        tuple[dict[str, Tensor], tuple[str]]: State dict of the authors' model, in the same order. Names that are not
+        used.
     """
     official, unknown = {}, []
     for name, value in ours.items():
@@ -83,17 +83,17 @@ def revert_official(ours: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tupl
 
 
 def recognise(weights: Mapping[str, Tensor], args: Mapping[str, Any] | None = None) -> Recognised:
-    """Tells from the weights which config they belong to.
+    """Finds the config that weights belong to.
 
     Args:
-        weights (Mapping): State dict of a GEN-VLKT model here.
-        args (Mapping, optional): The training arguments that came with the authors' checkpoint.
+        weights (Mapping): State dict of a GEN-VLKT model of this package.
+        args (Mapping, optional): The training arguments in the authors' checkpoint.
 
     Returns:
         Recognised: The config.
 
     Raises:
-        ValueError: If the weights are no GEN-VLKT, or have a number of HOI classes that no config has.
+        ValueError: If the weights are not of a GEN-VLKT, or no config has this number of HOI classes.
     """
     rows = weights.get(_HOI_ROWS.format('fc'))
     if rows is None:
@@ -136,14 +136,14 @@ def _decoder_layers(weights: Mapping[str, Tensor]) -> int:
 
 
 def _split(dataset: str, rows: Tensor, eval_rows: Tensor, told: str | None) -> tuple[str, str]:
-    """The zero-shot split, and what to add when the weights do not tell it."""
+    """The zero-shot split, and a note if the weights do not determine it."""
     vocabulary = load_vocabulary(dataset)
     fitting = [s for s in _SPLITS if s in vocabulary.splits and len(vocabulary.seen(s)) == len(rows)]
     if not fitting:
         raise ValueError(f"The classifier of seen HOIs has {len(rows)} rows; no zero-shot split of '{dataset}' has.")
     if told in fitting:
         return told, ''
-    # Both classifiers start from the same text and are frozen, so the seen rows of one are those of the other.
+    # Both classifiers start from the same text and are frozen, so their weights of seen classes are equal.
     equal = [name for name in fitting if torch.equal(rows, eval_rows[list(vocabulary.seen(name))].to(rows))]
     if len(equal) == 1 or len(fitting) == 1:
         return (equal or fitting)[0], ''
@@ -165,18 +165,18 @@ def official_name(name: str) -> str:
 
 
 def official_to_genvlkt(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], Recognised, tuple[str, ...]]:
-    """Turns a checkpoint of the authors into one of this project.
+    """Converts a checkpoint of the authors to one of this project.
 
     Args:
         checkpoint (Mapping): Content of the authors' file: ``model`` and, after training, ``args``, ``epoch`` and the
-            state of the optimiser. The latter is left, since it has no counterpart here.
+            state of the optimiser. The latter is not converted.
 
     Returns:
-        tuple: Content of a checkpoint for this project (``state_dict``, ``meta``); its config; names of weights that
-        have no place here.
+        tuple: Content of a checkpoint for this project (``state_dict``, ``meta``), its config, and names of weights that
+        are not used.
 
     Raises:
-        ValueError: If it is no checkpoint of GEN-VLKT.
+        ValueError: If it is not a checkpoint of GEN-VLKT.
     """
     official = weights_of(checkpoint)
     args = checkpoint.get('args')
@@ -198,17 +198,17 @@ def official_to_genvlkt(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], 
 
 
 def genvlkt_to_official(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Turns a checkpoint of this project into one that the authors' code loads.
+    """Converts a checkpoint of this project to one for the authors' code.
 
     Args:
         checkpoint (Mapping): Content of a checkpoint of this project.
 
     Returns:
-        tuple: Content of the authors' file, ``dict(model=...)`` (weights alone where the checkpoint came from such a
-        file); names of weights that have no place there.
+        tuple: Content of the authors' file, ``dict(model=...)`` (only the weights if the checkpoint came from such a file),
+        and names of weights that are not used.
 
     Raises:
-        ValueError: If it holds no GEN-VLKT.
+        ValueError: If it is not a GEN-VLKT.
     """
     weights = weights_of(checkpoint)
     official, unknown = revert_official(weights)

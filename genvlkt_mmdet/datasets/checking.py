@@ -236,7 +236,7 @@ class _Check:
             return None
 
     def record(self, record: dict, index: int) -> bool:
-        """Checks a record; returns whether its image can be looked for."""
+        """Checks a record. Returns whether its image can be checked."""
         name = record.get('file_name') if isinstance(record, dict) else None
         name = name if isinstance(name, str) else f'image number {index}'
         problems = list(structure_problems(record))
@@ -343,7 +343,7 @@ class _Check:
                 size = image.size
                 if decode:
                     image.load()
-        except (OSError, ValueError, SyntaxError) as error:  # what PIL raises for damaged files
+        except (OSError, ValueError, SyntaxError) as error:  # PIL raises these for damaged files
             self.add('image does not decode', name, str(error).splitlines()[0] if str(error) else type(error).__name__)
             return
         if 'width' in record and 'height' in record and size != (record['width'], record['height']):

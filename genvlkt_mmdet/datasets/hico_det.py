@@ -11,15 +11,17 @@ from .hoi_dataset import HOIDataset
 class HICODetDataset(HOIDataset):
     """HICO-DET (Chao et al., WACV 2018): 80 objects, 117 verbs, 600 HOI classes.
 
-    The annotation file is told by its content: ``trainval_hico.json`` / ``test_hico.json`` (QPIC / PPDM, 0-based boxes),
-    the JSON of ``tools/dataset_converters/hico_det.py`` (0-based), ``instances_*2015.json`` (UPT / PViC, 1-based, made
-    0-based), or the release's ``anno_bbox.mat`` (1-based, made 0-based; ``anno.mat`` beside it adds the image-level
-    labels).
+    The format of the annotation file is recognised by its content. Boxes are converted to 0-based pixels:
+
+    - ``trainval_hico.json`` / ``test_hico.json`` (QPIC / PPDM, 0-based),
+    - the JSON of ``tools/dataset_converters/hico_det.py`` (0-based),
+    - ``instances_*2015.json`` (UPT / PViC, 1-based),
+    - the release's ``anno_bbox.mat`` (1-based). ``anno.mat`` in the same folder adds the image-level labels.
 
     Args:
         *args: See :class:`HOIDataset`.
-        split (str, optional): Split to read from ``anno_bbox.mat``, ``'train'`` or ``'test'``; None goes by
-            ``test_mode``. Other files hold one split only.
+        split (str, optional): Split to read from ``anno_bbox.mat``, ``'train'`` or ``'test'``. None: depends on
+            ``test_mode``. Other files have only one split.
         **kwargs: See :class:`HOIDataset`.
     """
 
@@ -35,7 +37,7 @@ class HICODetDataset(HOIDataset):
         super().__init__(*args, **kwargs)
 
     def load_records(self) -> list[dict]:
-        """Reads the annotation file; see the class."""
+        """Reads the annotation file, see the class."""
         self.reader_options = dict(split=self.split or ('test' if self.test_mode else 'train'))
         records = super().load_records()
         for record in records if self.family == 'qpic' else ():

@@ -1,4 +1,4 @@
-"""Base of all datasets of human-object interactions."""
+"""Base class of all datasets of human-object interactions."""
 
 import logging
 import os.path as osp
@@ -27,45 +27,47 @@ class HOIDataset(BaseDetDataset):
     Reads the annotation files of :func:`genvlkt_mmdet.datasets.formats.read_annotations`. Custom data needs no
     subclass: a vocabulary file and an annotation file in the documented layout are enough.
 
-    In training (``test_mode=False``) images without pairs are left out, boxes are clipped to the image (where the
-    file gives its size), boxes that are inverted or wholly outside are skipped with their pairs, and near-identical
-    boxes of one pair are merged where the file keeps every triplet apart. In testing every image is kept and
-    ``eval_gt`` holds the annotation as it is.
+    In training (``test_mode=False``):
 
-    An item before the pipeline has ``img_path, img_id, height, width`` (when the file has sizes), ``instances``,
+    - Images without pairs are left out.
+    - Boxes are clipped to the image, if the file has its size.
+    - Boxes that are inverted or outside the image are skipped with their pairs.
+    - Nearly identical boxes of one pair are merged, if the file has separate boxes for every triplet.
+
+    In testing, every image is kept, and ``eval_gt`` is the annotation as it is.
+
+    An item before the pipeline has ``img_path, img_id, height, width`` (if the file has sizes), ``instances``,
     ``pairs`` (``human_ids`` (n), ``object_ids`` (n), -1 for none, both indices in ``instances``, ``object_labels`` (n)
     and ``hoi_labels`` (n, A) multi-hot float32) and, in test mode, ``eval_gt`` in pixels of the original image:
-    ``human_boxes`` (m, 4), ``object_boxes`` (m, 4), ``hoi_labels`` (m), one row per annotated triplet.
+    ``human_boxes`` (m, 4), ``object_boxes`` (m, 4), ``hoi_labels`` (m), for m annotated triplets.
 
     Args:
         *args: Arguments of :class:`mmdet.datasets.BaseDetDataset`.
-        vocabulary (str | dict | HOIVocabulary): Vocabulary as :func:`load_vocabulary` takes it; None takes the
-            class's own.
-        zero_shot (str, optional): Zero-shot split of the vocabulary. In training, pairs that carry an unseen HOI are
-            dropped whole, and labels count the seen classes only (Sec. 4.3 of the paper). In testing labels count
-            all classes.
-        pair_index (str): What a pair that points to no box does: ``'error'`` raises; ``'drop_image'`` leaves the
-            image out of training with a counted warning, as the authors' code does, while testing leaves out that
-            pair only.
-        merge_iou (float, optional): In training, boxes of one class that overlap at least this much (IoU) count as one
-            box, except where one HOI class names both (see :func:`.formats.merge.merge_boxes`). None merges with 0.5
-            where the file annotates each HOI class apart (UPT / PViC, the HICO-DET release) and not elsewhere; 0
-            never merges.
-        max_boxes (int, optional): In training, boxes of an image after this many are cut off, with their pairs (the
-            authors cut at the number of queries).
-        outside_files (bool): Whether a ``file_name`` may leave the image folder, as an absolute path or through ``..``. By
-            default it is refused, so that an annotation file of somebody else reads no other files.
+        vocabulary (str | dict | HOIVocabulary): Vocabulary, see :func:`load_vocabulary`. None: the default of the
+            class.
+        zero_shot (str, optional): Zero-shot split of the vocabulary. In training, pairs with an unseen HOI are dropped,
+            and labels have only the seen classes (Sec. 4.3 of the paper). In testing, labels have all classes.
+        pair_index (str): What to do with a pair that points to no box. ``'error'``: raise an error. ``'drop_image'``:
+            leave the image out of training, as the authors' code does, or only the pair in testing, with a warning
+            that has the count.
+        merge_iou (float, optional): IoU threshold for merging boxes of one object class in training, 0 to 1. Boxes of the
+            same HOI class are not merged (see :func:`.formats.merge.merge_boxes`). None: 0.5 if the file has separate
+            boxes for each HOI class (UPT / PViC, the HICO-DET release), otherwise no merging. 0: no merging.
+        max_boxes (int, optional): Maximum number of boxes per image in training. Further boxes are dropped with their
+            pairs. (The authors use the number of queries.) None: no limit.
+        outside_files (bool): Whether a ``file_name`` may be outside the image folder (an absolute path, or ``..``). By
+            default it is refused, so that an untrusted annotation file cannot read other files.
         **kwargs: Further arguments of :class:`mmdet.datasets.BaseDetDataset`.
 
     Raises:
         FileNotFoundError: If the annotation file is missing.
-        ValueError: If its content is of another family, is empty, or contradicts itself or the vocabulary, or, in testing,
-            if an image occurs twice.
+        ValueError: If its content has an unknown format, is empty, inconsistent, or does not match the vocabulary. In
+            testing, also if an image occurs twice.
     """
 
     default_vocabulary: str | None = None
     dataset_name = 'hoi'
-    #: What to do about a missing annotation file; ends the error's sentence.
+    #: What to do about a missing annotation file. End of the error message.
     missing_hint = 'check `data_root` and `ann_file` in the dataset config'
 
     def __init__(
@@ -101,7 +103,7 @@ class HOIDataset(BaseDetDataset):
     def metainfo(self) -> dict:
         """dict: ``dataset_name``, ``classes``, ``vocabulary`` (plain containers), ``zero_shot``, and the config's own.
 
-        They do not go through mmengine's ``metainfo`` argument: it takes every string for the name of a file first.
+        They do not use mmengine's ``metainfo`` argument, because it treats every string as the name of a file first.
         """
         own = dict(
             dataset_name=self.dataset_name,
@@ -113,20 +115,20 @@ class HOIDataset(BaseDetDataset):
 
     @property
     def num_labels(self) -> int:
-        """Number of HOI classes that ``hoi_labels`` of an item counts."""
+        """Number of HOI classes in ``hoi_labels`` of an item."""
         return len(self._columns)
 
     @cached_property
     def _columns(self) -> dict[int, int]:
-        """Column in ``hoi_labels`` of each HOI class that items count."""
+        """Column in ``hoi_labels`` of each HOI class."""
         hois = range(self.vocabulary.num_hois) if self.test_mode else self.seen
         return {hoi: column for column, hoi in enumerate(hois)}
 
     def prepare(self) -> None:
-        """Called before the annotation file is read; a dataset that can make its own files does it here."""
+        """Called before the annotation file is read. A dataset that can create its files does so here."""
 
     def check_files(self) -> None:
-        """Checks that the annotation file and the image folder are there, without reading them.
+        """Checks that the annotation file and the image folder exist, without reading them.
 
         Raises:
             FileNotFoundError: If one of them is missing.
@@ -151,20 +153,20 @@ class HOIDataset(BaseDetDataset):
 
         Raises:
             FileNotFoundError: If the file is missing.
-            ValueError: If it is of no known family.
+            ValueError: If its format is unknown.
         """
         self._need_annotations()
         records, self.family = read_annotations(self.ann_file, self.vocabulary, **self.reader_options)
         return records
 
     def load_data_list(self) -> list[dict]:
-        """Reads, checks and translates the annotations of all images.
+        """Reads, checks and converts the annotations of all images.
 
         Returns:
-            list[dict]: One dict per image; see the class.
+            list[dict]: One dict per image, see the class.
 
         Raises:
-            ValueError: If there is no image, or an annotation is inconsistent.
+            ValueError: If there are no images, or an annotation is inconsistent.
         """
         self.prepare()
         records = self.load_records()
@@ -183,10 +185,10 @@ class HOIDataset(BaseDetDataset):
         return items
 
     def filter_data(self) -> list[dict]:
-        """Leaves out, in training only, the images that have no pair.
+        """Removes images without pairs, in training only.
 
         Returns:
-            list[dict]: The remaining images; all with ``test_mode`` or ``filter_cfg=dict(filter_empty_gt=False)``.
+            list[dict]: The remaining images. All with ``test_mode`` or ``filter_cfg=dict(filter_empty_gt=False)``.
 
         Raises:
             ValueError: If nothing is left.
@@ -205,14 +207,14 @@ class HOIDataset(BaseDetDataset):
         return data_list
 
     def parse_data_info(self, raw_data_info: dict, index: int = 0) -> dict:
-        """Translates one record.
+        """Converts one record.
 
         Args:
             raw_data_info (dict): The record.
             index (int): Its position in the file.
 
         Returns:
-            dict: The image as the class describes it, with ``pairs['hoi_labels']`` still as index pairs.
+            dict: The image, see the class. ``pairs['hoi_labels']`` are index pairs, not yet multi-hot.
 
         Raises:
             ValueError: If an id or an index is out of range, or a field is missing or of another type.
@@ -270,7 +272,7 @@ class HOIDataset(BaseDetDataset):
         """Ground truth of one image for the metric.
 
         Args:
-            record (dict): The record as the file has it.
+            record (dict): The record in the file.
             boxes (np.ndarray): (N, 4) boxes, xyxy pixels of the original image.
             labels (list[int]): N object indices.
             triplets (list[tuple]): Human index, object index (-1: none), verb index and HOI index (None: no class)
@@ -278,7 +280,7 @@ class HOIDataset(BaseDetDataset):
 
         Returns:
             dict[str, np.ndarray]: ``human_boxes`` (m, 4), ``object_boxes`` (m, 4; NaN without object) and
-            ``hoi_labels`` (m), and ``image_hois`` (k), the HOI indices of the image-level labels, where the record has
+            ``hoi_labels`` (m), and ``image_hois`` (k), the HOI indices of the image-level labels, if the record has
             them.
         """
         known = [(h, o, c) for h, o, _, c in triplets if c is not None]
@@ -295,7 +297,7 @@ class HOIDataset(BaseDetDataset):
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict:
-        """The image at an index, with ``hoi_labels`` spread to multi-hot.
+        """Returns the image at an index, with multi-hot ``hoi_labels``.
 
         Args:
             idx (int): Index of the image.
@@ -315,7 +317,7 @@ class HOIDataset(BaseDetDataset):
         return f'{type(self).__name__} ({self.vocabulary.name})'
 
     def _triplets(self, labels: list[int], hois: list[tuple]) -> tuple[list[tuple], bool]:
-        """Checks indices and finds HOI classes; the flag says that no pair points to a missing box."""
+        """Checks indices and finds HOI classes. The flag is False if a pair points to a missing box."""
         triplets, intact = [], True
         for k, (human, obj, verb, hoi_id) in enumerate(hois):
             ends = ((human, False), (obj, self.vocabulary.has_no_object))
@@ -335,7 +337,7 @@ class HOIDataset(BaseDetDataset):
         return triplets, intact
 
     def _clean(self, boxes: np.ndarray, labels: list[int], triplets: list[tuple], data: dict) -> tuple:
-        """Training only: clips boxes, marks invalid ones, merges near-identical ones and drops what hangs on them."""
+        """Training only: clips boxes, merges nearly identical ones, and drops invalid ones with their pairs."""
         size = (data['width'], data['height']) if 'width' in data else None
         boxes, keep = clip_boxes(boxes, size)
         self.skipped['boxes that are inverted, empty or outside the image'] += int((~keep).sum())
@@ -352,7 +354,7 @@ class HOIDataset(BaseDetDataset):
         return boxes, triplets, keep
 
     def _pairs(self, triplets: list[tuple], labels: list[int]) -> dict[str, np.ndarray]:
-        """Gathers triplets into pairs, ``hoi_labels`` as (k, 2) positions of ones; zero-shot dropping happens here."""
+        """Groups triplets into pairs, with ``hoi_labels`` as (k, 2) positions of ones. Drops pairs with unseen HOIs."""
         column = self._columns
         if not self.test_mode:
             unseen = {(h, o) for h, o, _, c in triplets if c is not None and c not in column}
@@ -379,14 +381,14 @@ class HOIDataset(BaseDetDataset):
 
 
 def clip_boxes(boxes: np.ndarray, size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
-    """Clips boxes to the image and tells which ones remain.
+    """Clips boxes to the image and finds valid ones.
 
     Args:
         boxes (np.ndarray): (N, 4) xyxy pixels.
-        size (tuple[int, int], optional): Width and height of the image; None clips nothing.
+        size (tuple[int, int], optional): Width and height of the image. None: no clipping.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: Clipped boxes (N, 4) and (N) bool, False for boxes without area or with a
+        tuple[np.ndarray, np.ndarray]: Clipped boxes (N, 4), and (N) bool, False for boxes without area or with a
         coordinate that is not finite.
     """
     finite = np.isfinite(boxes).all(axis=1)

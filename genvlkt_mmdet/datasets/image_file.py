@@ -1,4 +1,4 @@
-"""Image files: checked before they are decoded, and written in one step."""
+"""Checks image files before they are decoded, and writes them atomically."""
 
 import io
 import warnings
@@ -10,9 +10,9 @@ from PIL import Image
 
 from ..files import write_file
 
-# Twice 8,000 x 8,000: more than the cameras of telephones and most others take, and 384 MB when decoded.
+# Twice 8,000 x 8,000: more than most cameras produce, and 384 MB when decoded.
 MAX_PIXELS = 128_000_000
-# What opencv and Pillow both decode by themselves. Pillow has readers that start other programs (EPS starts Ghostscript).
+# Formats that both OpenCV and Pillow decode themselves. Some readers of Pillow start other programs (EPS: Ghostscript).
 _FORMATS = ('JPEG', 'PNG', 'BMP', 'DIB', 'PPM', 'TIFF', 'WEBP', 'GIF', 'JPEG2000')
 
 
@@ -21,25 +21,25 @@ class ImageTooLargeError(ValueError):
 
 
 def check_image(source: bytes | str, name: str, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """Refuses what is no image, or too large to decode, by its header alone.
+    """Refuses files that are not images or are too large to decode. Reads only the header.
 
-    A file of 100 KB can decode to gigabytes; its header says so.
+    A file of 100 KB can decode to gigabytes, but its header has the size.
 
     Args:
         source (bytes | str): The file's content, or its path.
-        name (str): The file's name, for the message.
-        max_pixels (int): Largest width times height.
+        name (str): Name of the file for the message.
+        max_pixels (int): Maximum width times height.
 
     Returns:
-        tuple[int, int]: Width and height as stored, i.e. before any EXIF orientation.
+        tuple[int, int]: Width and height as stored, before EXIF orientation is applied.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the content is no image of a known format; an ``ImageTooLargeError`` if it has more pixels.
+        ValueError: If the content is not an image of a known format. ``ImageTooLargeError`` if it has more pixels.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # Pillow's own, lower limit only warns
+            warnings.simplefilter('ignore')  # Pillow's own limit is lower and only warns
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS) as image:
                 width, height = image.size
     except FileNotFoundError:
@@ -48,7 +48,7 @@ def check_image(source: bytes | str, name: str, max_pixels: int = MAX_PIXELS) ->
         raise ImageTooLargeError(
             f"Image '{name}' has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels: make it smaller."
         ) from None
-    except Exception as error:  # Pillow's readers raise almost anything on damaged files
+    except Exception as error:  # Pillow's readers can raise almost anything for damaged files
         raise ValueError(
             f"'{name}' is no image that can be decoded: it is damaged, or another kind of file."
         ) from error
@@ -61,15 +61,15 @@ def check_image(source: bytes | str, name: str, max_pixels: int = MAX_PIXELS) ->
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:
-    """Writes an image file in one step, see :func:`~genvlkt_mmdet.files.write_file`.
+    """Writes an image file atomically, see :func:`~genvlkt_mmdet.files.write_file`.
 
     Args:
-        path (str | Path): The file; its ending says the format.
+        path (str | Path): The file. Its suffix determines the format.
         image (np.ndarray): (H, W, 3) uint8 BGR.
 
     Raises:
         OSError: If the file cannot be written.
-        ValueError: If opencv does not write this format.
+        ValueError: If OpenCV does not write this format.
     """
     try:
         done, content = cv2.imencode(Path(path).suffix, np.ascontiguousarray(image))

@@ -1,4 +1,4 @@
-"""What the dataset classes and the checker ask of the records of an annotation file."""
+"""Checks of annotation records, used by the dataset classes and by ``check_dataset``."""
 
 import os.path as osp
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from ..vocabulary import HOIVocabulary
 
 
 def structure_problems(record: Any) -> Iterator[str]:
-    """Says what keeps a record from being read: missing fields and values of another type.
+    """Finds missing fields and values of the wrong type in a record.
 
     Args:
         record (Any): One entry of an annotation file.
@@ -51,12 +51,12 @@ def structure_problems(record: Any) -> Iterator[str]:
 
 
 def is_box_index(value: Any, num_boxes: int, may_lack: bool) -> bool:
-    """Whether a pair's ``subject_id`` or ``object_id`` names a box.
+    """Whether a pair's ``subject_id`` or ``object_id`` is the index of a box.
 
     Args:
         value (Any): The index.
         num_boxes (int): Number of boxes of the image.
-        may_lack (bool): Whether -1, no object, is right too.
+        may_lack (bool): Whether -1, no object, is also valid.
 
     Returns:
         bool: Whether it is an index of a box.
@@ -65,7 +65,7 @@ def is_box_index(value: Any, num_boxes: int, may_lack: bool) -> bool:
 
 
 def leaves_folder(file_name: str) -> bool:
-    r"""Whether a file name points outside the folder that it is taken from: an absolute path, or one that climbs up.
+    r"""Whether a file name points outside its folder: an absolute path, or a path with ``..``.
 
     Args:
         file_name (str): The name, with slashes or backslashes.
@@ -84,23 +84,23 @@ def leaves_folder(file_name: str) -> bool:
 
 
 def show(value: Any) -> str:
-    """A value of an annotation file as an error message quotes it.
+    """Formats a value of an annotation file for an error message.
 
     Args:
-        value (Any): Any value that JSON holds.
+        value (Any): Any JSON value.
 
     Returns:
         str: At most 60 characters.
     """
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # an int of thousands of digits, a list in a list in a list ...
+    except (ValueError, RecursionError):  # an integer with thousands of digits, a deeply nested list ...
         return f'a value of type {type(value).__name__}'
     return text if len(text) <= 60 else f'{text[:57]}...'
 
 
 class FileIds:
-    """Translates ids of annotation files into indices of the vocabulary.
+    """Converts ids of annotation files to indices of the vocabulary.
 
     Args:
         vocabulary (HOIVocabulary): The vocabulary.
@@ -115,19 +115,19 @@ class FileIds:
         self._classes = {pair: k for k, pair in enumerate(pairs)}
 
     def object(self, file_id: Any) -> int:
-        """Object index of a box's ``category_id``; raises ValueError with the known range."""
+        """Object index of a box's ``category_id``. Raises ValueError with the known range."""
         return self._look_up(self._objects, file_id, 'box category_id')
 
     def verb(self, file_id: Any) -> int:
-        """Verb index of a pair's ``category_id``; raises ValueError with the known range."""
+        """Verb index of a pair's ``category_id``. Raises ValueError with the known range."""
         return self._look_up(self._verbs, file_id, 'verb category_id')
 
     def hoi(self, file_id: Any) -> int:
-        """HOI index of a ``hoi_category_id``; raises ValueError with the known range."""
+        """HOI index of a ``hoi_category_id``. Raises ValueError with the known range."""
         return self._look_up(self._hois, file_id, 'hoi_category_id')
 
     def hoi_of(self, verb: int, label: int) -> int | None:
-        """HOI index of a verb and an object index; None where they form no class."""
+        """HOI index of a verb and an object index. None if they form no class."""
         return self._classes.get((verb, label))
 
     def _look_up(self, table: dict[int, int], file_id: Any, what: str) -> int:
@@ -160,7 +160,7 @@ def _is_index(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """A number that fits an image; NaN and infinity are numbers of a box that can be skipped."""
+    """Whether a value is a valid coordinate. NaN and infinity are allowed, because such a box can be skipped."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and not abs(value) > 1e9
 
 

@@ -282,7 +282,7 @@ def _fetched(page: str, timeout: float, target: Path) -> Iterator[bytes]:
 
 
 def has_checksum(path: str | Path, checksum: str) -> bool:
-    """Whether a file has a checksum.
+    """Whether a file has the given checksum.
 
     Args:
         path (str | Path): The file.

@@ -15,22 +15,27 @@ from .hoi_dataset import HOIDataset
 class VCOCODataset(HOIDataset):
     """V-COCO (Gupta and Malik, 2015): 80 objects, 29 action-role pairs of 26 actions, 263 HOI classes.
 
-    The annotation file is told by its content: ``trainval_vcoco.json`` / ``test_vcoco.json`` (QPIC / PPDM, 0-based
-    boxes), the JSON of ``tools/dataset_converters/vcoco.py`` (0-based), UPT / PViC's files (0-based, the 24 roles with
-    object only), or the release's ``vcoco_*.json`` with ``coco_file``. A triplet whose verb and object form no HOI
-    class is left out of training, as in the authors' code, and counts in evaluation.
+    The format of the annotation file is recognised by its content:
+
+    - ``trainval_vcoco.json`` / ``test_vcoco.json`` (QPIC / PPDM, 0-based boxes),
+    - the JSON of ``tools/dataset_converters/vcoco.py`` (0-based),
+    - UPT / PViC's files (0-based, only the 24 roles with object),
+    - the release's ``vcoco_*.json`` with ``coco_file``.
+
+    A triplet whose verb and object form no HOI class is left out of training, as in the authors' code. It counts in
+    evaluation.
 
     ``eval_gt`` is that of the official ``vsrl_eval.py``: ``boxes`` (N, 4), ``is_person`` (N), ``actions`` (N, 26; 1, 0,
-    or -1 for a person whose actions were not annotated) and ``role_ids`` (N, 26, 2), index in ``boxes`` or -1. A person
-    box counts as not annotated where the file says ``"annotated": false``, or, in files that do not say it, where no
-    triplet names it.
+    or -1 for a person whose actions are not annotated) and ``role_ids`` (N, 26, 2), index in ``boxes`` or -1. The actions
+    of a person are not annotated if the file has ``"annotated": false``. In files without this field, they are not
+    annotated if no triplet has this person.
 
     Args:
         *args: See :class:`HOIDataset`.
-        coco_file (str | Sequence[str], optional): COCO instances for the release's ``vcoco_*.json``, below ``data_root`` or
-            absolute: one file or several, such as the published ``instances_train2014.json`` and
+        coco_file (str | Sequence[str], optional): COCO instances for the release's ``vcoco_*.json``, relative to
+            ``data_root`` or absolute. One or more files, such as the published ``instances_train2014.json`` and
             ``instances_val2014.json``.
-        split_ids (str, optional): Text file of image ids that picks a split of the release.
+        split_ids (str, optional): Text file with the image ids of a split of the release.
         **kwargs: See :class:`HOIDataset`.
     """
 
@@ -53,7 +58,7 @@ class VCOCODataset(HOIDataset):
         super().__init__(*args, **kwargs)
 
     def load_records(self) -> list[dict]:
-        """Reads the annotation file; see the class."""
+        """Reads the annotation file, see the class."""
         root = self.data_root or ''
         coco_files = [self.coco_file] if isinstance(self.coco_file, str) else self.coco_file
         self.reader_options = dict(
@@ -65,7 +70,7 @@ class VCOCODataset(HOIDataset):
     def make_eval_gt(
         self, record: dict, boxes: np.ndarray, labels: list[int], triplets: list[tuple[int, int, int, int | None]]
     ) -> dict[str, np.ndarray]:
-        """Ground truth of one image as ``vsrl_eval.py`` sees it; see the class."""
+        """Ground truth of one image in the form of ``vsrl_eval.py``, see the class."""
         actions, slots = action_slots(self.vocabulary)
         is_person = np.array(labels, dtype=np.int64) == self.vocabulary.object_names.index('person')
         doing = np.full((len(boxes), len(actions)), -1, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Training machinery around mmengine's Runner: reproducible resuming, safe checkpoints, and what tools/train and test call."""
+"""Training and testing with mmengine's Runner: launching, checks, safe checkpoints and reproducible resuming."""
 
 from .arguments import command, in_range, parse_runner_args, sentence_of
 from .checkpoints import AtomicLocalBackend, CheckpointError, latest_checkpoint, load_weights

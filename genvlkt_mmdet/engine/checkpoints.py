@@ -1,4 +1,4 @@
-"""Checkpoint files: written atomically, found again after a kill, checked against the model that is to take them."""
+"""Checkpoint files: atomic writing, search after an interruption, and strict loading into a model."""
 
 import glob
 import logging
@@ -19,10 +19,10 @@ from ..vocabulary import HOIVocabulary, load_vocabulary
 
 
 class AtomicLocalBackend(LocalBackend):
-    """Local files that are complete or absent: written beside their name and moved there when they are on the disk.
+    """File backend with atomic writes: a local file is either complete or absent.
 
     Attributes:
-        name (str): The backend's name for ``backend_args=dict(backend=...)``.
+        name (str): Name of the backend for ``backend_args=dict(backend=...)``.
     """
 
     name = 'atomic_local'
@@ -31,19 +31,19 @@ class AtomicLocalBackend(LocalBackend):
         self._held: dict[str, None] | None = None
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Writes a file under its name in one step.
+        """Writes a file atomically.
 
         Args:
             obj (bytes): The content.
-            filepath (str | Path): The file; missing folders are made.
+            filepath (str | Path): The file. Missing folders are created.
         """
         path = Path(filepath)
         for left in path.parent.glob(f'{glob.escape(path.name)}.*.part'):
-            left.unlink(missing_ok=True)  # of a run that was killed while it wrote
+            left.unlink(missing_ok=True)  # of a run that was interrupted while it wrote
         write_file(path, obj)
 
     def remove(self, filepath: str | Path) -> None:
-        """Removes a file, inside :meth:`removals_last` only at its end.
+        """Removes a file. Inside :meth:`removals_last`, the file is removed at the end of the block.
 
         Args:
             filepath (str | Path): The file.
@@ -55,7 +55,7 @@ class AtomicLocalBackend(LocalBackend):
 
     @contextmanager
     def removals_last(self) -> Iterator[None]:
-        """Holds back every removal until the block has ended without an error; blocks may be nested."""
+        """Delays every removal until the block has ended without an error. Blocks can be nested."""
         if self._held is not None:
             yield
             return
@@ -73,19 +73,19 @@ register_backend(AtomicLocalBackend.name, AtomicLocalBackend, force=True)
 
 
 def latest_checkpoint(work_dir: str | Path, out_dir: str | Path | None = None) -> str | None:
-    """Finds what ``--resume`` continues from: the last undamaged checkpoint of a work folder.
+    """Finds the last undamaged checkpoint of a work folder, for ``--resume``.
 
-    mmengine writes its path to the file ``last_checkpoint``. Only the name counts here: the folder may have been moved or copied.
-    Then come the other checkpoints in the folder, the latest first. Files that are not complete or hold damaged bytes are passed
-    over with a warning.
+    mmengine writes the path of the last checkpoint to the file ``last_checkpoint``. Only the file name is used here, because the
+    folder may have been moved or copied. If that checkpoint is unusable, the others in the folder follow, the latest first.
+    Incomplete or damaged files are skipped with a warning.
 
     Args:
         work_dir (str | Path): The folder of the training.
-        out_dir (str | Path, optional): The ``out_dir`` of the checkpoint hook, where it has one: checkpoints are then below it,
-            in a folder of the same name as ``work_dir``.
+        out_dir (str | Path, optional): The ``out_dir`` of the checkpoint hook, if it has one. The checkpoints are then in a
+            subfolder of it with the same name as ``work_dir``.
 
     Returns:
-        str | None: Path of the checkpoint; None when there is none.
+        str | None: Path of the checkpoint. None if there is none.
     """
     work_dir = Path(work_dir)
     folder = work_dir if out_dir is None else Path(out_dir) / work_dir.resolve().name
@@ -112,16 +112,16 @@ def _meta(checkpoint: Mapping) -> Mapping[str, Any]:
 
 
 def _origin(checkpoint: Mapping) -> str:
-    """Names the config that a checkpoint was trained with, as a clause for a sentence; empty when it does not say."""
+    """Clause that names the config of a checkpoint's training. Empty if it is unknown."""
     name = re.sub(r'_\d{8}_\d{6}$', '', str(_meta(checkpoint).get('experiment_name') or ''))
     return f'; it was trained with the config {name}.py' if name else ''
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The model inside a wrapper for distributed training; a model without wrapper is given back.
+    """Returns the model inside a wrapper for distributed training, or the model itself if there is no wrapper.
 
     Args:
-        model (nn.Module): The model as a Runner holds it.
+        model (nn.Module): The model of a Runner.
 
     Returns:
         nn.Module: The model itself.
@@ -133,14 +133,14 @@ def load_weights(model: nn.Module, checkpoint: Mapping, file: str, config: str) 
     """Loads a checkpoint into a model and refuses it if its weights or its classes do not fit.
 
     Args:
-        model (nn.Module): The model, built from the config; it may be wrapped for distributed training.
-        checkpoint (Mapping): What the file holds; the weights themselves or a dict with ``state_dict`` and ``meta``.
+        model (nn.Module): The model, built from the config. It can be wrapped for distributed training.
+        checkpoint (Mapping): Content of the file: the weights, or a dict with ``state_dict`` and ``meta``.
         file (str): The file's name, for the message.
         config (str): The config's name, for the message.
 
     Raises:
-        CheckpointError: If the file holds no weights or some that are not finite, if a key is missing, unknown or of another
-            shape, or if the checkpoint says that its classes are others than the model's.
+        CheckpointError: If the file has no weights or weights that are not finite, if a key is missing, unknown or of another
+            shape, or if the classes of the checkpoint are not those of the model.
     """
     model = unwrapped(model)
     if not isinstance(checkpoint, Mapping):
@@ -151,7 +151,7 @@ def load_weights(model: nn.Module, checkpoint: Mapping, file: str, config: str) 
 
 
 def _check_classes(model: nn.Module, checkpoint: Mapping, file: str, config: str) -> None:
-    """Refuses weights whose shapes fit, but whose classes mean something else."""
+    """Refuses weights whose shapes fit, but whose classes are different."""
     head = getattr(model, 'bbox_head', None)
     own = getattr(head, 'trained_vocabulary', None)
     meta = _meta(checkpoint).get('dataset_meta')
@@ -175,15 +175,15 @@ def _check_classes(model: nn.Module, checkpoint: Mapping, file: str, config: str
 
 
 def vocabulary_difference(one: HOIVocabulary, other: HOIVocabulary) -> str | None:
-    """Says where the classes of two vocabularies differ; prompts, ids and the vocabularies' names do not count.
+    """Describes the first difference between the classes of two vocabularies. Prompts, ids and names are ignored.
 
     Args:
         one (HOIVocabulary): A vocabulary.
         other (HOIVocabulary): Another one.
 
     Returns:
-        str | None: A clause for a sentence about ``one``, such as "HOI class 3 is 'hold cup', not 'lift cup'"; None where all
-        classes are the same.
+        str | None: A clause about ``one``, such as "HOI class 3 is 'hold cup', not 'lift cup'". None if all classes are
+        equal.
     """
 
     def classes(vocabulary: HOIVocabulary) -> list[tuple[str, list[str]]]:
@@ -204,14 +204,14 @@ def vocabulary_difference(one: HOIVocabulary, other: HOIVocabulary) -> str | Non
 
 
 def check_resumable(checkpoint: Mapping, file: str) -> None:
-    """Refuses to resume from a file that holds weights, but not the state of a training.
+    """Refuses to resume from a file that has weights, but not the state of a training.
 
     Args:
-        checkpoint (Mapping): What the file holds.
+        checkpoint (Mapping): Content of the file.
         file (str): The file's name, for the message.
 
     Raises:
-        CheckpointError: If the position, the optimizer or the log of the training is not in it.
+        CheckpointError: If the file lacks the position, the optimizer or the log of the training.
     """
     meta = _meta(checkpoint)
     parts = {'meta.epoch': meta.get('epoch'), 'meta.iter': meta.get('iter')}
@@ -225,18 +225,18 @@ def check_resumable(checkpoint: Mapping, file: str) -> None:
 
 
 def fitting_weights(model: nn.Module, checkpoint: Mapping, file: str) -> frozenset[str]:
-    """Names of a model's weights that a checkpoint holds in the right shape.
+    """Returns the names of a model's weights that a checkpoint has in the right shape.
 
     Args:
-        model (nn.Module): The model; it may be wrapped for distributed training.
-        checkpoint (Mapping): What the file holds.
+        model (nn.Module): The model. It can be wrapped for distributed training.
+        checkpoint (Mapping): Content of the file.
         file (str): The file's name, for the message.
 
     Returns:
         frozenset[str]: The names.
 
     Raises:
-        CheckpointError: If the file holds no weights, or some that are not finite.
+        CheckpointError: If the file has no weights, or weights that are not finite.
     """
     own = unwrapped(model).state_dict()
     weights = weights_of(checkpoint, file)

@@ -1,28 +1,28 @@
-"""One check of a device's name for all tools."""
+"""Checks the name of a device."""
 
 import torch
 from mmengine.device import get_device
 
 
 def check_device(device: str | None) -> str:
-    """Makes sure that a device can be used before anything is loaded for it.
+    """Checks that a device can be used.
 
     Args:
-        device (str, optional): Name such as ``'cpu'`` or ``'cuda:0'``; None takes the best available.
+        device (str, optional): Name such as ``'cpu'`` or ``'cuda:0'``. None: the best available device.
 
     Returns:
         str: The name.
 
     Raises:
-        ValueError: If there is no such device here.
+        ValueError: If there is no such device.
     """
     if device is None:
         return get_device()
     try:
-        if torch.device(device).type == 'meta':  # holds shapes, no numbers
+        if torch.device(device).type == 'meta':  # has shapes, but no values
             raise ValueError
         torch.empty(1, device=device)
-    # torch raises AssertionError or NotImplementedError, too, depending on what it was built with
+    # depending on its build, torch also raises AssertionError or NotImplementedError
     except Exception as error:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         known = ['cpu', *(f'cuda:{i}' for i in range(count))]

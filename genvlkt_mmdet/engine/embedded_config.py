@@ -1,8 +1,8 @@
-"""The config inside a checkpoint: written as data, and read without running anything of it.
+"""The config inside a checkpoint: written as data, and read without running code from it.
 
-mmengine puts the config into a checkpoint as Python text and reads it by running that text. Here it is JSON beside the text,
-older checkpoints are read by parsing literals, and what the config may name is limited, because a config that is only data can
-still make mmengine import a module or build an object that runs code.
+mmengine stores the config in a checkpoint as Python text, and reads it by running that text. Here, the config is also stored as
+JSON. In older checkpoints, the text is parsed as literals. The names that a config may use are limited, because even a config
+that is only data can make mmengine import a module or build an object that runs code.
 """
 
 import ast
@@ -25,11 +25,11 @@ JSON_KEY = 'cfg_json'
 _TUPLE = '__tuple__'
 _MAX_DEPTH = 50
 
-# What `custom_imports` of an embedded config may name.
+# Modules that `custom_imports` of an embedded config may name.
 _IMPORTS = ('genvlkt_mmdet', 'mmdet')
-# Where the classes that an embedded config names have to come from. They were looked through: they take numbers, names and
-# further configs, and run no text. Not among them, for example: mmdet's tracking parts, one of which evaluates its argument as
-# Python, and detectors that open another config file.
+# Modules that the classes of an embedded config may come from. Their arguments are numbers, names and further configs, and no
+# argument is run as code. Excluded are, for example, mmdet's tracking parts, one of which evaluates its argument as Python, and
+# detectors that open another config file.
 _PACKAGES = (
     'genvlkt_mmdet.',
     'mmdet.models.backbones.',
@@ -47,14 +47,14 @@ _TRUST = 'give the config as a file (--model), or, if you trust whoever made the
 
 
 def embed_config(checkpoint: Mapping[str, Any], cfg: Config) -> None:
-    """Puts a config as JSON into the ``meta`` of a checkpoint that is about to be saved.
+    """Adds a config as JSON to the ``meta`` of a checkpoint before it is saved.
 
     A training that was resumed would also hand on the Python text of the checkpoint that it started from; the text of this
     config takes its place.
 
     Args:
-        checkpoint (Mapping): The checkpoint; ``checkpoint['meta']['cfg_json']`` is written. Nothing is written for a config that
-            holds more than plain data, e.g. a class.
+        checkpoint (Mapping): The checkpoint. ``checkpoint['meta']['cfg_json']`` is set, unless the config contains more than
+            plain data, e.g. a class.
         cfg (Config): The config of the training.
     """
     info = checkpoint.get('message_hub', {}).get('runtime_info', {})
@@ -67,20 +67,20 @@ def embed_config(checkpoint: Mapping[str, Any], cfg: Config) -> None:
 
 
 def read_embedded_config(checkpoint: Mapping[str, Any], file: str, trust: bool = False) -> Config:
-    """Reads what inference needs of the config inside a checkpoint.
+    """Reads the parts of the config inside a checkpoint that inference needs.
 
     Args:
         checkpoint (Mapping): What the file holds.
         file (str): The file's name, for messages.
-        trust (bool): Whether to read it as mmengine does: its Python text is run and its ``custom_imports`` are imported.
-            Nothing is limited then.
+        trust (bool): Whether to read it like mmengine: its Python text is run and its ``custom_imports`` are imported, without
+            limits.
 
     Returns:
-        Config: The whole config with ``trust``; else ``model``, the test pipeline and ``visualizer``, in which every class that
-        is named comes from this package, from a part of mmdet or mmcv that runs no text, or from ``torch.nn``.
+        Config: With ``trust`` the full config. Otherwise ``model``, the test pipeline and ``visualizer``. All classes in them
+        are from this package, from a part of mmdet or mmcv that runs no text, or from ``torch.nn``.
 
     Raises:
-        CheckpointError: If there is no config, or it cannot be read, or it needs more than is read without ``trust``.
+        CheckpointError: If there is no config, if it cannot be read, or if it is refused without ``trust``.
     """
     text = _embedded_text(checkpoint)
     data = None if trust else _embedded_json(checkpoint, file)
@@ -105,9 +105,9 @@ def read_embedded_config(checkpoint: Mapping[str, Any], file: str, trust: bool =
 
 @contextmanager
 def registered_names_only() -> Iterator[None]:
-    """Within it, mmengine's registries know what is registered and nothing else.
+    """Context in which mmengine's registries do not import modules for unknown names.
 
-    Otherwise a name that a registry does not know is imported as a module, e.g. from the current folder.
+    Otherwise, a registry imports an unknown name as a module, e.g. from the current folder.
     """
     original = mmengine.registry.registry.get_object_from_string
     mmengine.registry.registry.get_object_from_string = lambda name: None
@@ -118,11 +118,11 @@ def registered_names_only() -> Iterator[None]:
 
 
 class _NotAllowed(Exception):
-    """What an embedded config does that it may not, as the end of a sentence."""
+    """An embedded config does something that is not allowed. The message is the end of a sentence."""
 
 
 def _embedded_text(checkpoint: Mapping[str, Any]) -> str | None:
-    """The Python text, where mmengine looks for it."""
+    """The Python text of the config, where mmengine stores it."""
     for keys in (('message_hub', 'runtime_info', 'cfg'), ('meta', 'cfg')):
         value: Any = checkpoint
         for key in keys:
@@ -149,7 +149,7 @@ def _embedded_json(checkpoint: Mapping[str, Any], file: str) -> dict[str, Any] |
 
 
 def _tag_tuples(value: Any) -> Any:
-    """JSON has no tuples, but mmcv tells them from lists."""
+    """Marks tuples, which JSON does not have and mmcv distinguishes from lists."""
     if isinstance(value, dict):
         if any(not isinstance(key, str) for key in value):
             raise TypeError('JSON has no keys but strings')
@@ -189,7 +189,7 @@ def _parse(text: str, file: str) -> dict[str, Any]:
 
 
 def _literal(node: ast.expr) -> Any:
-    """Value of a literal; ``dict(a=1)`` counts as one."""
+    """Value of a literal. ``dict(a=1)`` is also a literal."""
     if isinstance(node, ast.Call):
         # also dict({'a.b': 1}), for keys that are no names
         plain = isinstance(node.func, ast.Name) and node.func.id == 'dict' and len(node.args) <= 1
@@ -215,7 +215,7 @@ def _literal(node: ast.expr) -> Any:
 
 
 def _restricted(data: dict[str, Any]) -> Config:
-    """The parts for inference, after a check of everything that they name."""
+    """The parts for inference, after a check of all names in them."""
     _import_allowed(data.get('custom_imports'))
     model = data.get('model')
     if not isinstance(model, dict) or 'type' not in model:
@@ -237,7 +237,7 @@ def _restricted(data: dict[str, Any]) -> Config:
 
 
 def inference_pipeline(loader: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Transforms of the dataset of a dataloader, also inside wrappers such as ``ConcatDataset``.
+    """Returns the transforms of a dataloader's dataset, also inside wrappers such as ``ConcatDataset``.
 
     Args:
         loader (Mapping): Config of a dataloader.
@@ -272,7 +272,7 @@ def _pipelines(dataset: Any) -> Iterator[list]:
 
 
 def _import_allowed(custom_imports: Any) -> None:
-    """Imports what belongs to this package or to mmdet, and refuses everything else."""
+    """Imports modules of this package and of mmdet, and refuses all others."""
     names = custom_imports.get('imports', []) if isinstance(custom_imports, dict) else custom_imports or []
     for name in [names] if isinstance(names, str) else names:
         if not isinstance(name, str) or not re.fullmatch(rf'(?:{"|".join(_IMPORTS)})(?:\.\w+)*', name, re.ASCII):
@@ -284,7 +284,7 @@ def _import_allowed(custom_imports: Any) -> None:
 
 
 def _check(value: Any, depth: int = 0) -> None:
-    """Refuses every name that is not a known class of the allowed packages, at any depth."""
+    """Refuses every name, at any depth, that is not a known class of the allowed packages."""
     if depth > _MAX_DEPTH:
         raise _NotAllowed('is nested too deeply')
     if isinstance(value, dict):
@@ -301,7 +301,7 @@ def _check(value: Any, depth: int = 0) -> None:
 
 
 def _check_name(name: Any) -> None:
-    # Looked up here and not through Registry.get(), which imports a module for a name that it does not know.
+    # Not with Registry.get(), which imports a module for an unknown name.
     short = name.removeprefix('mmdet.') if isinstance(name, str) else ''
     found = [registry.module_dict[short] for registry in _registries() if short in registry.module_dict]
     if not found:

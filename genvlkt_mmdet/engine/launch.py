@@ -1,4 +1,4 @@
-"""From a config file and a few choices to a finished training or test: what ``tools/train.py`` and ``tools/test.py`` call."""
+"""Training and testing from a config file, for ``tools/train.py`` and ``tools/test.py``."""
 
 import difflib
 import traceback
@@ -26,7 +26,7 @@ def load_config(
     work_dir: str | Path | None = None,
     launcher: str = 'none',
 ) -> Config:
-    """Reads a config file and applies what the command line adds.
+    """Reads a config file and applies the options of the command line.
 
     Args:
         config (str | Path): The config file.
@@ -51,7 +51,7 @@ def load_config(
         )
     try:
         cfg = Config.fromfile(path)
-    # A config is a program: what it raises is told with the line that raised it.
+    # A config is a program: the message includes the line that raised the error.
     except (OSError, SyntaxError, NameError, ImportError, KeyError, TypeError, AttributeError, ValueError) as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = '' if isinstance(error, (OSError, SyntaxError)) else f' ({frame.filename}:{frame.lineno})'
@@ -70,7 +70,7 @@ def load_config(
 
 
 def _need_checkpoint(file: str) -> None:
-    """Refuses a local checkpoint that is not there; addresses with a scheme are left to their loader."""
+    """Refuses a local checkpoint that does not exist. Addresses with a scheme are checked by their loader."""
     if '://' not in file and not Path(file).expanduser().is_file():
         raise FileNotFoundError(f'The checkpoint file {file} does not exist: check its path.')
 
@@ -93,8 +93,8 @@ def training_config(
         cfg_options (Mapping, optional): As in :func:`load_config`.
         amp (bool): Whether to train with automatic mixed precision.
         auto_scale_lr (bool): Whether to scale the learning rate from the config's batch size to the real one.
-        resume (bool | str): True goes on from the latest checkpoint in the work folder, or starts from the beginning when there
-            is none yet; a path goes on from that file.
+        resume (bool | str): True: continue from the latest checkpoint in the work folder, or start from the beginning if there
+            is none. A path: continue from that file.
         launcher (str): As in :func:`load_config`.
 
     Returns:
@@ -102,8 +102,8 @@ def training_config(
 
     Raises:
         FileNotFoundError: If the config or the checkpoint to resume from does not exist.
-        ConfigError: If the config cannot be read. Also if the learning rate is to be scaled, but the config does
-            not say its batch size.
+        ConfigError: If the config cannot be read, or if the learning rate is to be scaled and the config has no base batch
+            size.
     """
     cfg = load_config(config, cfg_options, work_dir, launcher)
     if amp:
@@ -139,7 +139,7 @@ def testing_config(
 
     Args:
         config (str | Path): The config file.
-        checkpoint (str): The checkpoint to evaluate: a file, or an address that mmengine can load.
+        checkpoint (str): The checkpoint to evaluate, as a file or an address that mmengine can load.
         work_dir (str | Path, optional): As in :func:`load_config`.
         cfg_options (Mapping, optional): As in :func:`load_config`.
         launcher (str): As in :func:`load_config`.
@@ -158,7 +158,7 @@ def testing_config(
 
 
 def _start_processes(cfg: Config) -> None:
-    """Joins the processes of a launcher on a machine without GPU, where mmengine would ask for one."""
+    """Connects the processes of a launcher on a machine without GPU, where mmengine would require one."""
     if cfg.get('launcher', 'none') == 'none' or has_accelerator():
         return
     if cfg.launcher != 'pytorch':
@@ -170,22 +170,22 @@ def _start_processes(cfg: Config) -> None:
         broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
-    # Said explicitly, since mmengine names a GPU for each process otherwise.
+    # Explicit, because mmengine otherwise selects a GPU for each process.
     cfg.model_wrapper_cfg = dict(cfg.get('model_wrapper_cfg') or wrapper, device_ids=None)
 
 
 def train_model(cfg: Config) -> nn.Module:
-    """Trains.
+    """Trains a model.
 
     Args:
-        cfg (Config): What :func:`training_config` returns.
+        cfg (Config): Config from :func:`training_config`.
 
     Returns:
         nn.Module: The trained model.
 
     Raises:
         ConfigError: If a setting is unknown or impossible, or model and dataset do not agree.
-        CheckpointError: If the checkpoint to start from cannot be used, or is of another config when resuming.
+        CheckpointError: If the checkpoint to start from cannot be used, or, when resuming, belongs to another config.
         FileNotFoundError: If data or weights that the training needs are missing.
     """
     setup_cache_size_limit_of_dynamo()
@@ -217,8 +217,8 @@ def test_model(cfg: Config, out: str | Path | None = None) -> dict[str, float]:
     """Evaluates a checkpoint on the config's test set.
 
     Args:
-        cfg (Config): What :func:`testing_config` returns.
-        out (str | Path, optional): File to dump the predictions to, ending in ``.pkl`` or ``.pickle``.
+        cfg (Config): Config from :func:`testing_config`.
+        out (str | Path, optional): File for the predictions, ending with ``.pkl`` or ``.pickle``.
 
     Returns:
         dict[str, float]: The metrics.

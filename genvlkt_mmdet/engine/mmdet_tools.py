@@ -1,4 +1,4 @@
-"""Runs the scripts that MMDetection ships, with this package known to them."""
+"""Runs the scripts of MMDetection with this package imported."""
 
 import difflib
 import runpy
@@ -13,13 +13,13 @@ from ..compat import checkpoint_globals
 
 
 def mmdet_tools() -> dict[str, Path]:
-    """The scripts of the installed MMDetection.
+    """Finds the scripts of the installed MMDetection.
 
     Returns:
-        dict[str, Path]: File of each script, by its name without folder and ending, e.g. ``'browse_dataset'``.
+        dict[str, Path]: Script name without folder and suffix, e.g. ``'browse_dataset'``, to its file.
     """
     folder = Path(mmdet.__file__).parent / '.mim' / 'tools'
-    # Of equal names the one in the outermost folder: analysis_tools/browse_dataset.py, not the one below it for video.
+    # If names are equal, the outermost folder wins: analysis_tools/browse_dataset.py, not the one for video in a subfolder.
     files = sorted(folder.rglob('*.py'), key=lambda path: (-len(path.parts), path))
     return {path.stem: path for path in files}
 
@@ -27,8 +27,8 @@ def mmdet_tools() -> dict[str, Path]:
 def run_mmdet_tool(name: str, arguments: Sequence[str]) -> None:
     """Runs a script of MMDetection in this process, as ``python <script> <arguments>`` would.
 
-    On its own such a script knows neither the stand-in for mmcv's operators nor the classes that mmengine's checkpoints hold:
-    with ``mmcv-lite`` it cannot import ``mmdet.models``, and with a current torch it loads no checkpoint.
+    Without this package, such a script cannot import ``mmdet.models`` with ``mmcv-lite``, and cannot load checkpoints with a
+    current torch.
 
     Args:
         name (str): Name of the script, e.g. ``'browse_dataset'``.
@@ -46,7 +46,7 @@ def run_mmdet_tool(name: str, arguments: Sequence[str]) -> None:
         near = difflib.get_close_matches(name, tools, n=3)
         raise FileNotFoundError(f"MMDetection has no script '{name}': did you mean {', '.join(near) or 'another'}?")
     before, sys.argv = sys.argv, [str(tools[name]), *arguments]
-    # The context manager takes away at its end what it was given: not what was allowed before.
+    # At its end, the context removes what it was given, so leave out what was allowed before.
     allowed = torch.serialization.get_safe_globals()
     try:
         with torch.serialization.safe_globals([entry for entry in checkpoint_globals() if entry not in allowed]):

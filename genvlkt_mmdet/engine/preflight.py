@@ -1,7 +1,7 @@
-"""What is checked before a Runner is built: settings, data, weights and files, each with a sentence when it is wrong.
+"""Checks settings, data, weights and files before a Runner is built.
 
-A Runner logs hundreds of lines and reads data for a while before it comes across most mistakes. Here the model is built once for
-trial, the datasets are built without reading their annotations, and the checkpoint is loaded into the trial model.
+A Runner logs hundreds of lines and reads data for a while before it finds most mistakes. Here, a trial model is built, the
+datasets are built without reading their annotations, and the checkpoint is loaded into the trial model.
 """
 
 import copy
@@ -26,18 +26,18 @@ from .checkpoints import CheckpointError, check_resumable, fitting_weights, load
 
 
 class ConfigError(ValueError):
-    """A config that cannot be run; the message is one sentence for the user."""
+    """A config that cannot be run. The message is one sentence for the user."""
 
 
 def check_training(cfg: Config) -> tuple[nn.Module, bool]:
-    """Checks all that a training needs.
+    """Checks everything that a training needs.
 
     Args:
         cfg (Config): Config of the training.
 
     Returns:
-        tuple[nn.Module, bool]: The trial model, with the weights of the checkpoint where the training resumes; whether that
-        checkpoint is at the end of the training already.
+        tuple[nn.Module, bool]: The trial model, with the weights of the checkpoint if the training resumes, and whether that
+        checkpoint is from the end of the training.
 
     Raises:
         ConfigError: If a setting is unknown or impossible, or two settings contradict each other.
@@ -69,7 +69,7 @@ def check_training(cfg: Config) -> tuple[nn.Module, bool]:
 
 
 def check_testing(cfg: Config) -> None:
-    """Checks all that a test needs.
+    """Checks everything that a test needs.
 
     Args:
         cfg (Config): Config of the test, with the checkpoint as ``load_from``.
@@ -87,7 +87,7 @@ def check_testing(cfg: Config) -> None:
 
 
 def config_name(cfg: Config) -> str:
-    """What to call a config in a message.
+    """Name of a config for messages.
 
     Args:
         cfg (Config): The config.
@@ -99,7 +99,7 @@ def config_name(cfg: Config) -> str:
 
 
 def has_accelerator() -> bool:
-    """Whether this machine has a device that mmengine's mixed precision and its launchers work with.
+    """Whether this machine has a device for mmengine's mixed precision and launchers.
 
     Returns:
         bool: True for a GPU of NVIDIA or AMD and for the NPU, MLU and MUSA devices that mmengine knows.
@@ -127,7 +127,7 @@ def _is_finished(cfg: Config, meta: Mapping[str, Any]) -> bool:
 
 
 def _leaves(dataset: Any, path: str) -> Iterator[tuple[str, Mapping]]:
-    """The configs of the datasets inside wrappers such as ``ConcatDataset`` and ``RepeatDataset``, and where they stand."""
+    """Configs of the datasets inside wrappers such as ``ConcatDataset`` and ``RepeatDataset``, with their place in the config."""
     if not isinstance(dataset, Mapping):
         return
     if isinstance(dataset.get('datasets'), (list, tuple)):
@@ -163,7 +163,7 @@ def _check_datasets(cfg: Config, loaders: tuple[str, ...]) -> dict[str, BaseData
 
 
 def _check_agreement(model: nn.Module, datasets: Mapping[str, BaseDataset]) -> None:
-    """Refuses a model whose classes are not those of a dataset; the network would end in an error about shapes."""
+    """Refuses a model whose classes differ from those of a dataset. The network would fail with an error about shapes."""
     head = getattr(model, 'bbox_head', None)
     if not hasattr(head, 'trained_vocabulary'):
         return
@@ -176,7 +176,7 @@ def _check_agreement(model: nn.Module, datasets: Mapping[str, BaseDataset]) -> N
                 f'model.bbox_head.vocabulary and {path}.vocabulary do not agree (the model first): {difference}; set both to '
                 'the same vocabulary.'
             )
-        # In testing the dataset's split only says what is reported.
+        # In testing, the split of the dataset only selects what is reported.
         reported_only = dataset.test_mode and None in (dataset.zero_shot, head.zero_shot)
         if dataset.zero_shot != head.zero_shot and not reported_only:
             raise ConfigError(
@@ -204,8 +204,8 @@ def build_model(cfg: Config) -> nn.Module:
 
 
 def _build(registry: Registry, cfg: Mapping[str, Any], path: str) -> Any:
-    """Builds one part of a config for trial."""
-    # A trial must not change what the Runner draws or builds later.
+    """Builds one part of a config as a trial."""
+    # A trial must not change the random numbers or objects of the Runner.
     with torch.random.fork_rng(devices=[]):
         return explained(lambda: registry.build(copy.deepcopy(cfg)), path)
 
@@ -255,7 +255,7 @@ def _registered_names() -> list[str]:
 
 
 def _unknown_argument(error: Exception) -> str | None:
-    """A sentence about a setting that a class does not have; None for another error."""
+    """A sentence about a setting that a class does not have. None for any other error."""
     found = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error))
     if not found:
         return None

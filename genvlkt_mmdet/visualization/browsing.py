@@ -1,4 +1,4 @@
-"""Pictures of what the network and the CLIP teacher see."""
+"""Images of the inputs of the network and the CLIP teacher."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,19 +19,19 @@ _PAPER = 255
 
 
 def browse_dataset(cfg: Config, out_dir: str | Path, split: str = 'train', limit: int | None = None) -> Iterator[Path]:
-    """Draws the items of a dataset as they leave its pipeline.
+    """Draws the items of a dataset after its pipeline.
 
-    A picture shows the network's input, flipped, coloured and cropped as it is, with the pairs that training uses (or,
-    where the pipeline carries none, evaluation), and in training what the CLIP teacher sees beside it.
+    Each image shows the network input after augmentation, with the pairs for training. If the pipeline has no such pairs,
+    it shows those for evaluation. In training, the image for the CLIP teacher is drawn next to it.
 
     Args:
         cfg (Config): A config with ``{split}_dataloader``.
-        out_dir (str | Path): Folder for the pictures.
+        out_dir (str | Path): Folder for the images.
         split (str): ``'train'``, ``'val'`` or ``'test'``.
-        limit (int, optional): Number of items from the first on; None takes all.
+        limit (int, optional): Maximum number of items. None: all.
 
     Yields:
-        Path: Each picture once it is written.
+        Path: The file of each image, after it is written.
 
     Raises:
         ValueError: If the config has no such split.
@@ -53,20 +53,20 @@ def browse_dataset(cfg: Config, out_dir: str | Path, split: str = 'train', limit
         visualizer.add_datasample(str(i), image, sample, draw_pred=False)
         drawn = visualizer.get_image()
         if clip is not None:
-            drawn = _beside(drawn, clip.to_image(sample.clip_image))
+            drawn = _join(drawn, clip.to_image(sample.clip_image))
         path = Path(out_dir) / f'{i:06d}_{Path(sample.img_path).stem}.jpg'
         write_image(path, drawn[..., ::-1])
         yield path
 
 
 def as_seen(sample: HOIDataSample) -> HOIDataSample:
-    """A sample whose annotation is in pixels of the network input, as if that were the original image.
+    """Copies a sample, with its annotation in pixels of the network input instead of the original image.
 
     Args:
-        sample (HOIDataSample): A sample as the pipeline packs it.
+        sample (HOIDataSample): A sample from the pipeline.
 
     Returns:
-        HOIDataSample: A copy; ``eval_gt``, if any, is scaled and not flipped (test pipelines do not flip).
+        HOIDataSample: The copy. ``eval_gt``, if any, is scaled but not flipped, because test pipelines do not flip.
     """
     sample = sample.clone()
     if 'eval_gt' in sample.metainfo:
@@ -76,8 +76,8 @@ def as_seen(sample: HOIDataSample) -> HOIDataSample:
     return sample
 
 
-def _beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Two pictures on one canvas; the right one at twice its size when it is small."""
+def _join(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Places two images next to each other. A small right image is enlarged to twice its size."""
     if 3 * right.shape[0] < left.shape[0]:
         right = cv2.resize(right, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
     height = max(left.shape[0], right.shape[0])

@@ -1,4 +1,4 @@
-"""What the visualizer draws: human-object pairs, each with all its interactions."""
+"""Human-object pairs for the visualizer, each with all of its interactions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ from genvlkt_mmdet.datasets.vcoco import action_slots
 from genvlkt_mmdet.structures import HOIDataSample
 from genvlkt_mmdet.vocabulary import HOIVocabulary
 
-# Boxes at least this similar are one person or one object to a reader.
+# Boxes with at least this IoU are drawn as one person or one object.
 _SAME_BOX_IOU = 0.8
-# A prediction this close to an annotated pair is about that pair; the threshold of the HOI metrics.
+# A prediction with at least this overlap matches an annotated pair. This is the threshold of the HOI metrics.
 _MATCH_IOU = 0.5
 
 
@@ -23,9 +23,9 @@ class DrawnPair:
 
     Attributes:
         human_box (np.ndarray): (4,) xyxy pixels of the original image.
-        object_box (np.ndarray | None): (4,) likewise; None for a pair without object.
-        phrases (dict[str, float | None]): Readable phrase of each interaction and its score, None for ground truth.
-        color (int): Number of the pair's colour.
+        object_box (np.ndarray | None): (4,) the same for the object. None for a pair without object.
+        phrases (dict[str, float | None]): Phrase and score of each interaction. The score is None for ground truth.
+        color (int): Index of the pair's colour.
     """
 
     human_box: np.ndarray
@@ -40,7 +40,7 @@ class DrawnPair:
 
 
 def pairs_from_predictions(pred_hois: InstanceData, vocabulary: HOIVocabulary) -> list[DrawnPair]:
-    """Groups predicted triplets, best first, by query and by near-identical boxes.
+    """Groups predicted triplets by query and by nearly identical boxes.
 
     Args:
         pred_hois (InstanceData): ``human_boxes``, ``object_boxes``, ``hoi_labels``, ``scores`` and, optionally,
@@ -48,11 +48,11 @@ def pairs_from_predictions(pred_hois: InstanceData, vocabulary: HOIVocabulary) -
         vocabulary (HOIVocabulary): Source of the phrases.
 
     Returns:
-        list[DrawnPair]: The pairs, that of the best triplet first.
+        list[DrawnPair]: The pairs, highest score first.
     """
     labels = pred_hois.hoi_labels.tolist()
     objects = pred_hois.object_boxes.numpy().copy()
-    # 'person standing' names no object, whatever box its query has.
+    # 'person standing' has no object, even if its query has an object box.
     objects[[vocabulary.hoi_objects[label] >= vocabulary.num_objects for label in labels]] = np.nan
     return _group(
         pred_hois.human_boxes.numpy(),
@@ -68,16 +68,16 @@ def pairs_from_ground_truth(
 ) -> list[DrawnPair] | None:
     """Annotated pairs of a data sample.
 
-    They come from the ``eval_gt`` of the test pipeline where the sample has it, in pixels of the original image, and else from
+    If the sample has ``eval_gt`` (test pipelines), the pairs are in pixels of the original image. Otherwise they come from
     ``gt_pairs``, in pixels of the network input.
 
     Args:
         data_sample (HOIDataSample): Sample on the CPU.
         vocabulary (HOIVocabulary): Source of the phrases.
-        zero_shot (str, optional): Zero-shot split of the dataset; in training its ``gt_pairs`` count seen classes only.
+        zero_shot (str, optional): Zero-shot split of the dataset. In training, ``gt_pairs`` has only the seen classes.
 
     Returns:
-        list[DrawnPair] | None: The pairs; None when the sample carries no annotation.
+        list[DrawnPair] | None: The pairs. None if the sample has no annotation.
     """
     eval_gt = data_sample.get('eval_gt')
     if eval_gt is not None and 'role_ids' in eval_gt:
@@ -101,7 +101,7 @@ def pairs_from_ground_truth(
 def _from_actions(
     eval_gt: Mapping[str, np.ndarray], vocabulary: HOIVocabulary
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Rows of V-COCO's ground truth, which names the object's box and not its class."""
+    """Triplets of V-COCO's ground truth, which has the box of the object and not its class."""
     boxes, slots = eval_gt['boxes'], action_slots(vocabulary)[1]
     nowhere = np.full(4, np.nan)
     humans, objects, phrases = [], [], []
@@ -109,7 +109,7 @@ def _from_actions(
         verbs = {slot or 0: vocabulary.verb_phrases[v] for v, (a, slot) in enumerate(slots) if a == action}
         roles = [(slot, box) for slot, box in enumerate(eval_gt['role_ids'][human, action]) if box >= 0]
         for slot, box in roles or [(None, None)]:
-            # Of 'hitting' and 'hitting with', the plain one stands for an action whose roles are not annotated.
+            # If the roles of an action are not annotated, 'hitting' is used and not 'hitting with'.
             verb = min(verbs.values(), key=len) if slot is None else verbs[slot]
             humans.append(boxes[human])
             objects.append(nowhere if box is None else boxes[box])
@@ -118,11 +118,11 @@ def _from_actions(
 
 
 def assign_colors(predicted: list[DrawnPair], annotated: list[DrawnPair]) -> None:
-    """Numbers the colours: a predicted pair takes that of the annotated pair it finds, all others take new ones.
+    """Assigns colours. A predicted pair gets the colour of the annotated pair that it matches, any other pair a new one.
 
     Args:
-        predicted (list[DrawnPair]): Predicted pairs, best first; ``color`` is written.
-        annotated (list[DrawnPair]): Pairs of the ground truth, possibly none; ``color`` is written.
+        predicted (list[DrawnPair]): Predicted pairs, highest score first. ``color`` is set.
+        annotated (list[DrawnPair]): Pairs of the ground truth, possibly none. ``color`` is set.
     """
     for i, pair in enumerate(annotated):
         pair.color = i
@@ -145,7 +145,7 @@ def _group(
     scores: list[float | None],
     queries: list[int | None],
 ) -> list[DrawnPair]:
-    """Gathers triplets (objects (n, 4), NaN for none) into pairs, by query and by near-identical boxes."""
+    """Groups triplets (objects (n, 4), NaN for none) into pairs, by query and by nearly identical boxes."""
     pairs: list[DrawnPair] = []
     pair_of_query: dict[int, DrawnPair] = {}
     for human, obj, phrase, score, query in zip(humans, objects, phrases, scores, queries, strict=True):
@@ -160,7 +160,7 @@ def _group(
             pair.object_box = box
         if query is not None:
             pair_of_query.setdefault(query, pair)
-        # Triplets come best first: a phrase keeps its best score.
+        # The triplets are sorted by score, so a phrase keeps its highest score.
         pair.phrases.setdefault(phrase, score)
     return pairs
 
@@ -168,7 +168,7 @@ def _group(
 def _same_pair(pair: DrawnPair, human: np.ndarray, obj: np.ndarray | None, iou: float) -> bool:
     if _iou(pair.human_box, human) < iou:
         return False
-    # An interaction without object ('person standing') joins whatever pair its human is in.
+    # An interaction without object ('person standing') joins any pair with the same person.
     return pair.object_box is None or obj is None or _iou(pair.object_box, obj) >= iou
 
 

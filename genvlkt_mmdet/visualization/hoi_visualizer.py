@@ -1,4 +1,4 @@
-"""Draws human-object interactions: boxes of a pair in one hue, a line between them, readable phrases."""
+"""Draws human-object interactions: the boxes of a pair in one colour, a line between them, and phrases."""
 
 import textwrap
 from dataclasses import dataclass, replace
@@ -17,10 +17,10 @@ from genvlkt_mmdet.vocabulary import HOIVocabulary, load_vocabulary
 from .drawn_pairs import DrawnPair, assign_colors, pairs_from_ground_truth, pairs_from_predictions
 from .label_layout import place_labels
 
-# Scores lie in [0, 2]; a pair whose object is certain scores about 1 for whatever is done with it.
+# Scores are in [0, 2]. If the object is certain, every interaction with it has a score of about 1 or more.
 DEFAULT_SCORE_THR = 1.4
 
-# One hue a pair, (human, object): the object's is the lighter one. Neighbours in the list differ most.
+# Colours of a pair (human, object). The object's colour is lighter. Neighbours in the list differ most.
 _PALETTE = (
     ((255, 196, 0), (255, 226, 128)),
     ((0, 174, 255), (140, 217, 255)),
@@ -41,7 +41,7 @@ _PAPER = (255, 255, 255)
 
 @dataclass
 class _Style:
-    """Sizes in pixels of the canvas; all follow the picture's short side."""
+    """Sizes in pixels of the canvas, relative to the short side of the image."""
 
     font: float
     line: float
@@ -57,33 +57,32 @@ class _Style:
 
 @dataclass
 class _Column:
-    """One picture of the canvas with what is drawn on it; coordinates are those of the picture."""
+    """One image of the canvas with its pairs and labels, in coordinates of the image."""
 
     title: str | None
     pairs: list[DrawnPair]
     labels: list[list[str]]
-    positions: np.ndarray | None  # (n, 2); None: the labels stand below the picture
+    positions: np.ndarray | None  # (n, 2); None: the labels are below the image
     sizes: np.ndarray
 
 
 @VISUALIZERS.register_module()
 class HOIVisualizer(DetLocalVisualizer):
-    """Visualizer of human-object interaction detection.
+    """Visualizer for human-object interaction detection.
 
-    Every human-object pair gets a hue of its own: the human's box is solid, the object's dashed and lighter, a line
-    joins their centres, and a label lists the pair's interactions. Labels stand in free parts of the picture and
-    never overlap; where they do not fit, the boxes are numbered and the labels stand below the picture. Small pictures
-    are enlarged first, and those with a side above 3,000 pixels are made smaller. Phrases come from
-    ``dataset_meta['vocabulary']``.
+    Every human-object pair has its own colour. The person has a solid box, the object a dashed, lighter box. A line joins
+    their centres, and a label lists the pair's interactions. Labels are in free parts of the image and never overlap. If
+    they do not fit, the boxes are numbered and the labels are below the image. Small images are enlarged first, and images
+    with a side above 3,000 pixels are made smaller. Phrases come from ``dataset_meta['vocabulary']``.
 
     Args:
         name (str): Name of the instance.
-        image (np.ndarray, optional): (H, W, 3) uint8 RGB picture to start with.
-        vis_backends (list[dict], optional): Configs of the backends that :meth:`add_datasample` writes to.
-        save_dir (str, optional): Folder of the backends.
-        alpha (float): Opacity of the dark rims of boxes.
-        max_hois (int): Most predicted triplets to draw, best first.
-        min_side (int): Pictures whose short side is smaller are enlarged to it, in pixels.
+        image (np.ndarray, optional): (H, W, 3) uint8 RGB image to draw on.
+        vis_backends (list[dict], optional): Configs of the backends for :meth:`add_datasample`.
+        save_dir (str, optional): Folder for the backends.
+        alpha (float): Opacity of the dark outlines of boxes, 0 to 1.
+        max_hois (int): Maximum number of predicted triplets to draw, highest score first.
+        min_side (int): Minimum short side of a drawing in pixels. Smaller images are enlarged.
 
     Examples:
         >>> import numpy as np
@@ -122,13 +121,13 @@ class HOIVisualizer(DetLocalVisualizer):
 
     @master_only
     def set_image(self, image: np.ndarray) -> None:
-        """Sets the picture to draw on, (H, W, 3) uint8 RGB.
+        """Sets the image to draw on, (H, W, 3) uint8 RGB.
 
-        mmengine makes its figure a hundredth of a pixel larger than the picture; matplotlib before 3.11 then moves half of
-        the picture by a pixel. The exact size keeps every pixel.
+        mmengine's figure is a hundredth of a pixel larger than the image. Matplotlib before 3.11 then moves half of the
+        image by a pixel. The exact size keeps every pixel.
         """
         super().set_image(image)
-        self.dpi = 128  # a power of two: pixels become inches and pixels again without rounding
+        self.dpi = 128  # a power of two: no rounding from pixels to inches and back
         self.fig_save.set_dpi(self.dpi)
         self.fig_save.set_size_inches(self.width / self.dpi, self.height / self.dpi)
 
@@ -146,27 +145,27 @@ class HOIVisualizer(DetLocalVisualizer):
         pred_score_thr: float = DEFAULT_SCORE_THR,
         step: int = 0,
     ) -> None:
-        """Draws a data sample; ground truth stands left of the prediction when the sample has both.
+        """Draws a data sample. If it has ground truth and prediction, the ground truth is on the left.
 
-        The result is afterwards available from :meth:`get_image`, and goes to a window (``show``), to ``out_file`` or,
-        without one, to the visualizer's backends.
+        :meth:`get_image` returns the result. It is also shown in a window (``show``), and written to ``out_file`` or, if
+        there is none, to the visualizer's backends.
 
         Args:
             name (str): Identifier of the image.
-            image (np.ndarray): (H, W, 3) uint8 RGB, the original image; for a sample of a training pipeline, whose annotation is
+            image (np.ndarray): (H, W, 3) uint8 RGB, the original image. For a sample of a training pipeline, which has
                 ``gt_pairs``, the network input.
-            data_sample (HOIDataSample, optional): ``pred_hois``, and for the ground truth ``eval_gt`` (metainfo) or
-                ``gt_pairs``. A side that the sample lacks is left out.
+            data_sample (HOIDataSample, optional): Sample with ``pred_hois``, and for the ground truth ``eval_gt``
+                (metainfo) or ``gt_pairs``. A missing part is not drawn.
             draw_gt (bool): Whether to draw the ground truth.
             draw_pred (bool): Whether to draw the prediction.
             show (bool): Whether to open a window.
-            wait_time (float): Seconds that the window stays; 0 waits for a key.
-            out_file (str, optional): Picture file to write.
-            pred_score_thr (float): Draws triplets with a higher score; scores lie in [0, 2].
-            step (int): Step that the backends record.
+            wait_time (float): Seconds until the window closes. 0 waits for a key.
+            out_file (str, optional): Image file to write.
+            pred_score_thr (float): Score threshold, 0 to 2. Triplets with a higher score are drawn.
+            step (int): Step for the backends.
 
         Raises:
-            KeyError: If pairs are to be drawn and ``dataset_meta`` has no vocabulary.
+            KeyError: If there are pairs to draw and ``dataset_meta`` has no vocabulary.
         """
         image = image.clip(0, 255).astype(np.uint8)
         sides: list[tuple[str, list[DrawnPair]]] = []
@@ -204,7 +203,7 @@ class HOIVisualizer(DetLocalVisualizer):
         return load_vocabulary(source)
 
     def _draw_sides(self, image: np.ndarray, sides: list[tuple[str, list[DrawnPair]]]) -> np.ndarray:
-        """Lays the pictures out beside each other on one canvas and draws on it."""
+        """Places the images next to each other on one canvas and draws on it."""
         shortest, longest = min(image.shape[:2]), max(image.shape[:2])
         scale = max(1.0, min(self.min_side / shortest, _MAX_ENLARGED_SIDE / longest))
         scale = min(scale, _MAX_SIDE / longest)
@@ -220,7 +219,7 @@ class HOIVisualizer(DetLocalVisualizer):
             self._layout(pairs, title if titled else None, scale, (height, width), style) for title, pairs in sides
         ]
         if any(c.positions is None for c in columns):
-            # Both sides read the same way.
+            # Both sides have the same layout.
             columns = [replace(c, positions=None) if c.pairs else c for c in columns]
         columns = columns or [_Column(None, [], [], np.zeros((0, 2)), np.zeros((0, 2)))]
         top = round(1.9 * style.font) if titled else 0
@@ -249,9 +248,9 @@ class HOIVisualizer(DetLocalVisualizer):
     def _layout(
         self, pairs: list[DrawnPair], title: str | None, scale: float, canvas: tuple[int, int], style: _Style
     ) -> _Column:
-        """Wraps and measures the labels and looks for places on the picture."""
+        """Wraps and measures the labels and finds their positions on the image."""
         labels, sizes = [], []
-        # The panel puts a number before a label and pads it: leave room for both.
+        # In the panel, a label has a number and padding: leave room for both.
         room = canvas[1] - 4 * style.row
         for pair in pairs:
             lines = []
@@ -273,7 +272,7 @@ class HOIVisualizer(DetLocalVisualizer):
         humans = []
         for pair in column.pairs:
             human_color, object_color = _PALETTE[pair.color % len(_PALETTE)]
-            # A human of several pairs gets nested frames, so that every pair's colour is seen.
+            # A person in several pairs gets nested boxes, so that the colour of every pair is visible.
             nested = sum(bool(np.abs(pair.human_box - h).max() * scale < 2 * style.line) for h in humans)
             humans.append(pair.human_box)
             human = _inside(pair.human_box * scale, canvas, style.line / 2 + nested * 2 * style.line) + np.tile(
@@ -294,7 +293,7 @@ class HOIVisualizer(DetLocalVisualizer):
                     alpha=1.0,
                 )
             for box, color, dashes in zip(ends, (human_color, object_color), ('-', '--'), strict=False):
-                # The dark rim keeps a box visible on any background.
+                # The dark outline makes a box visible on any background.
                 self.draw_bboxes(box, _INK, line_widths=self._points(1.9 * style.line), alpha=0.6 * self.alpha)
                 self.draw_bboxes(box, color, dashes, line_widths=self._points(style.line), alpha=1.0)
 
@@ -305,7 +304,7 @@ class HOIVisualizer(DetLocalVisualizer):
     def _draw_panel(
         self, column: _Column, offset: np.ndarray, scale: float, canvas: tuple[int, int], style: _Style
     ) -> None:
-        """Numbers at the boxes, and below the picture a list of the labels."""
+        """Draws numbers at the boxes, and a list of the labels below the image."""
         badge = np.array([style.row, style.row])
         places = self._panel_places(column, canvas[1], style)
         below = offset + [0, canvas[0]]
@@ -319,7 +318,7 @@ class HOIVisualizer(DetLocalVisualizer):
             self._label(lines, below + place + [style.row, 0], size, pair, style)
 
     def _panel_places(self, column: _Column, width: int, style: _Style) -> np.ndarray:
-        """(n, 2) top left corners of the panel's entries: rows of as many columns as fit."""
+        """(n, 2) top left corners of the panel's entries, in as many columns as fit."""
         sizes = column.sizes + [style.row, 0]
         number = max(1, int((width + style.pad) // (sizes[:, 0].max() + 2 * style.pad)))
         places, y = [], style.pad
@@ -346,7 +345,7 @@ class HOIVisualizer(DetLocalVisualizer):
         color = _PALETTE[pair.color % len(_PALETTE)][0]
         box = np.concatenate([corner, corner + size])
         self.draw_bboxes(box, _INK, line_widths=self._points(1.0), face_colors=color, alpha=0.92)
-        # Rec. 601 luma decides between dark and light letters.
+        # Dark or light letters, depending on the Rec. 601 luma.
         ink = _INK if np.dot(color, (0.299, 0.587, 0.114)) > 110 else _PAPER
         x = corner[0] + (style.pad if align == 'left' else size[0] / 2)
         for i, line in enumerate(lines):
@@ -354,7 +353,7 @@ class HOIVisualizer(DetLocalVisualizer):
 
     def _text(self, text: str, x: float, y: float, font: float, color: tuple[int, int, int], align: str) -> None:
         self.draw_texts(
-            text.replace('$', r'\$'),  # matplotlib reads $...$ as a formula
+            text.replace('$', r'\$'),  # matplotlib treats $...$ as a formula
             np.array([x, y]),
             font_sizes=self._points(font),
             colors=color,
@@ -368,12 +367,12 @@ class HOIVisualizer(DetLocalVisualizer):
         return renderer.get_text_width_height_descent(text.replace('$', r'\$'), properties, ismath=False)[0]
 
     def _points(self, pixels: float) -> float:
-        """Pixels of the canvas in matplotlib's points."""
+        """Converts pixels of the canvas to matplotlib's points."""
         return pixels * 72 / self.dpi
 
 
 def _inside(box: np.ndarray, canvas: tuple[int, int], inset: float) -> np.ndarray:
-    """A box clipped to the picture and shrunk by ``inset``, never inverted."""
+    """Clips a box to the image and shrinks it by ``inset``. The result is never inverted."""
     height, width = canvas
     x1, x2 = np.sort(np.clip(box[[0, 2]], 0, width))
     y1, y2 = np.sort(np.clip(box[[1, 3]], 0, height))

@@ -1,11 +1,11 @@
-"""Where labels go on a picture: near what they name, beside each other, and off the boxes where possible."""
+"""Positions of labels on an image: close to their boxes, without overlap, and not on other boxes if possible."""
 
 import numpy as np
 
 _COVER_WEIGHT = 2.0
 _DISTANCE_WEIGHT = 3.0
 _CORNER_WEIGHT = 0.2
-# Beyond these, labels hide more than they tell: of the picture, and of any one box.
+# Maximum share that labels may cover, of the image and of any box.
 _MAX_LABEL_SHARE = 0.2
 _MAX_HIDDEN_SHARE = 0.6
 
@@ -13,21 +13,21 @@ _MAX_HIDDEN_SHARE = 0.6
 def place_labels(
     sizes: np.ndarray, anchors: np.ndarray, boxes: np.ndarray, canvas: tuple[int, int], gap: float
 ) -> np.ndarray | None:
-    """Finds a free place for each label, one after the other.
+    """Finds a free position for each label, one after the other.
 
-    A place is good when it hides little of any box and lies close to the label's anchor. Labels never overlap
-    and never leave the canvas.
+    A position is good if it hides little of any box and is close to the label's anchor. Labels never overlap and
+    never leave the canvas.
 
     Args:
         sizes (np.ndarray): (n, 2) width and height of each label, in pixels.
         anchors (np.ndarray): (n, 4) xyxy box that each label belongs to.
         boxes (np.ndarray): (m, 4) xyxy boxes that labels should not hide.
-        canvas (tuple[int, int]): Height and width of the picture.
-        gap (float): Least distance between two labels, and between a label and the edge of the canvas.
+        canvas (tuple[int, int]): Height and width of the image.
+        gap (float): Minimum distance between two labels, and between a label and the edge of the canvas.
 
     Returns:
-        np.ndarray | None: (n, 2) top left corners; None when the labels do not fit or would hide too much of the
-        picture, and belong beside it instead.
+        np.ndarray | None: (n, 2) top left corners; None if the labels do not fit or would hide too much of the
+        image.
     """
     height, width = canvas
     if len(sizes) == 0:
@@ -38,7 +38,7 @@ def place_labels(
     placed: list[tuple[float, float, float, float]] = []
     positions = []
     for (w, h), anchor in zip(sizes, anchors, strict=True):
-        # The anchor's own corners are candidates beside the regular grid, so that labels sit flush with their box.
+        # The corners of the anchor are candidates too, so that labels can align with their box.
         xs = np.unique(np.concatenate([np.arange(gap, width - gap - w, step), [anchor[0], anchor[2] - w]]))
         ys = np.unique(np.concatenate([np.arange(gap, height - gap - h, step), [anchor[1] - h, anchor[3]]]))
         xs = xs[(xs >= gap) & (xs + w <= width - gap)]

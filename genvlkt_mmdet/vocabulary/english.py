@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import inflect
 
-# Words that stand beside 'a person' as they are: 'a person with a hat', 'a person next to a car'.
+# Words that can follow 'a person' unchanged: 'a person with a hat', 'a person next to a car'.
 PREPOSITIONS = frozenset((
     'about', 'above', 'across', 'against', 'along', 'among', 'and', 'around', 'as', 'at', 'behind', 'below',
     'beneath', 'beside', 'between', 'by', 'down', 'for', 'from', 'in', 'inside', 'into', 'near', 'next', 'of',
     'off', 'on', 'onto', 'out', 'outside', 'over', 'past', 'round', 'through', 'to', 'toward', 'towards', 'under',
     'up', 'upon', 'with', 'within',
 ))  # fmt: skip
-# Stressed on the last syllable, which spelling does not tell; other verbs of several syllables keep a single consonant.
+# Stressed on the last syllable, which the spelling does not show. Other verbs of several syllables keep a single consonant.
 _DOUBLING = frozenset((
     'admit', 'babysit', 'begin', 'commit', 'compel', 'control', 'equip', 'expel', 'forget', 'kidnap', 'occur', 'omit',
     'patrol', 'permit', 'prefer', 'program', 'propel', 'rebel', 'refer', 'regret', 'repel', 'submit', 'transmit', 'upset',
@@ -24,16 +24,16 @@ _VOWELS = 'aeiou'
 
 @cache
 def _engine() -> 'inflect.engine':
-    # The import takes seconds, because inflect instruments its own source with type checks. Most programs never need it.
+    # The import takes seconds, because inflect adds type checks to its own code. Most programs never need it.
     import inflect
 
     return inflect.engine()
 
 
 def with_article(name: str) -> str:
-    """An object's name as it stands in prompts, e.g. ``'a cell phone'`` of ``'cell_phone'``."""
+    """Adds the article to an object's name, as in prompts: ``'a cell phone'`` for ``'cell_phone'``."""
     name = name.replace('_', ' ')
-    # inflect looks at the sound of the first word: 'an hourglass', 'a uniform'. It takes no empty text.
+    # inflect uses the sound of the first word: 'an hourglass', 'a uniform'. It refuses an empty text.
     article = _engine().a(name.split()[0]).split()[0] if name.strip() else 'a'
     return f'{article} {name}'
 
@@ -42,8 +42,8 @@ def singular(word: str) -> str | None:
     """Singular of a plural noun, which is also the base form of a verb with -s: 'horse' of 'horses', 'ride' of 'rides'.
 
     Returns:
-        str | None: The singular; None for a word that is no plural. The answer for other words in -s is not a word
-        ('len' of 'lens'), so it serves to find known words only.
+        str | None: The singular. None if the word is not a plural. The result for other words in -s is not a word
+        ('len' for 'lens'), so use it only to find known words.
     """
     return _engine().singular_noun(word) or None
 
@@ -54,22 +54,22 @@ def plural(word: str) -> str:
 
 
 def is_plural(name: str) -> bool:
-    """Whether a noun is a plural, which stands without an article: 'glasses' and 'men' are plurals, 'lens' is not."""
+    """Whether a noun is a plural, which has no article: 'glasses' and 'men' are plurals, 'lens' is not."""
     name = name.split(' of ')[0]  # 'slices of pizza'
     single = singular(name)
     if single is None or not name.endswith('s'):
         return single not in (None, name)
-    # inflect makes 'lenses' of 'lens', but only adds an s to what is a plural already.
+    # inflect turns 'lens' into 'lenses', but only adds an s to a plural.
     return plural(name) in (name, f'{name}s')
 
 
 def gerund(verb: str) -> str:
-    """Puts the first word of a verb into its -ing form.
+    """Changes the first word of a verb to its -ing form.
 
     The rules are our own, because inflect's ``present_participle`` writes 'openning', 'exitting' and 'controling'.
 
     Args:
-        verb (str): Base form, further words after it, e.g. ``'hop_on'``. What is a gerund or a preposition already stays.
+        verb (str): Base form, possibly with more words, e.g. ``'hop_on'``. Gerunds and prepositions are not changed.
 
     Returns:
         str: E.g. ``'hopping on'``.
@@ -100,7 +100,7 @@ def _participle(word: str) -> str:
 
 
 def _doubles(word: str) -> bool:
-    """Whether the last consonant is written twice: after one short vowel in a stressed last syllable."""
+    """Whether the last consonant is doubled: after one short vowel in a stressed last syllable."""
     if word in _DOUBLING:
         return True
     spoken = word.replace('qu', 'q')  # the u of 'quit' is no vowel

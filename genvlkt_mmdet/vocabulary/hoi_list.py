@@ -1,4 +1,4 @@
-"""The text file that lists the interactions to look for."""
+"""Reads the text file with the interactions to detect."""
 
 from pathlib import Path
 
@@ -6,20 +6,20 @@ from .open_vocabulary import HOIEntry
 
 
 def read_hoi_list(path: str | Path) -> list[HOIEntry]:
-    """Reads phrases and (verb, object) pairs, one a line.
+    """Reads phrases and (verb, object) pairs, one per line.
 
-    A line with a tab or a comma is a pair, ``ride, horse``; with nothing after it, the verb has no object. Blank lines and
-    lines that begin with ``#`` are passed over.
+    A line with a tab or a comma is a pair, ``ride, horse``. If nothing follows the separator, the verb has no object.
+    Empty lines and lines that begin with ``#`` are ignored.
 
     Args:
         path (str | Path): The file, UTF-8.
 
     Returns:
-        list[str | tuple[str, str | None]]: What :func:`open_vocabulary` takes.
+        list[str | tuple[str, str | None]]: Entries for :func:`open_vocabulary`.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no text, lists nothing, or a line has more than two parts.
+        ValueError: If it is not a text file, is empty, or has a line with more than two parts.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"The list of phrases '{path}' does not exist: check its path.")

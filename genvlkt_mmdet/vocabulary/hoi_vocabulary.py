@@ -1,4 +1,4 @@
-"""The HOI vocabulary: objects, verbs, HOI classes, prompts and zero-shot splits, read from data files."""
+"""The HOI vocabulary: objects, verbs, HOI classes, prompts and zero-shot splits from data files."""
 
 import difflib
 import json
@@ -30,13 +30,13 @@ class HOIVocabulary:
         verb_ids (tuple[int]): Their ids in annotation files.
         verb_phrases (tuple[str]): Their readable forms, e.g. ``'holding'``.
         hoi_verbs (tuple[int]): Verb index of each of the A HOI classes.
-        hoi_objects (tuple[int]): Object index of each HOI class; ``no_object`` where the class has none.
+        hoi_objects (tuple[int]): Object index of each HOI class, ``no_object`` if the class has none.
         hoi_ids (tuple[int]): Ids of the HOI classes in annotation files.
         hoi_prompts (tuple[str]): Text of each HOI class for the CLIP text encoder.
-        object_prompts (tuple[str]): Text of each object logit. Longer than ``object_names``: 'nothing' comes
-            last, and before it 'person only' where ``has_no_object``.
+        object_prompts (tuple[str]): Text of each object logit. It is longer than ``object_names``: the last entry is
+            'nothing', and before it is 'person only' if ``has_no_object``.
         splits (dict[str, tuple[int]]): Unseen HOI indices of each zero-shot split.
-        rare (tuple[int]): HOI indices with few training instances; empty where the dataset defines none.
+        rare (tuple[int]): HOI indices with few training instances. Empty if the dataset defines none.
     """
 
     name: str
@@ -70,7 +70,7 @@ class HOIVocabulary:
 
     @property
     def num_object_logits(self) -> int:
-        """Number of rows of the object classifier, 'nothing' included."""
+        """Number of classes of the object classifier, including 'nothing'."""
         return len(self.object_prompts)
 
     @property
@@ -80,7 +80,7 @@ class HOIVocabulary:
 
     @property
     def no_object(self) -> int:
-        """Index that stands for 'person only' (V-COCO: 80)."""
+        """Index of 'person only' (V-COCO: 80)."""
         return self.num_objects
 
     def hoi_index(self, verb: str | int, obj: str | int | None) -> int:
@@ -94,7 +94,7 @@ class HOIVocabulary:
             int: The HOI index.
 
         Raises:
-            KeyError: If a name is unknown (near names are listed) or the combination is no class.
+            KeyError: If a name is unknown (the message lists similar names) or the combination is not a class.
         """
         v = self._index(verb, self.verb_names, 'verb')
         o = self.no_object if obj is None else self._index(obj, self.object_names, 'object')
@@ -105,10 +105,10 @@ class HOIVocabulary:
             raise KeyError(f"'{self.verb_names[v]}' with '{name}' is no HOI class of '{self.name}'.") from None
 
     def seen(self, split: str | None) -> tuple[int, ...]:
-        """HOI indices that zero-shot training may use, ascending.
+        """HOI indices that zero-shot training uses, in ascending order.
 
         Args:
-            split (str, optional): Name of a zero-shot split; None keeps all classes.
+            split (str, optional): Name of a zero-shot split. None: all classes.
 
         Returns:
             tuple[int]: The seen indices.
@@ -117,7 +117,7 @@ class HOIVocabulary:
         return tuple(i for i in range(self.num_hois) if i not in unseen)
 
     def unseen(self, split: str | None) -> tuple[int, ...]:
-        """Unseen HOI indices of a zero-shot split, ascending; empty for None.
+        """Unseen HOI indices of a zero-shot split, in ascending order. Empty for None.
 
         Raises:
             KeyError: If the vocabulary has no such split.
@@ -173,11 +173,11 @@ class HOIVocabulary:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> 'HOIVocabulary':
-        """Inverse of :meth:`to_dict`; fills up the short form of :func:`expand_vocabulary` and checks indices.
+        """Inverse of :meth:`to_dict`. Also expands the short form (:func:`expand_vocabulary`) and checks indices.
 
         Raises:
-            ValueError: If a part is missing, a class points to a verb or object that does not exist, two classes are
-                the same, or counts disagree.
+            ValueError: If a part is missing, a class refers to a verb or object that does not exist, two classes are
+                equal, or counts disagree.
         """
         data = expand_vocabulary(data)
         name = data['name']

@@ -1,4 +1,4 @@
-"""A vocabulary of any phrases, relative to the one that a model was trained with."""
+"""Makes a vocabulary from any phrases, for a model that was trained with another vocabulary."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +17,11 @@ class HOIReading:
     """How an entry of an open vocabulary was read.
 
     Attributes:
-        entry (str | tuple[str, str | None]): The phrase or pair as it was given.
+        entry (str | tuple[str, str | None]): The phrase or pair as given.
         verb (str): Name of the verb in the vocabulary.
-        obj (str, optional): Name of the object; None for an interaction without one.
-        prompt (str): The text that CLIP reads.
-        status (str): ``'known'`` for a class of the training, else what is new: ``'new combination'``, ``'new verb'``,
+        obj (str, optional): Name of the object. None for an interaction without object.
+        prompt (str): Input of CLIP's text encoder.
+        status (str): ``'known'`` for a class of the training. Otherwise what is new: ``'new combination'``, ``'new verb'``,
             ``'new object'`` or ``'new verb and object'``.
     """
 
@@ -33,19 +33,19 @@ class HOIReading:
 
     @property
     def known(self) -> bool:
-        """Whether the class was trained."""
+        """Whether the class was in the training."""
         return self.status == 'known'
 
 
 @dataclass(frozen=True)
 class OpenVocabulary:
-    """A vocabulary, and what of it was trained.
+    """A vocabulary, and the trained class of each of its classes.
 
     Attributes:
-        vocabulary (HOIVocabulary): Its HOI classes are those asked for, in their order. Its objects and verbs begin with
-            all trained ones.
-        trained_hois (tuple[int | None]): The trained HOI class that each HOI class is; None for a new one.
-        trained_objects (tuple[int | None]): The same for each object logit, 'nothing' included.
+        vocabulary (HOIVocabulary): Its HOI classes are the given ones, in the same order. Its objects and verbs begin
+            with all trained ones.
+        trained_hois (tuple[int | None]): Index of the trained HOI class for each HOI class. None for a new class.
+        trained_objects (tuple[int | None]): The same for each object logit, including 'nothing'.
         readings (tuple[HOIReading]): How each entry was read, in the order of the HOI classes.
     """
 
@@ -56,10 +56,10 @@ class OpenVocabulary:
 
 
 def readings_table(readings: Iterable[HOIReading]) -> str:
-    """What was read as a table with a line for each class: verb, object, prompt and what is new.
+    """Formats readings as a table with one line per class: verb, object, prompt and status.
 
     Args:
-        readings (Iterable[HOIReading]): What :func:`open_vocabulary` read.
+        readings (Iterable[HOIReading]): Readings of :func:`open_vocabulary`.
 
     Returns:
         str: The table.
@@ -71,13 +71,13 @@ def readings_table(readings: Iterable[HOIReading]) -> str:
 def open_vocabulary(trained: HOIVocabulary, hois: Sequence[HOIEntry]) -> OpenVocabulary:
     """Makes a vocabulary from phrases and (verb, object) pairs.
 
-    What names a trained class becomes that class, with its prompt. The rest is new and gets a prompt in the wording of
-    the trained ones. New objects follow the trained objects, 'person only' and 'nothing' stay last.
+    An entry that means a trained class becomes that class, with its prompt. Any other entry is new and gets a prompt in
+    the style of the trained prompts. New objects follow the trained objects. 'person only' and 'nothing' stay last.
 
     Args:
         trained (HOIVocabulary): The vocabulary that the model was trained with.
         hois (Sequence[str | tuple[str, str | None]]): Phrases such as ``'a person feeding a giraffe'`` and pairs such as
-            ``('ride', 'horse')``; a pair without object, ``('stand', None)``, where the trained vocabulary has such.
+            ``('ride', 'horse')``. A pair without object, ``('stand', None)``, only if the trained vocabulary has such classes.
 
     Returns:
         OpenVocabulary: The vocabulary, with the trained class of everything that is not new.
@@ -100,13 +100,13 @@ def open_vocabulary(trained: HOIVocabulary, hois: Sequence[HOIEntry]) -> OpenVoc
 
 
 class _Builder:
-    """Collects verbs and objects, first the trained ones."""
+    """Collects verbs and objects, starting with the trained ones."""
 
     def __init__(self, trained: HOIVocabulary) -> None:
         self.trained = trained
         self.reader, self.style = PhraseReader(trained), PromptStyle.of(trained)
-        self.verbs, self.verb_wordings = list(trained.verb_names), list(self.style.verbs)
-        self.objects, self.object_wordings = list(trained.object_names), list(self.style.objects)
+        self.verbs, self.verb_texts = list(trained.verb_names), list(self.style.verbs)
+        self.objects, self.object_texts = list(trained.object_names), list(self.style.objects)
         # The index of 'no object' moves when objects are added; here it is None.
         self.trained_pairs = {
             (verb, obj if obj < trained.num_objects else None): i
@@ -114,7 +114,7 @@ class _Builder:
         }
 
     def add(self, entry: HOIEntry) -> tuple[tuple[int, int | None], str]:
-        """Verb and object index of an entry, and its prompt."""
+        """Indices of the verb and the object of an entry, and its prompt."""
         text = self.reader.read(entry)
         if text.obj is None and not self.trained.has_no_object:
             raise ValueError(
@@ -128,7 +128,7 @@ class _Builder:
         if not text.plain:
             said = self.style.verb(text.words) if text.bare else text.words
         else:
-            said = self.verb_wordings[verb] + ('' if obj is None else f' {self.object_wordings[obj]}')
+            said = self.verb_texts[verb] + ('' if obj is None else f' {self.object_texts[obj]}')
         return (verb, obj), self.style.prefix + said
 
     def _verb(self, text: HOIText) -> int:
@@ -136,8 +136,8 @@ class _Builder:
         if index is None:
             index = len(self.verbs)
             self.verbs.append(text.verb)
-            # What is said of a person stands in the form that the writer wants.
-            self.verb_wordings.append(self.style.verb(text.verb) if text.bare else text.verb)
+            # After a person, the verb keeps the form that the user wrote.
+            self.verb_texts.append(self.style.verb(text.verb) if text.bare else text.verb)
             self.reader.add_verb(text.verb, index)
         return index
 
@@ -148,12 +148,12 @@ class _Builder:
         if index is None:
             index = len(self.objects)
             self.objects.append(name)
-            self.object_wordings.append(self.style.object(name))
+            self.object_texts.append(self.style.object(name))
             self.reader.add_object(name, index)
         return index
 
     def build(self, pairs: Mapping[tuple[int, int | None], HOIEntry], prompts: Sequence[str]) -> OpenVocabulary:
-        """The vocabulary of these classes, each with the entry that names it."""
+        """Makes the vocabulary of these classes."""
         trained, num_objects = self.trained, len(self.objects)
         trained_hois = tuple(self.trained_pairs.get(pair) for pair in pairs)
         readings = tuple(
@@ -162,20 +162,20 @@ class _Builder:
             )
             for ((verb, obj), entry), prompt in zip(pairs.items(), prompts, strict=True)
         )
-        new_prompts = [self.style.object_prefix + wording for wording in self.object_wordings[trained.num_objects :]]
+        new_prompts = [self.style.object_prefix + text for text in self.object_texts[trained.num_objects :]]
         vocabulary = replace(
             trained,
             object_names=tuple(self.objects),
             object_ids=_extended(trained.object_ids, num_objects),
             verb_names=tuple(self.verbs),
             verb_ids=_extended(trained.verb_ids, len(self.verbs)),
-            verb_phrases=(*trained.verb_phrases, *self.verb_wordings[trained.num_verbs :]),
+            verb_phrases=(*trained.verb_phrases, *self.verb_texts[trained.num_verbs :]),
             hoi_verbs=tuple(verb for verb, _ in pairs),
             hoi_objects=tuple(num_objects if obj is None else obj for _, obj in pairs),
             hoi_ids=_class_ids(trained.hoi_ids, trained_hois),
             hoi_prompts=tuple(prompts),
             object_prompts=_inserted(trained.object_prompts, new_prompts, trained.num_objects),
-            # No training has seen a new class.
+            # New classes have no training instances.
             splits={
                 key: tuple(i for i, known in enumerate(trained_hois) if known is None or known in unseen)
                 for key, unseen in trained.splits.items()

@@ -1,4 +1,4 @@
-"""Reads interactions as people write them: (verb, object) pairs and phrases."""
+"""Reads interactions from phrases and (verb, object) pairs."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ _DETERMINERS = _ARTICLES | frozenset((
     'all', 'both', 'each', 'every', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten', 'many',
     'several', 'few',
 ))  # fmt: skip
-# Nouns for people, in the singular. The model does not tell them apart.
+# Nouns for people, in the singular. The model does not distinguish them.
 _PERSONS = frozenset((
     'person', 'human', 'someone', 'somebody', 'man', 'woman', 'boy', 'girl', 'child', 'kid', 'baby', 'toddler',
     'teenager', 'adult', 'guy', 'lady', 'gentleman', 'couple', 'group', 'crowd', 'family', 'team', 'pedestrian', 'cyclist',
@@ -50,14 +50,14 @@ _HOW = "write a phrase such as 'a person riding a horse', or (verb, object)."
 
 @dataclass(frozen=True)
 class HOIText:
-    """An interaction in words, lower case.
+    """An interaction as text, in lower case.
 
     Attributes:
-        verb (str): The verb as it was written: 'ride', 'riding', 'rides'.
-        obj (str, optional): The object as it was written, without article; None for an interaction without one.
-        words (str): All that a phrase says after the person; empty for a pair.
-        bare (bool): Whether the verb stands without a person, as in a pair, and so perhaps in its base form.
-        plain (bool): Whether verb and object say it all: 'riding a horse' is plain, 'riding his horse' is not.
+        verb (str): The verb as written: 'ride', 'riding', 'rides'.
+        obj (str, optional): The object as written, without article. None for an interaction without object.
+        words (str): The words of a phrase after the person. Empty for a pair.
+        bare (bool): Whether there is no person before the verb, as in a pair. The verb may then be in its base form.
+        plain (bool): Whether there is nothing but verb and object: 'riding a horse' is plain, 'riding his horse' is not.
     """
 
     verb: str
@@ -68,7 +68,7 @@ class HOIText:
 
 
 class PhraseReader:
-    """Finds verb and object in phrases and pairs, with the help of the names that a vocabulary has.
+    """Finds verb and object in phrases and pairs, using the names in a vocabulary.
 
     Args:
         vocabulary (HOIVocabulary): The vocabulary whose verbs, objects and prompts are known.
@@ -78,7 +78,7 @@ class PhraseReader:
         self._objects = {_clean(name): index for index, name in enumerate(vocabulary.object_names)}
         self._verbs: dict[str, int] = {}
         self._phrases: dict[str, HOIText] = {}
-        # A verb's own name wins over what else may stand for it, and that over what may stand for another verb.
+        # The name of a verb takes precedence over its other forms, and these over the forms of another verb.
         for names in (vocabulary.verb_names, vocabulary.verb_phrases):
             for index, name in enumerate(names):
                 self._verbs.setdefault(_clean(name), index)
@@ -95,11 +95,14 @@ class PhraseReader:
     def read(self, entry: Any) -> HOIText:
         """Reads a pair or a phrase.
 
-        A phrase may begin with 'a photo of' and with a person. One that equals a prompt of the vocabulary but for that and
-        for articles is its class. Else the object is what follows the article or other determiner, and what stands before
-        it is the verb. Without one, the object is a known one at the end that follows a known verb or a preposition; else
-        it is what follows a known verb, or the first word with the prepositions after it. A phrase that says more than
-        that, such as a place or a second interaction, is refused.
+        1. 'a photo of' and the person at the beginning are optional.
+        2. A phrase that equals a prompt of the vocabulary, apart from these and from articles, is that class.
+        3. Otherwise, the object is what follows the article or another determiner.
+        4. Without a determiner, the object is a known one at the end of the phrase, if it follows a known verb or a
+           preposition. Otherwise it is what follows a known verb, or the first word and its prepositions.
+        5. The verb is what comes before the object.
+
+        A phrase with more content, such as a place or a second interaction, is refused.
 
         Args:
             entry (str | tuple[str, str | None]): Phrase or (verb, object) pair.
@@ -108,7 +111,7 @@ class PhraseReader:
             HOIText: Verb and object.
 
         Raises:
-            ValueError: If the entry is neither, lacks its verb or its object, or is ambiguous.
+            ValueError: If the entry is neither, has no verb or no object, or is ambiguous.
         """
         if isinstance(entry, str):
             return self._read_phrase(entry)
@@ -123,20 +126,20 @@ class PhraseReader:
         return HOIText(verb, obj)
 
     def verb_index(self, text: str) -> int | None:
-        """Index of a verb by its name, its wording or another form of it; None for a new one."""
+        """Index of a verb, found by its name, its phrase or another form. None for a new verb."""
         return next((self._verbs[form] for form in _verb_forms(text) if form in self._verbs), None)
 
     def object_index(self, text: str) -> int | None:
-        """Index of an object by its name, in the singular or the plural; None for a new one."""
+        """Index of an object, found by its name in singular or plural. None for a new object."""
         return next((self._objects[form] for form in _object_forms(text) if form in self._objects), None)
 
     def add_verb(self, text: str, index: int) -> None:
-        """Makes a new verb known, in its forms."""
+        """Adds a new verb and its forms."""
         self._verbs[text] = index
         self._verbs.setdefault(gerund(text), index)
 
     def add_object(self, text: str, index: int) -> None:
-        """Makes a new object known."""
+        """Adds a new object."""
         self._objects[text] = index
 
     def _read_phrase(self, phrase: str) -> HOIText:
@@ -155,7 +158,7 @@ class PhraseReader:
     # The person
 
     def _subject(self, words: list[str]) -> int | None:
-        """Number of words that name the person, 0 where none do; None where it may be something else that acts."""
+        """Number of words for the person, 0 if there are none. None if the subject may not be a person."""
         determined = bool(words) and (_is_determiner(words[0]) or words[0] == 'one')
         if not words or (not determined and words[0] not in _PERSONS and self._begins_verb(words)):
             return 0
@@ -188,7 +191,7 @@ class PhraseReader:
     # Verb and object
 
     def _split(self, words: list[str]) -> tuple[list[str], str | None, list[str] | None]:
-        """Verb, determiner and object; no object is None, one that should follow and does not is empty."""
+        """Verb, determiner and object. The object is None if there is none, and empty if it is missing."""
         if words and words[-1] in _NO_OBJECT:
             return words[:-1], None, None
         places = [i for i, word in enumerate(words) if _is_determiner(word)]
@@ -201,7 +204,7 @@ class PhraseReader:
         return words[:start], None, words[start:] or None
 
     def _split_without_determiner(self, words: list[str]) -> int:
-        """Where the object begins; at the end for a verb without object."""
+        """Position where the object begins. The end of the phrase for a verb without object."""
         objects = [i for i in range(len(words)) if self.object_index(' '.join(words[i:])) is not None]
         verbs = [i for i in range(1, len(words) + 1) if self.verb_index(' '.join(words[:i])) is not None]
         if len(words) in verbs:
@@ -218,7 +221,7 @@ class PhraseReader:
         return start
 
     def _check(self, phrase: str, verb: list[str], determiner: str | None, obj: list[str] | None) -> None:
-        """Refuses what is not one verb with at most one object, or may be read in another way."""
+        """Refuses phrases that are ambiguous, or are not one verb with at most one object."""
         known_verb = self.verb_index(' '.join(verb)) is not None
         known_object = self.object_index(' '.join(obj or [])) is not None
         new_words = ([] if known_verb else verb) + ([] if known_object else obj or [])
@@ -249,7 +252,7 @@ class PhraseReader:
         return _is_determiner(word) or any(word in joints for joints in _JOINTS) or self.object_index(word) is not None
 
     def _is_clear_object(self, obj: list[str], determiner: str | None) -> bool:
-        """Whether all words of a new object belong to it: not so in 'horse on the beach' and 'horse today'."""
+        """Whether all words belong to a new object. False for 'horse on the beach' and 'horse today'."""
         for i, word in enumerate(obj[1:], 1):
             # 'horse jumping' and 'red riding horse', but 'electric sewing machine'
             acts = is_gerund(word) and (word in self._verbs or self.object_index(' '.join(obj[:i])) is not None)
@@ -264,7 +267,7 @@ class PhraseReader:
 
 
 def _is_clear_verb(verb: list[str]) -> bool:
-    """Whether a new verb is one word with prepositions, or ends as 'taking pictures of' does: not so in 'riding horse on'."""
+    """Whether a new verb is one word with prepositions, or ends like 'taking pictures of'. False for 'riding horse on'."""
     if verb[0].endswith('ly') or verb[0] in _CIRCUMSTANCES:
         return False
     noun_of = verb[-1] == 'of'
@@ -286,7 +289,7 @@ def _refuse_joining(phrase: str, words: Sequence[str]) -> None:
 
 
 def _person_end(words: list[str], determined: bool) -> int:
-    """Where the words for a person end that a phrase begins with; 0 where it begins with none."""
+    """Number of words for a person at the beginning of a phrase, 0 if there are none."""
     start = 1 if determined else 0
     if words[start + 1 : start + 2] == ['of'] and words[start] in ('group', 'crowd', 'couple', 'pair', 'team'):
         start += 2
@@ -334,7 +337,7 @@ def _key(words: list[str]) -> str:
 
 
 def _before(words: list[str], obj: list[str]) -> str:
-    """What a prompt says between the person and its object; empty where the prompt does not end in the object."""
+    """The words of a prompt between the person and the object. Empty if the prompt does not end with the object."""
     if words[-len(obj) :] != obj:
         return ''
     start = words[: -len(obj)]
@@ -342,7 +345,7 @@ def _before(words: list[str], obj: list[str]) -> str:
 
 
 def _verb_forms(text: str) -> Iterator[str]:
-    """The verb itself, then with its first word as a gerund, then that of the word without the s of 'rides'."""
+    """The verb, its -ing form, and the -ing form without the s of 'rides'."""
     text = _clean(text)
     yield text
     yield gerund(text)
@@ -352,7 +355,7 @@ def _verb_forms(text: str) -> Iterator[str]:
 
 
 def _object_forms(text: str) -> Iterator[str]:
-    """The object itself, without 'pair of', in the singular, in the plural ('skis' of 'ski')."""
+    """The object, without 'pair of', in the singular, and in the plural ('skis' for 'ski')."""
     text = _clean(text)
     yield text
     text = text.removeprefix('pair of ')

@@ -1,4 +1,4 @@
-"""How the prompts of a vocabulary are worded, so that prompts of new classes are worded alike."""
+"""The style of the prompts of a vocabulary, for prompts of new classes in the same style."""
 
 import re
 from collections import Counter
@@ -14,15 +14,15 @@ _T = TypeVar('_T')
 
 @dataclass(frozen=True)
 class PromptStyle:
-    """The parts that prompts of HOI classes and objects are put together from.
+    """The parts that prompts of HOI classes and objects consist of.
 
     Attributes:
-        prefix (str): What stands before the verb, e.g. ``'a photo of a person '``.
-        object_prefix (str): What stands before the object in object prompts, e.g. ``'a photo of '``.
-        verbs (tuple[str]): Wording of each verb before an object, e.g. ``'looking at'`` (V-COCO's ``look_obj``).
-        objects (tuple[str]): Wording of each object, e.g. ``'a umbrella'``.
-        gerunds (bool): Whether verbs stand in their -ing form.
-        articles (bool): Whether objects stand with an article.
+        prefix (str): Text before the verb, e.g. ``'a photo of a person '``.
+        object_prefix (str): Text before the object in object prompts, e.g. ``'a photo of '``.
+        verbs (tuple[str]): Text of each verb before an object, e.g. ``'looking at'`` (V-COCO's ``look_obj``).
+        objects (tuple[str]): Text of each object, e.g. ``'a umbrella'``.
+        gerunds (bool): Whether verbs are in their -ing form.
+        articles (bool): Whether objects have an article.
     """
 
     prefix: str
@@ -34,7 +34,7 @@ class PromptStyle:
 
     @classmethod
     def of(cls, vocabulary: HOIVocabulary) -> 'PromptStyle':
-        """Reads the style off a vocabulary's prompts; where they have none in common it is the paper's (Sec. 3.3).
+        """Finds the style of a vocabulary's prompts. If they have no common style, it is that of the paper (Sec. 3.3).
 
         Args:
             vocabulary (HOIVocabulary): The vocabulary.
@@ -76,16 +76,16 @@ class PromptStyle:
         )
 
     def verb(self, name: str) -> str:
-        """Wording of a verb that the vocabulary does not have."""
+        """Prompt text of a verb that is not in the vocabulary."""
         return gerund(name) if self.gerunds else name
 
     def object(self, name: str) -> str:
-        """Wording of an object that the vocabulary does not have; the plural stands alone: 'glasses'."""
+        """Prompt text of an object that is not in the vocabulary. A plural has no article: 'glasses'."""
         return with_article(name) if self.articles and not is_plural(name) else name
 
 
 def _cut(prompt: str, name: str) -> tuple[str, str] | None:
-    """What stands before an object at the end of a prompt, and the object with its article."""
+    """The text before the object at the end of a prompt, and the object with its article."""
     match = re.fullmatch(rf'(.*?) ?\b((?:an? )?{re.escape(name)})', prompt)
     return match and (match[1], match[2])
 

@@ -1,4 +1,4 @@
-"""The short form of a vocabulary, as people write it in YAML, filled up to the full layout of the data files."""
+"""Expands the short form of a vocabulary, as written in YAML, to the full layout of the data files."""
 
 from collections.abc import Mapping, Sequence
 from numbers import Integral
@@ -9,11 +9,14 @@ from .english import with_article
 
 
 def expand_vocabulary(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Fills in what a vocabulary leaves out; a full one comes back as it is.
+    """Adds the parts that the short form of a vocabulary omits. A full vocabulary is returned unchanged.
 
-    Objects and verbs may be plain names; HOI classes may name verb and object instead of giving indices, and have no
-    ``object`` where a verb stands alone; ids count from 1; prompts follow the paper's template (Sec. 3.3), 'a photo of a
-    person <verb phrase> a <object>'; ``rare`` and ``splits`` may name classes as ``{verb: ..., object: ...}``.
+    In the short form:
+
+    - Objects and verbs can be plain names. Ids then count from 1.
+    - HOI classes can have names instead of indices for verb and object. ``object`` is omitted if the verb needs none.
+    - The default prompt is the paper's template (Sec. 3.3), 'a photo of a person <verb phrase> a <object>'.
+    - Classes in ``rare`` and ``splits`` can be written as ``{verb: ..., object: ...}``.
 
     Args:
         data (Mapping): Content of a vocabulary file.

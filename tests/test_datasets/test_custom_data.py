@@ -63,12 +63,12 @@ def test_page_checks_clean_and_shows_itself(kitchen, run_tool):
     out, code = run_tool('analysis_tools/check_dataset.py', *files)
     assert code is None and 'Errors: none' in out and 'person chopping an onion' in out
     out, code = run_tool('analysis_tools/browse_dataset.py', kitchen / 'config.py', '--out-dir', kitchen / 'look')
-    assert code is None and out.startswith('2 pictures in')
+    assert code is None and out.startswith('2 images in')
     for path in (kitchen / 'look').iterdir():
-        picture = cv2.imread(str(path))
+        image = cv2.imread(str(path))
         # enlarged input, then a gap, then twice the 64 pixels of the small CLIP
-        assert picture.shape == (480, 640 + 12 + 128, 3)
-        assert picture[:, :640].std() > 10 and picture[:128, -128:].std() > 10
+        assert image.shape == (480, 640 + 12 + 128, 3)
+        assert image[:, :640].std() > 10 and image[:128, -128:].std() > 10
     _, code = run_tool('analysis_tools/browse_dataset.py', kitchen / 'vocabulary.yaml')
     assert code.startswith('error: ')
 

@@ -131,7 +131,7 @@ def check_extending(names: dict, printed: str) -> None:
 
     cfg.model.pretrained_detr = None
     model = MODELS.build(cfg.model)
-    model.init_weights()
+    model.bbox_head.init_weights()
     assert type(model.bbox_head).__name__ == 'ObjectGuidedHead'
     batch = {key: [train[0][key]] for key in ('inputs', 'data_samples')}
     losses, _ = model.parse_losses(model(**model.data_preprocessor(batch, True), mode='loss'))

@@ -1,7 +1,7 @@
-"""Readers of the annotation files that users have.
+"""Readers for the supported annotation formats.
 
-Every reader returns records: one dict per image in the layout of the documented JSON (docs/datasets.md), with 0-based
-xyxy boxes and the vocabulary's ids.
+Every reader returns records. A record is one dict per image in the layout of the documented JSON (docs/datasets.md), with
+0-based xyxy boxes and the ids of the vocabulary.
 """
 
 from .convert import convert_hico, convert_vcoco

@@ -1,4 +1,4 @@
-"""Reader of COCO instances, as COCO publishes them or merged into one file."""
+"""Reader of COCO instances, from the published files or one merged file."""
 
 import contextlib
 import io
@@ -15,21 +15,21 @@ _ANNOTATION = ('id', 'image_id', 'category_id', 'bbox', 'area')
 
 
 def read_coco(files: str | Path | Sequence[str | Path], image_ids: Iterable[int]) -> dict[str, list[dict]]:
-    """Reads what COCO instances say about some images.
+    """Reads the COCO instances of some images.
 
-    The published files are large, so each is read once, and only what is needed of it is kept.
+    The published files are large. Each is read once, and only the needed part is kept.
 
     Args:
-        files (str | Path | Sequence): One file, or several whose images differ, e.g. ``instances_train2014.json`` and
+        files (str | Path | Sequence): One file, or several with different images, e.g. ``instances_train2014.json`` and
             ``instances_val2014.json``.
-        image_ids (Iterable[int]): Ids of the images; those that no file holds are left out.
+        image_ids (Iterable[int]): Ids of the images. Unknown ids are ignored.
 
     Returns:
         dict[str, list[dict]]: ``images`` and ``annotations`` in COCO's layout, without masks.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file holds no COCO instances, or an image that another file has held.
+        ValueError: If a file has no COCO instances, or if two files have the same image.
     """
     files = [files] if isinstance(files, (str, Path)) else list(files)
     for path in files:
@@ -40,7 +40,7 @@ def read_coco(files: str | Path | Sequence[str | Path], image_ids: Iterable[int]
     known: dict[int, str | Path] = {}
     for path in files:
         with names_file(path, 'give the COCO instances, e.g. instances_train2014.json and instances_val2014.json'):
-            with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports its progress
+            with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
                 coco = COCO(str(path))
             here = sorted(wanted & coco.imgs.keys())
             for image_id in here:
@@ -52,7 +52,7 @@ def read_coco(files: str | Path | Sequence[str | Path], image_ids: Iterable[int]
                 found['images'].append({key: coco.imgs[image_id][key] for key in _IMAGE})
                 for annotation in coco.imgToAnns.get(image_id, ()):
                     found['annotations'].append(_slim(annotation))
-            del coco  # gigabytes, before the next file comes
+            del coco  # frees gigabytes before the next file is read
     return found
 
 

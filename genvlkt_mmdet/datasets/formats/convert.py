@@ -1,4 +1,4 @@
-"""Conversion of the releases into the documented JSON, under the names that the configs read."""
+"""Converts the releases to the documented JSON, with the file names in the configs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,16 +15,16 @@ def convert_hico(release: str | Path, out_dir: str | Path, merge_iou: float = 0.
 
     Args:
         release (str | Path): Folder with ``anno_bbox.mat`` and ``anno.mat``.
-        out_dir (str | Path): Folder for ``trainval_hico.json`` (near-identical boxes of one pair merged)
+        out_dir (str | Path): Folder for ``trainval_hico.json`` (nearly identical boxes of one pair are merged)
             and ``test_hico.json`` (as annotated, with image-level labels).
-        merge_iou (float): IoU from which on boxes count as one, see :func:`.merge.merge_boxes`; 0 merges nothing.
+        merge_iou (float): IoU threshold for merging boxes, see :func:`.merge.merge_boxes`. 0: no merging.
 
     Returns:
         list[Path]: The two files.
 
     Raises:
         FileNotFoundError: If a file of the release is missing.
-        ValueError: If a file is not what it should be.
+        ValueError: If the content of a file is wrong.
     """
     vocabulary, release, out_dir = load_vocabulary('hico'), Path(release), Path(out_dir)
     test = read_hico_release(release / 'anno_bbox.mat', 'test', vocabulary, release / 'anno.mat')
@@ -52,7 +52,7 @@ def convert_vcoco(release: str | Path, coco_file: str | Path | Sequence[str | Pa
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file is not what it should be.
+        ValueError: If the content of a file is wrong.
     """
     vocabulary, release, out_dir = load_vocabulary('vcoco'), Path(release), Path(out_dir)
     parts = (

@@ -12,22 +12,22 @@ def load_json(path: str | Path) -> Any:
     """Parses a JSON file.
 
     Raises:
-        ValueError: If the file is no valid JSON, e.g. truncated, or is nested too deeply.
+        ValueError: If the file is not valid JSON, e.g. truncated, or is nested too deeply.
     """
     try:
         return json.loads(Path(path).read_bytes())
     except RecursionError:
         raise ValueError(f"'{path}' is nested too deeply for an annotation file.") from None
-    except ValueError as error:  # no JSON, no UTF-8, or a number of thousands of digits
+    except ValueError as error:  # not JSON, not UTF-8, or a number with thousands of digits
         raise ValueError(f"'{path}' is no valid JSON ({error}); download or convert it again.") from None
 
 
 def write_annotations(records: Sequence[dict], path: str | Path) -> Path:
-    """Writes records as the documented JSON.
+    """Writes records in the documented JSON.
 
     Args:
         records (Sequence[dict]): One record per image.
-        path (str | Path): File to write; its folder is made. It appears under its name only when it is complete.
+        path (str | Path): File to write. Its folder is created, and the file is written atomically.
 
     Returns:
         Path: The file.

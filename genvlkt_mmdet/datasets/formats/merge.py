@@ -1,4 +1,4 @@
-"""Merging of the near-identical boxes that class-wise annotation leaves behind."""
+"""Merges nearly identical boxes, which result from annotating each class separately."""
 
 from collections.abc import Hashable, Sequence
 
@@ -10,24 +10,28 @@ from ...structures import box_iou
 def merge_boxes(
     boxes: np.ndarray, labels: Sequence[int], triplets: Sequence[tuple[int, int, Hashable]], iou_thr: float
 ) -> np.ndarray:
-    """Finds the boxes that are one person or one object drawn several times.
+    """Finds boxes of the same person or object that were drawn several times.
 
-    HICO-DET's release draws persons and objects anew for each HOI class. In file order, each box joins the earlier box
-    that it overlaps most, if they overlap at least ``iou_thr`` (IoU with the +1 convention), are of one class and one
-    role (human or object of a pair), and no HOI class names both: within a class the annotators drew each instance
-    once. The earliest box of a group stands for it.
+    HICO-DET's release has new boxes of people and objects for each HOI class. In the order of the file, each box is merged
+    with the earlier box of the largest overlap, if
+
+    - their IoU (with the +1 convention) is at least ``iou_thr``,
+    - they have the same class and the same role (human or object of a pair),
+    - no HOI class has both, because within a class each instance was drawn once.
+
+    The earliest box of a group represents it.
 
     Args:
         boxes (np.ndarray): (N, 4) xyxy pixels.
         labels (Sequence[int]): N class indices.
         triplets (Sequence[tuple[int, int, Hashable]]): Human box, object box (-1 for none) and class of every
-            annotated triplet; the class may be anything that tells HOI classes apart.
-        iou_thr (float): IoU from which on boxes count as one.
+            annotated triplet. The class can be any value that identifies the HOI class.
+        iou_thr (float): IoU threshold, 0 to 1.
 
     Returns:
-        np.ndarray: (N) the index of the box that stands for each box; itself for most.
+        np.ndarray: (N) index of the box that represents each box. For most boxes, this is the box itself.
     """
-    classes: list[set[tuple[str, Hashable]]] = [set() for _ in boxes]  # what each box is annotated under
+    classes: list[set[tuple[str, Hashable]]] = [set() for _ in boxes]  # classes and roles of each box
     for human, obj, hoi in triplets:
         classes[human].add(('human', hoi))
         if obj >= 0:
@@ -35,7 +39,7 @@ def merge_boxes(
     kinds = [(label, frozenset(role for role, _ in known)) for label, known in zip(labels, classes)]
     overlaps = box_iou(boxes[:, None], boxes[None])
     target = np.arange(len(boxes))
-    taken: dict[int, set[tuple[str, Hashable]]] = {}  # per standing box, what its group is annotated under
+    taken: dict[int, set[tuple[str, Hashable]]] = {}  # classes and roles of each group, by its first box
     for i, known in enumerate(classes):
         candidates = [
             first
@@ -51,14 +55,14 @@ def merge_boxes(
 
 
 def merge_record(record: dict, iou_thr: float = 0.5) -> dict:
-    """Merges the near-identical boxes of a record.
+    """Merges nearly identical boxes of a record.
 
     Args:
         record (dict): A record of the documented JSON, 0-based xyxy boxes.
         iou_thr (float): See :func:`merge_boxes`.
 
     Returns:
-        dict: A record with the remaining boxes and without repeated triplets; the input stays as it is.
+        dict: A new record with the remaining boxes and without repeated triplets.
     """
     boxes = np.array([a['bbox'] for a in record['annotations']], dtype=np.float64).reshape(-1, 4)
     labels = [a['category_id'] for a in record['annotations']]

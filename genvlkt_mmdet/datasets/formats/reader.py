@@ -1,4 +1,4 @@
-"""Reads any supported annotation file: the family is found out by content, the boxes come back 0-based."""
+"""Reads any supported annotation format. The format is recognised by its content."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from .vsrl import read_vsrl
 
 
 def detect_family(data: Any) -> str:
-    """Finds out which family of files the content of an annotation file belongs to.
+    """Recognises the format of an annotation file by its content.
 
     Args:
         data (Any): The parsed JSON content.
@@ -45,23 +45,23 @@ def read_annotations(
     coco_file: str | Path | Sequence[str | Path] | None = None,
     split_ids: str | Path | None = None,
 ) -> tuple[list[dict], str]:
-    """Reads an annotation file of any family, told by its content.
+    """Reads an annotation file of any supported format.
 
     Args:
         path (str | Path): JSON of QPIC / PPDM, of UPT / PViC or of this project, ``anno_bbox.mat`` of HICO-DET's
-            release (``anno.mat`` beside it adds the image-level labels), or ``vcoco_*.json`` of V-COCO's release.
-        vocabulary (HOIVocabulary): Vocabulary that the file must fit.
-        split (str, optional): ``'train'`` or ``'test'``, for ``anno_bbox.mat`` only.
-        coco_file (str | Path | Sequence, optional): COCO instances, one file or several, for V-COCO's release only.
-        split_ids (str | Path, optional): Text file with the image ids to read, for V-COCO's release only.
+            release (``anno.mat`` in the same folder adds the image-level labels), or ``vcoco_*.json`` of V-COCO's release.
+        vocabulary (HOIVocabulary): Vocabulary of the file.
+        split (str, optional): ``'train'`` or ``'test'``, only for ``anno_bbox.mat``.
+        coco_file (str | Path | Sequence, optional): COCO instances, one or more files, only for V-COCO's release.
+        split_ids (str | Path, optional): Text file with the image ids to read, only for V-COCO's release.
 
     Returns:
         tuple[list[dict], str]: The records, in the layout of the documented JSON with 0-based xyxy boxes and the
-        vocabulary's own ids, and the family: one of :func:`detect_family` or ``'hico_release'``.
+        ids of the vocabulary, and the format: one of :func:`detect_family` or ``'hico_release'``.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If the content belongs to no family or to another dataset.
+        ValueError: If the format is unknown, or the file belongs to another dataset.
     """
     path = Path(path)
     if coco_file is not None:

@@ -1,4 +1,4 @@
-"""Reading pickles of strangers: plain containers and numpy arrays only."""
+"""Restricted unpickler for untrusted files: plain containers and numpy arrays only."""
 
 import io
 import pickle
@@ -12,7 +12,7 @@ _NUMPY_NAMES = ('_reconstruct', 'scalar', '_frombuffer')
 
 
 def _latin1_bytes(text: str, encoding: str) -> bytes:
-    """What pickles of protocol 2 and lower call ``_codecs.encode`` for."""
+    """Replaces ``_codecs.encode``, which pickles of protocol 2 and lower call for bytes."""
     if encoding != 'latin1':
         raise pickle.UnpicklingError(f"encoding '{encoding}' is not admitted")
     return text.encode('latin1')
@@ -23,7 +23,7 @@ class _NumpyUnpickler(pickle.Unpickler):
         if module == 'numpy' and name in ('ndarray', 'dtype'):
             return getattr(np, name)
         if module in _NUMPY_MODULES and name in _NUMPY_NAMES:
-            # numpy 2 renamed numpy.core; either name may stand in the file, either numpy may be installed
+            # numpy 2 renamed numpy.core. The file can have either name, with either version of numpy installed
             package = np._core if hasattr(np, '_core') else np.core
             return getattr(getattr(package, module.rsplit('.', 1)[1]), name)
         if (module, name) == ('_codecs', 'encode'):
@@ -32,10 +32,10 @@ class _NumpyUnpickler(pickle.Unpickler):
 
 
 def load_numpy_pickle(path: str | Path) -> Any:
-    """Loads a pickle that may hold plain containers, numbers, strings and numpy arrays, and nothing else.
+    """Loads a pickle that contains only plain containers, numbers, strings and numpy arrays.
 
     Args:
-        path (str | Path): The file; Python 2's pickles are read too.
+        path (str | Path): The file. Pickles of Python 2 are supported.
 
     Returns:
         Any: The content.

@@ -5,33 +5,33 @@ from typing import Any
 
 from ...vocabulary import HOIVocabulary
 
-# What is taken off x1, y1, x2, y2. HICO-DET's boxes are 1-based pixel indices there, as in the release. V-COCO's start
-# at 0 and end at x + w, one beyond the last pixel, where the official evaluation ends them at x + w - 1.
+# Values to subtract from x1, y1, x2, y2. HICO-DET's boxes are 1-based pixel indices, as in the release. V-COCO's boxes start
+# at 0 and end at x + w, one after the last pixel. In the official evaluation, they end at x + w - 1.
 _SHIFT = dict(hico=(1, 1, 1, 1), vcoco=(0, 0, 1, 1))
 
 
 def upt_to_records(data: Mapping[str, Any], vocabulary: HOIVocabulary, source: str = 'file') -> list[dict]:
-    """Turns the content of a UPT / PViC file into records.
+    """Converts the content of a UPT / PViC file to records.
 
-    The file keeps every annotated triplet apart; so do the records: a box occurs once per triplet, except where its
-    coordinates and class are exactly equal.
+    The file has separate boxes for every annotated triplet, and so have the records. Only boxes with exactly equal
+    coordinates and class are the same box.
 
     Args:
         data (Mapping): The parsed JSON content.
-        vocabulary (HOIVocabulary): Vocabulary of the dataset that the file is of.
+        vocabulary (HOIVocabulary): Vocabulary of the dataset.
         source (str): Name of the file, for messages.
 
     Returns:
-        list[dict]: Records with 0-based xyxy boxes, one per image, images without pairs included.
+        list[dict]: Records with 0-based xyxy boxes, one per image, including images without pairs.
 
     Raises:
-        ValueError: If the file is of another dataset than the vocabulary.
+        ValueError: If the file belongs to another dataset.
     """
     is_hico = 'correspondence' in data
     key, shift = ('annotation', _SHIFT['hico']) if is_hico else ('annotations', _SHIFT['vcoco'])
     verbs = _name_ids(data['verbs'] if is_hico else data['classes'], vocabulary.verb_names, vocabulary.verb_ids)
     objects = _name_ids(data['objects'], vocabulary.object_names, vocabulary.object_ids)
-    # 'background' stands before V-COCO's 80 objects
+    # 'background' comes before V-COCO's 80 objects
     if None in verbs or None in objects[0 if is_hico else 1 :]:
         name = 'HICO-DET' if is_hico else 'V-COCO'
         raise ValueError(
@@ -71,14 +71,14 @@ def upt_to_records(data: Mapping[str, Any], vocabulary: HOIVocabulary, source: s
 
 
 def _pick(ids: Sequence, index: Any, what: str) -> int:
-    """An entry by its index; a negative one counts nothing from the end."""
+    """Entry at an index. Negative indices are errors."""
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(ids) or ids[index] is None:
         raise ValueError(f'{what} {index!r} is none of its {len(ids)} {what}s')
     return ids[index]
 
 
 def _name_ids(names: Sequence[str], known: Sequence[str], ids: Sequence[int]) -> list[int | None]:
-    """File ids of names; underscores and spaces count the same, unknown names give None."""
+    """File ids of names. Underscores and spaces are equal. Unknown names give None."""
     table = {name.replace('_', ' '): i for name, i in zip(known, ids, strict=True)}
     return [table.get(name.replace('_', ' ')) for name in names]
 

@@ -1,4 +1,4 @@
-"""Reader of V-COCO's release: ``vcoco_{train,val,test}.json`` with the COCO instances beside it."""
+"""Reader of V-COCO's release: ``vcoco_{train,val,test}.json`` together with COCO instances."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,18 +22,18 @@ def read_vsrl(
 
     Args:
         ann_file (str | Path): ``vcoco_train.json``, ``vcoco_val.json`` or ``vcoco_test.json``.
-        coco_file (str | Path | Sequence): COCO instances that hold the images: the published ``instances_train2014.json``
+        coco_file (str | Path | Sequence): COCO instances with the images: the published ``instances_train2014.json``
             and ``instances_val2014.json``, or one merged file such as ``instances_vcoco_all_2014.json``.
         vocabulary (HOIVocabulary): V-COCO's vocabulary.
-        split_ids (str | Path, optional): Text file with the ids of the images to read, one per line; all images of
-            ``ann_file`` by default.
+        split_ids (str | Path, optional): Text file with the ids of the images to read, one per line. None: all images of
+            ``ann_file``.
 
     Returns:
         list[dict]: See :func:`vsrl_to_records`.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file is no valid JSON, or they do not belong together.
+        ValueError: If a file is not valid JSON, or the files do not belong together.
     """
     image_ids = None if split_ids is None else read_image_ids(split_ids)
     return read_vsrl_files([ann_file], coco_file, vocabulary, image_ids)[0]
@@ -45,20 +45,20 @@ def read_vsrl_files(
     vocabulary: HOIVocabulary,
     image_ids: Iterable[int] | None = None,
 ) -> list[list[dict]]:
-    """Reads several files of V-COCO's release with one reading of the COCO instances.
+    """Reads several files of V-COCO's release. The COCO instances are read only once.
 
     Args:
         ann_files (Sequence[str | Path]): Files such as ``vcoco_train.json``.
         coco_file (str | Path | Sequence): COCO instances, see :func:`read_vsrl`.
         vocabulary (HOIVocabulary): V-COCO's vocabulary.
-        image_ids (Iterable[int], optional): The images to read; all that a file names by default.
+        image_ids (Iterable[int], optional): Ids of the images to read. None: all images of a file.
 
     Returns:
-        list[list[dict]]: For each file what :func:`vsrl_to_records` gives.
+        list[list[dict]]: The records of each file, see :func:`vsrl_to_records`.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file is no valid JSON, or they do not belong together.
+        ValueError: If a file is not valid JSON, or the files do not belong together.
     """
     for path in ann_files:
         if not Path(path).is_file():
@@ -88,7 +88,7 @@ def read_image_ids(path: str | Path) -> list[int]:
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If it holds anything else.
+        ValueError: If it has any other content.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"'{path}' is missing: it should list the image ids of the split.")
@@ -108,25 +108,25 @@ def vsrl_to_records(
     image_ids: Iterable[int] | None = None,
     source: str = 'file',
 ) -> list[dict]:
-    """Turns the content of V-COCO's release into records.
+    """Converts the content of V-COCO's release to records.
 
-    Boxes are those of the official program: ``x2 = x1 + max(0, w - 1)``, clipped to the image, dropped when empty, of
-    no area or marked ``ignore``; crowds stay.
+    Boxes are those of the official program: ``x2 = x1 + max(0, w - 1)``, clipped to the image. Boxes that are empty, have
+    no area or are marked ``ignore`` are dropped. Crowds are kept.
 
     Args:
         actions (Sequence[Mapping]): Content of ``vcoco_*.json``, one entry per action.
         coco (Mapping): Content of the COCO instances.
         vocabulary (HOIVocabulary): V-COCO's vocabulary.
-        image_ids (Iterable[int], optional): The images to read; all that ``actions`` names by default.
-        source (str): Name of the file of actions, for messages.
+        image_ids (Iterable[int], optional): Ids of the images to read. None: all images in ``actions``.
+        source (str): Name of the file for messages.
 
     Returns:
         list[dict]: One record per image, in the order of the ids: ``file_name``, ``img_id``, ``width``, ``height``,
-        ``annotations`` (each with ``annotated``, whether the person's actions were) and ``hoi_annotation``, one entry
-        per person, action and role, ``object_id`` -1 where the role has no object.
+        ``annotations`` (each with ``annotated``, whether the person's actions are annotated) and ``hoi_annotation``, one
+        entry per person, action and role, with ``object_id`` -1 if the role has no object.
 
     Raises:
-        ValueError: If the content is of another kind, or names an image or box that the instances lack.
+        ValueError: If the content has another format, or has an image or box that is not in the instances.
     """
     verbs = _verb_ids(actions, vocabulary, source)
     wanted = sorted(set(_integers(actions[0]['image_id']) if image_ids is None else image_ids))
@@ -208,7 +208,7 @@ def _check_actions(actions: Any, source: str) -> None:
 
 
 def _integers(values: Any) -> list[int]:
-    """The numbers of a list; the release nests some of its lists once."""
+    """The numbers of a list. Some lists of the release are nested once."""
     array = np.asarray(values).reshape(-1)
     if array.dtype.kind not in 'iu' and not (array.dtype.kind == 'f' and (array == array.astype(np.int64)).all()):
         raise ValueError('a list of whole numbers holds something else')
@@ -216,7 +216,7 @@ def _integers(values: Any) -> list[int]:
 
 
 def _clean_box(box: Sequence[float], width: int, height: int) -> list[float] | None:
-    """The xyxy of a COCO box as ``vsrl_eval.py`` cleans it; None when nothing is left."""
+    """Converts a COCO box to xyxy and cleans it like ``vsrl_eval.py``. None if nothing is left."""
     x1, y1 = box[0], box[1]
     x2, y2 = x1 + max(0.0, box[2] - 1.0), y1 + max(0.0, box[3] - 1.0)
     x1, x2 = (min(width - 1.0, max(0.0, x)) for x in (x1, x2))

@@ -1,4 +1,4 @@
-"""The CLIP teacher's view of an image."""
+"""Makes the input image of the CLIP teacher."""
 
 from collections.abc import Sequence
 
@@ -14,21 +14,21 @@ from torchvision.transforms import functional as F
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
-# Of a longer image, only the middle part of this ratio of sides is resized.
+# Of a longer image, only the middle part with this ratio of sides is resized.
 _MAX_RATIO = 50
 
 
 @TRANSFORMS.register_module()
 class MakeCLIPImage(BaseTransform):
-    """Makes the image that the frozen CLIP teacher sees (Sec. 3.3, visual mimic).
+    """Makes the input image of the frozen CLIP teacher (Sec. 3.3, visual mimic).
 
-    The augmented image, not yet normalised, goes through CLIP's own preprocessing: short side to ``size`` (bicubic with
+    The augmented image, before normalisation, gets CLIP's own preprocessing: short side resized to ``size`` (bicubic with
     antialiasing, PIL), centre crop, normalisation.
 
     Args:
         size (int): Side of CLIP's square input.
-        mean (Sequence[float]): Mean of R, G, B in [0, 1]; default OpenAI's.
-        std (Sequence[float]): Standard deviation of R, G, B; default OpenAI's.
+        mean (Sequence[float]): Mean of R, G, B in [0, 1]. Default: OpenAI's.
+        std (Sequence[float]): Standard deviation of R, G, B. Default: OpenAI's.
     """
 
     def __init__(self, size: int = 224, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD) -> None:
@@ -53,16 +53,16 @@ class MakeCLIPImage(BaseTransform):
         """
         image = Image.fromarray(np.ascontiguousarray(results['img'][..., ::-1]))
         longest = _MAX_RATIO * min(image.size)
-        if max(image.size) > longest:  # the rest is cut off below, but would take gigabytes before
+        if max(image.size) > longest:  # the crop below removes the rest, which would need gigabytes before
             image = F.center_crop(image, [min(image.height, longest), min(image.width, longest)])
         results['clip_image'] = self.preprocess(image)
         return results
 
     def to_image(self, clip_image: torch.Tensor) -> np.ndarray:
-        """The picture that a normalised CLIP image shows.
+        """Reverses the normalisation of a CLIP image.
 
         Args:
-            clip_image (Tensor): (3, size, size) as :meth:`transform` makes it.
+            clip_image (Tensor): (3, size, size), from :meth:`transform`.
 
         Returns:
             np.ndarray: (size, size, 3) uint8 RGB.

@@ -11,7 +11,7 @@ from torchvision.transforms import ColorJitter as TorchColorJitter
 class ColorJitter(BaseTransform):
     """torchvision's colour jitter on a PIL image, in random order of its operations.
 
-    The defaults are the authors'. Its randomness comes from torch's generator.
+    The defaults are those of the authors. Random numbers come from torch's generator.
 
     Args:
         brightness (float | tuple[float, float]): As in torchvision.

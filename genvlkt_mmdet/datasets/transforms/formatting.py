@@ -1,4 +1,4 @@
-"""Packing of an item into network input and data sample."""
+"""Packs an item into network input and data sample."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ from ...structures import HOIDataSample, PairBoxes
 class PackHOIInputs(PackDetInputs):
     """Packs image, pairs and CLIP image.
 
-    A pair whose human or object box a transform has dropped is dropped here. Where a transform has joined images
-    (Mosaic, MixUp), the pairs of all of them are there. Without boxes in the item (test pipelines) the sample has no
-    ``gt_pairs``.
+    If a transform has dropped the human box or the object box of a pair, the pair is dropped too. If a transform has joined
+    images (Mosaic, MixUp), the sample has the pairs of all of them. If the item has no boxes (test pipelines), the sample
+    has no ``gt_pairs``.
 
     Args:
-        meta_keys (Sequence[str]): Keys of the item that become metainfo of the sample; absent ones are left out.
+        meta_keys (Sequence[str]): Keys of the item that become metainfo of the sample. Missing keys are ignored.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class PackHOIInputs(PackDetInputs):
             dict: ``inputs`` (3, H, W) uint8 tensor and ``data_samples``, a :class:`HOIDataSample`.
 
         Raises:
-            ValueError: If a transform has replaced the boxes by others, so that the pairs cannot find theirs.
+            ValueError: If a transform has replaced the boxes, so that the boxes of the pairs are unknown.
         """
         has_boxes = 'gt_bboxes' in results
         if has_boxes:
@@ -66,10 +66,10 @@ class PackHOIInputs(PackDetInputs):
         return packed
 
     def _gt_pairs(self, boxes: PairBoxes) -> InstanceData:
-        """The pairs whose boxes are all still there."""
+        """The pairs that still have all of their boxes."""
         try:
             pairs = boxes.find_pairs()
-        except (AttributeError, ValueError):  # other boxes, or boxes that lost their identity
+        except (AttributeError, ValueError):  # other boxes, or boxes without instance ids
             raise ValueError(
                 'PackHOIInputs cannot tell which boxes the pairs belong to, because a transform of the pipeline made new '
                 'boxes (Albu, RandomErasing and CopyPaste do): leave it out, or put it before LoadHOIAnnotations if it '

@@ -1,4 +1,4 @@
-"""Loading of images and human-object pairs."""
+"""Loads images and human-object pairs."""
 
 import os
 
@@ -13,12 +13,12 @@ from ..image_file import MAX_PIXELS, ImageTooLargeError, check_image
 
 @TRANSFORMS.register_module()
 class LoadHOIImage(LoadImageFromFile):
-    """Loads an image, and says which file it was when that fails.
+    """Loads an image. Errors name the file.
 
     Args:
-        color_type (str): As in mmcv. The default ignores the EXIF orientation, as the annotations of HICO-DET and
-            V-COCO do.
-        max_pixels (int): Largest width times height. The header is read first, and a larger image is not decoded.
+        color_type (str): As in mmcv. The default ignores the EXIF orientation, like the annotations of HICO-DET and
+            V-COCO.
+        max_pixels (int): Maximum width times height. The header is read first, and larger images are not decoded.
         **kwargs: Further arguments of :class:`mmcv.transforms.LoadImageFromFile`.
     """
 
@@ -30,14 +30,14 @@ class LoadHOIImage(LoadImageFromFile):
         """Loads ``results['img_path']``.
 
         Args:
-            results (dict): The item; gets ``img`` (H, W, 3) uint8 BGR, ``img_shape`` and ``ori_shape``.
+            results (dict): The item. Gets ``img`` (H, W, 3) uint8 BGR, ``img_shape`` and ``ori_shape``.
 
         Returns:
-            dict, optional: The item; None for a broken image with ``ignore_empty``.
+            dict, optional: The item. None for a broken image with ``ignore_empty``.
 
         Raises:
             FileNotFoundError: If the image is missing.
-            ValueError: If it does not decode, or is too large.
+            ValueError: If it cannot be decoded, or is too large.
         """
         path = results['img_path']
         try:
@@ -55,7 +55,7 @@ class LoadHOIImage(LoadImageFromFile):
             ) from None
         except ImageTooLargeError:
             raise
-        # opencv's own error is no ValueError, and mmcv asserts where opencv returns nothing
+        # OpenCV's error is not a ValueError, and mmcv raises an AssertionError if OpenCV returns nothing
         except Exception as error:
             detail = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ValueError(f"Image '{path}' does not decode ({detail}); download it again.") from error
@@ -63,10 +63,10 @@ class LoadHOIImage(LoadImageFromFile):
 
 @TRANSFORMS.register_module()
 class LoadHOIAnnotations(LoadAnnotations):
-    """Loads boxes and labels, and ties the pairs to the boxes.
+    """Loads boxes and labels, and connects the pairs to the boxes.
 
-    Boxes are clipped to the image, and boxes without area are dropped. They are :class:`PairBoxes`: whatever mmdet's
-    transforms do with them, :class:`PackHOIInputs` finds the pairs whose boxes are all there.
+    Boxes are clipped to the image, and boxes without area are dropped. They are :class:`PairBoxes`, so
+    :class:`PackHOIInputs` can find the boxes of each pair after mmdet's transforms.
 
     Args:
         **kwargs: Arguments of :class:`mmdet.datasets.transforms.LoadAnnotations`.
@@ -76,7 +76,7 @@ class LoadHOIAnnotations(LoadAnnotations):
         """Loads the boxes.
 
         Args:
-            results (dict): The item with ``instances`` and ``pairs``; gets ``gt_bboxes`` (N, 4), ``gt_bboxes_labels`` (N)
+            results (dict): The item with ``instances`` and ``pairs``. Gets ``gt_bboxes`` (N, 4), ``gt_bboxes_labels`` (N)
                 and ``gt_ignore_flags`` (N).
 
         Returns:

@@ -1,21 +1,21 @@
-"""Resizing of the short side, with DETR's rounding."""
+"""Resizes the short side of an image, with DETR's rounding."""
 
 from mmdet.datasets.transforms import Resize
 from mmdet.registry import TRANSFORMS
 
-# Bounds the memory for a very long image where there is no `max_size`.
+# Limits the memory for a very long image without `max_size`.
 _LONGEST = 32_768
 
 
 def short_side_size(width: int, height: int, short: int, max_size: int | None = None) -> tuple[int, int]:
-    """Size of an image after its short side is resized, rounded as DETR and the authors do.
+    """Size of an image after its short side is resized, with the rounding of DETR and the authors.
 
     Args:
         width (int): Width of the image.
         height (int): Height of the image.
-        short (int): Wanted length of the short side.
-        max_size (int, optional): Longest allowed length of the long side; the short side shrinks for it,
-            to 1 at least. None: 32,768.
+        short (int): New length of the short side in pixels.
+        max_size (int, optional): Maximum length of the long side in pixels. If it is reached, the short side is shorter,
+            but at least 1. None: 32,768.
 
     Returns:
         tuple[int, int]: New width and height.
@@ -32,21 +32,21 @@ def short_side_size(width: int, height: int, short: int, max_size: int | None = 
     limit = _LONGEST if max_size is None else max_size
     if high / low * short > limit:
         short = round(limit * low / high)
-    # The short side of a very long image would vanish; with one pixel it does not keep its ratio.
+    # The short side of a very long image is at least one pixel, so its ratio changes.
     short, long = (short, int(short * high / low)) if short else (1, limit)
     return (short, long) if width < height else (long, short)
 
 
 @TRANSFORMS.register_module()
 class ResizeShortSide(Resize):
-    """mmdet's :class:`Resize` to a length of the short side; boxes follow.
+    """mmdet's :class:`Resize` to a given length of the short side. Boxes are resized too.
 
-    mmdet's own ``keep_ratio`` rounds differently (by a pixel or two), and only PIL's interpolation is the authors'.
+    mmdet's ``keep_ratio`` rounds differently (by a pixel or two). The authors use PIL's interpolation.
 
     Args:
-        scale (int): Length of the short side; ``RandomChoiceResize`` sets it anew for each image.
-        max_size (int, optional): Longest allowed length of the long side. None: 32,768.
-        backend (str): As in mmcv; ``'pillow'`` interpolates with antialiasing.
+        scale (int): Length of the short side in pixels. ``RandomChoiceResize`` sets it for each image.
+        max_size (int, optional): Maximum length of the long side in pixels. None: 32,768.
+        backend (str): As in mmcv. ``'pillow'`` interpolates with antialiasing.
         interpolation (str): As in mmcv.
     """
 

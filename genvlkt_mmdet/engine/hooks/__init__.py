@@ -1,4 +1,4 @@
-"""Hooks that make a killed and resumed training end like one that was not killed."""
+"""Hooks that make an interrupted and resumed training equal to one without interruption."""
 
 from .checkpoint_start_hook import CheckpointStartHook
 from .reproducible_epochs_hook import ReproducibleEpochsHook

@@ -1,4 +1,4 @@
-"""Lets a training that starts from a checkpoint do without the files that it would only overwrite."""
+"""Starts from a checkpoint without reading files whose weights the checkpoint replaces."""
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
@@ -11,22 +11,22 @@ from ..checkpoints import fitting_weights, unwrapped
 
 @HOOKS.register_module()
 class CheckpointStartHook(Hook):
-    """Tells the model which weights a checkpoint is about to bring, for ``resume`` and ``load_from``.
+    """Tells the model which weights it will load from a checkpoint, for ``resume`` and ``load_from``.
 
     mmengine's Runner initialises a model before it loads a checkpoint. GEN-VLKT's initialisation reads a DETR and CLIP's text
-    embeddings; with this hook it reads neither where the checkpoint has all that they fill.
+    embeddings. With this hook it does not read them if the checkpoint has all of those weights.
     """
 
     priority = 'VERY_HIGH'
 
     def before_run(self, runner: Runner) -> None:
-        """Looks into the checkpoint; the Runner initialises the model right after it.
+        """Reads the names of the weights in the checkpoint. The Runner initialises the model right after this.
 
         Args:
             runner (Runner): The runner.
         """
         model = unwrapped(runner.model)
-        # In a test, which has no training loop, nothing is initialised.
+        # A test has no training loop and initialises nothing.
         if not hasattr(model, 'expect_weights') or not isinstance(runner._train_loop, BaseLoop):
             return
         file = runner._load_from

@@ -1,4 +1,4 @@
-"""Makes the randomness of every epoch a function of the seed and the epoch's number."""
+"""Derives the randomness of every epoch from the seed and the number of the epoch."""
 
 import random
 from functools import partial
@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 
 
 def epoch_seed(seed: int, epoch: int, rank: int) -> int:
-    """The seed of one epoch on one rank; neighbouring arguments give unrelated seeds.
+    """Seed of one epoch on one rank. Similar arguments give unrelated seeds.
 
     Args:
         seed (int): The run's seed, at least 0.
@@ -38,10 +38,10 @@ def seed_generators(seed: int) -> None:
 
 
 def seed_worker(worker_id: int) -> None:
-    """Seeds a data loading worker from the seed that torch gave it, which the main process's generator determines.
+    """Seeds a data loading worker from its torch seed, which depends on the generator of the main process.
 
     Args:
-        worker_id (int): The worker's number; torch has mixed it into the seed already.
+        worker_id (int): Number of the worker. It is already part of the torch seed.
     """
     seed = torch.initial_seed() % 2**32
     random.seed(seed)
@@ -50,23 +50,23 @@ def seed_worker(worker_id: int) -> None:
 
 @HOOKS.register_module()
 class ReproducibleEpochsHook(Hook):
-    """Lets a training that resumes at an epoch's boundary repeat exactly what an unbroken one does.
+    """Makes a training that resumes at the start of an epoch equal to one without interruption.
 
-    mmengine restores weights, optimizer and schedule, but no random state: after a resume, dropout and augmentation differ from
-    those of a run that was never stopped. Its data loading workers have a fault of their own: restarted workers draw the same
-    augmentations in every epoch, and persistent ones draw numbers that depend on how many epochs they have lived through.
+    mmengine restores weights, optimizer and schedule, but no random state. After resuming, dropout and augmentation differ from
+    those of a run without interruption. Data loading workers have another problem: restarted workers draw the same augmentations
+    in every epoch, and the random numbers of persistent workers depend on how many epochs they have been running.
 
-    This hook derives everything from (seed, epoch, rank). At the start of each training epoch it seeds the generators of the
-    main process (dropout); torch draws the workers' seeds from there, so workers are started anew for each epoch (a fraction of a
-    second). When a resumed run takes its seed from the checkpoint, the sampler follows.
+    This hook derives all seeds from (seed, epoch, rank). At the start of each training epoch, it seeds the generators of the
+    main process (dropout). torch draws the workers' seeds from there, so the workers are restarted for each epoch, which takes a
+    fraction of a second. If a resumed run takes its seed from the checkpoint, the sampler uses it too.
 
-    It applies to ``EpochBasedTrainLoop``. A ``worker_init_fn`` that the config names itself is left alone.
+    It applies to ``EpochBasedTrainLoop``. A ``worker_init_fn`` in the config is not changed.
     """
 
     priority = 'VERY_HIGH'
 
     def before_train(self, runner: Runner) -> None:
-        """Hands the workers' seeding to torch and the run's seed to the sampler.
+        """Sets the seeding function of the workers, and the seed of the sampler.
 
         Args:
             runner (Runner): The runner of the training.
@@ -75,14 +75,14 @@ class ReproducibleEpochsHook(Hook):
         init = loader.worker_init_fn
         if init is None or (isinstance(init, partial) and init.func is mmengine_worker_init):
             loader.worker_init_fn = seed_worker
-        # Ranks must shuffle alike: with one seed for each rank, mmengine has drawn a common one for the sampler.
+        # All ranks must shuffle in the same way. If each rank has its own seed, mmengine has drawn a common seed for the sampler.
         if not runner._randomness_cfg.get('diff_rank_seed', False):
             for sampler in (loader.sampler, getattr(loader.batch_sampler, 'sampler', None)):
                 if hasattr(sampler, 'seed'):
                     sampler.seed = runner.seed
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Seeds the epoch and lets its workers start afresh.
+        """Seeds the epoch and restarts the workers.
 
         Args:
             runner (Runner): The runner of the training.
@@ -91,7 +91,7 @@ class ReproducibleEpochsHook(Hook):
         self._end_workers(runner)
 
     def after_train(self, runner: Runner) -> None:
-        """Ends the workers, which would otherwise live as long as the runner.
+        """Ends the workers, which would otherwise run as long as the runner exists.
 
         Args:
             runner (Runner): The runner of the training.
@@ -102,4 +102,4 @@ class ReproducibleEpochsHook(Hook):
     def _end_workers(runner: Runner) -> None:
         loader = runner.train_loop.dataloader
         if loader.persistent_workers:
-            loader._iterator = None  # torch keeps persistent workers here, and has no public way to end them
+            loader._iterator = None  # torch keeps persistent workers here, and has no public function to end them

@@ -1,4 +1,4 @@
-"""Writes checkpoints so that a kill at any moment leaves a complete one behind."""
+"""Writes checkpoints so that there is a complete one after an interruption at any moment."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -14,21 +14,21 @@ from ..embedded_config import embed_config
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
-    """mmengine's checkpoint hook with atomic writes, and with removals after instead of before the new file is there.
+    """mmengine's checkpoint hook with atomic writes. Old checkpoints are removed after the new one is complete.
 
-    The original writes in place, and deletes the oldest checkpoint (``max_keep_ckpts``) or the previous best one first: a kill
-    in between leaves nothing to resume from. It takes the same arguments. On storage other than local files it behaves as the
-    original.
+    The original first deletes the oldest checkpoint (``max_keep_ckpts``) or the previous best one, and then writes in place. An
+    interruption in between leaves nothing to resume from. This hook has the same arguments. With storage other than local files,
+    it behaves like the original.
 
-    ``save_best`` takes the name of any figure of :class:`HICOMetric` and :class:`VCOCOMetric`, such as 'hico/full', or 'auto',
-    which is the first figure of the evaluation: 'hico/full' or 'vcoco/scenario_1/mean_24'.
+    ``save_best`` can be any metric of :class:`HICOMetric` and :class:`VCOCOMetric`, such as 'hico/full', or 'auto' for the first
+    metric of the evaluation: 'hico/full' or 'vcoco/scenario_1/mean_24'.
     """
 
-    # Names, or parts of names, of figures of which more is better.
+    # Names, or parts of names, of metrics where higher is better.
     _default_greater_keys = [*CheckpointHook._default_greater_keys, *HICOMetric.figures, *VCOCOMetric.figures]
 
     def before_train(self, runner: Runner) -> None:
-        """Chooses the atomic file backend for local folders, then goes on as the original.
+        """Selects the atomic file backend for local folders, then calls the original.
 
         Args:
             runner (Runner): The runner of the training.
@@ -38,11 +38,11 @@ class SafeCheckpointHook(CheckpointHook):
         super().before_train(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Writes the config as data beside mmengine's Python text, so that inference need not run that text.
+        """Adds the config as data, so that inference does not need to run mmengine's Python text.
 
         Args:
             runner (Runner): The runner of the training.
-            checkpoint (dict): What is about to be saved.
+            checkpoint (dict): The checkpoint to be saved.
         """
         embed_config(checkpoint, runner.cfg)
 
