@@ -197,7 +197,7 @@ class HOIInferencer(BaseInferencer):
         results: dict[str, list] = dict(images=[], predictions=[], visualization=[], broken=broken)
         new_classes = NewClassScores(self.model.bbox_head.readings)
         with progress_bar('Inference', len(ori_inputs), self.show_progress) as advance:
-            for pictures, data in batches:
+            for images, data in batches:
                 preds = [
                     _select(sample.cpu(), image, pred_score_thr, top_k)
                     for sample, image in zip(new_classes.watch(self.forward(data)), images, strict=True)
