@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets.vcoco import action_slots
-from ..vocabulary import HOIVocabulary, load_vocabulary
+from ..vocabulary import HOIVocabulary, action_slots, load_vocabulary
 from .functional import Triplets, VCOCODetections, VCOCOGroundTruth, hico_report, vcoco_report
 from .functional.hico import Protocol
 from .io import read_hico_mats, read_results, read_vcoco_pickle, write_hico_mats, write_vcoco_pickle
