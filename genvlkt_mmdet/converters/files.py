@@ -18,6 +18,7 @@ from mmengine.runner.checkpoint import get_torchvision_models
 from torch import Tensor
 
 from ..compat import checkpoint_globals
+from ..vocabulary.hoi_vocabulary import restore_vocabulary
 
 
 class CheckpointError(ValueError):
@@ -50,7 +51,8 @@ def _safely(name: str) -> Iterator[None]:
     known = torch.serialization.get_safe_globals()
     try:
         # Those that the user allowed are left out: the context would take them away at its end.
-        with torch.serialization.safe_globals([entry for entry in checkpoint_globals() if entry not in known]):
+        needed = [*checkpoint_globals(), restore_vocabulary]
+        with torch.serialization.safe_globals([entry for entry in needed if entry not in known]):
             yield
     except (CheckpointError, FileNotFoundError, torch.OutOfMemoryError, MemoryError):
         raise

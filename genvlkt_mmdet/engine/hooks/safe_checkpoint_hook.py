@@ -1,6 +1,7 @@
 """Writes checkpoints so that a kill at any moment leaves a complete one behind."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from mmdet.registry import HOOKS
@@ -8,7 +9,8 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from ...evaluation import HICOMetric, VCOCOMetric
-from ..checkpoints import AtomicLocalBackend
+from ...vocabulary import HOIVocabulary, load_vocabulary
+from ..checkpoints import AtomicLocalBackend, checkpoint_meta
 from ..embedded_config import drop_old_config, embed_config
 
 
@@ -38,22 +40,31 @@ class SafeCheckpointHook(CheckpointHook):
         super().before_train(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Writes the config as data beside mmengine's Python text, so that inference need not run that text.
+        """Makes plain data of what others read: the config beside mmengine's Python text, and the vocabulary.
 
         Args:
             runner (Runner): The runner of the training.
             checkpoint (dict): What is about to be saved.
         """
         embed_config(checkpoint, runner.cfg)
+        meta = checkpoint_meta(checkpoint).get('dataset_meta')
+        if isinstance(meta, Mapping) and isinstance(meta.get('vocabulary'), HOIVocabulary):
+            checkpoint['meta']['dataset_meta'] = dict(meta, vocabulary=meta['vocabulary'].to_dict())
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Takes away what mmengine would run as Python when it resumes.
+        """Takes away what mmengine would run as Python when it resumes, and restores the vocabulary.
 
         Args:
             runner (Runner): The runner.
             checkpoint (dict): What was loaded.
         """
         drop_old_config(checkpoint)
+        meta = checkpoint_meta(checkpoint).get('dataset_meta')
+        if isinstance(meta, Mapping) and isinstance(meta.get('vocabulary'), Mapping):
+            # mmengine compares the metainfo with that of the dataset when it resumes. A vocabulary that cannot be read
+            # differs, and is no reason to stop here.
+            with suppress(ValueError, TypeError, KeyError):
+                checkpoint['meta']['dataset_meta'] = dict(meta, vocabulary=load_vocabulary(meta['vocabulary']))
 
     def _removals_last(self) -> AbstractContextManager:
         backend = self.file_backend
