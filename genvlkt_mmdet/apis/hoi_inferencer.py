@@ -510,9 +510,10 @@ def _dataset_meta(checkpoint: Mapping[str, Any], head: nn.Module) -> dict[str, A
     meta = checkpoint.get('meta')
     meta = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
     meta = {str(key).lower(): value for key, value in meta.items()} if isinstance(meta, Mapping) else {}
+    if 'vocabulary' in meta:
+        return dict(meta, vocabulary=load_vocabulary(meta['vocabulary']))
     own = head.trained_vocabulary
-    default = dict(classes=tuple(own.object_names), vocabulary=own.to_dict(), zero_shot=head.zero_shot)
-    return meta if 'vocabulary' in meta else default
+    return dict(classes=tuple(own.object_names), vocabulary=own, zero_shot=head.zero_shot)
 
 
 def _type_name(kind: str | type) -> str:

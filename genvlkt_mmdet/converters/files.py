@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ..compat import checkpoint_globals
 from ..files import write_file
+from ..vocabulary.hoi_vocabulary import restore_vocabulary
 
 
 class CheckpointError(ValueError):
@@ -51,8 +52,9 @@ def _safely(name: str) -> Iterator[None]:
     """Allows the classes of mmengine's checkpoints while a file is read, and turns errors into one sentence."""
     known = torch.serialization.get_safe_globals()
     try:
+        needed = [*checkpoint_globals(), restore_vocabulary]
         # Leaves out those that the user allowed, because the context would remove them at its end.
-        with torch.serialization.safe_globals([entry for entry in checkpoint_globals() if entry not in known]):
+        with torch.serialization.safe_globals([entry for entry in needed if entry not in known]):
             yield
     except (CheckpointError, FileNotFoundError, torch.OutOfMemoryError, MemoryError):
         raise

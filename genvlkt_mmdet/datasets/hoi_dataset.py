@@ -101,14 +101,14 @@ class HOIDataset(BaseDetDataset):
 
     @property
     def metainfo(self) -> dict:
-        """dict: ``dataset_name``, ``classes``, ``vocabulary`` (plain containers), ``zero_shot``, and the config's own.
+        """dict: ``dataset_name``, ``classes``, ``vocabulary`` (:class:`HOIVocabulary`), ``zero_shot``, and the config's own.
 
         They do not use mmengine's ``metainfo`` argument, because it treats every string as the name of a file first.
         """
         own = dict(
             dataset_name=self.dataset_name,
             classes=tuple(self.vocabulary.object_names),
-            vocabulary=self.vocabulary.to_dict(),
+            vocabulary=self.vocabulary,
             zero_shot=self.zero_shot,
         )
         return {**own, **super().metainfo}

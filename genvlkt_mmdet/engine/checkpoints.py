@@ -106,14 +106,22 @@ def latest_checkpoint(work_dir: str | Path, out_dir: str | Path | None = None) -
     return None
 
 
-def _meta(checkpoint: Mapping) -> Mapping[str, Any]:
-    meta = checkpoint.get('meta')
+def checkpoint_meta(checkpoint: Any) -> Mapping[str, Any]:
+    """``meta`` of a checkpoint; empty where it has none.
+
+    Args:
+        checkpoint (Any): What the file holds.
+
+    Returns:
+        Mapping: What mmengine wrote beside the weights.
+    """
+    meta = checkpoint.get('meta') if isinstance(checkpoint, Mapping) else None
     return meta if isinstance(meta, Mapping) else {}
 
 
 def _origin(checkpoint: Mapping) -> str:
     """Clause that names the config of a checkpoint's training. Empty if it is unknown."""
-    name = re.sub(r'_\d{8}_\d{6}$', '', str(_meta(checkpoint).get('experiment_name') or ''))
+    name = re.sub(r'_\d{8}_\d{6}$', '', str(checkpoint_meta(checkpoint).get('experiment_name') or ''))
     return f'; it was trained with the config {name}.py' if name else ''
 
 
@@ -154,7 +162,7 @@ def _check_classes(model: nn.Module, checkpoint: Mapping, file: str, config: str
     """Refuses weights whose shapes fit, but whose classes are different."""
     head = getattr(model, 'bbox_head', None)
     own = getattr(head, 'trained_vocabulary', None)
-    meta = _meta(checkpoint).get('dataset_meta')
+    meta = checkpoint_meta(checkpoint).get('dataset_meta')
     meta = {str(key).lower(): value for key, value in meta.items()} if isinstance(meta, Mapping) else {}
     if own is None or 'vocabulary' not in meta:
         return
@@ -213,7 +221,7 @@ def check_resumable(checkpoint: Mapping, file: str) -> None:
     Raises:
         CheckpointError: If the file lacks the position, the optimizer or the log of the training.
     """
-    meta = _meta(checkpoint)
+    meta = checkpoint_meta(checkpoint)
     parts = {'meta.epoch': meta.get('epoch'), 'meta.iter': meta.get('iter')}
     parts |= {key: checkpoint.get(key) for key in ('optimizer', 'message_hub')}
     absent = [name for name, value in parts.items() if value is None]

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets.vcoco import action_slots
-from ..vocabulary import HOIVocabulary, load_vocabulary
+from ..vocabulary import HOIVocabulary, action_slots, load_vocabulary
 from .functional import Triplets, VCOCODetections, VCOCOGroundTruth, summarize_hico, summarize_vcoco
 from .functional.hico import Protocol
 from .io import Detections

@@ -1,10 +1,11 @@
-"""Box overlap, the one function of the package."""
+"""Overlap of boxes, for numpy arrays and for tensors."""
 
 import numpy as np
+from torch import Tensor
 
 
 def box_iou(boxes1: np.ndarray, boxes2: np.ndarray, plus_one: bool = True) -> np.ndarray:
-    """Intersection over union, element by element with broadcasting.
+    """Intersection over union of numpy boxes, element by element with broadcasting.
 
     Two lists of boxes give a matrix as ``box_iou(a[:, None], b[None])``. The result has the precision of the input:
     the official V-COCO program computes in float32, and a borderline overlap is decided there.
@@ -31,3 +32,27 @@ def box_iou(boxes1: np.ndarray, boxes2: np.ndarray, plus_one: bool = True) -> np
     area2 = (boxes2[..., 2] - boxes2[..., 0] + one) * (boxes2[..., 3] - boxes2[..., 1] + one)
     union = area1 + area2 - inter
     return np.divide(inter, union, out=np.where(np.isnan(union), np.nan, 0).astype(union.dtype), where=union > 0)
+
+
+def tensor_box_iou(boxes1: Tensor, boxes2: Tensor, plus_one: bool = True) -> Tensor:
+    """Intersection over union of tensors, see :func:`box_iou`.
+
+    Args:
+        boxes1 (Tensor): (..., 4) xyxy boxes in pixels.
+        boxes2 (Tensor): (..., 4) boxes that broadcast against ``boxes1``.
+        plus_one (bool): As in :func:`box_iou`. Defaults to True.
+
+    Returns:
+        Tensor: (...) overlaps in [0, 1]; NaN where a coordinate is NaN or both boxes are empty.
+
+    Example:
+        >>> import torch
+        >>> tensor_box_iou(torch.tensor([0.0, 0, 9, 9]), torch.tensor([0.0, 0, 9, 4])).item()
+        0.5
+    """
+    one = 1 if plus_one else 0
+    top_left = boxes1[..., :2].maximum(boxes2[..., :2])
+    bottom_right = boxes1[..., 2:].minimum(boxes2[..., 2:])
+    inter = (bottom_right - top_left + one).clamp(min=0).prod(-1)
+    area1, area2 = ((boxes[..., 2:] - boxes[..., :2] + one).prod(-1) for boxes in (boxes1, boxes2))
+    return inter / (area1 + area2 - inter)

@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from mmdet.evaluation import bbox_overlaps
 from mmengine.structures import InstanceData
 
-from genvlkt_mmdet.datasets.vcoco import action_slots
-from genvlkt_mmdet.structures import HOIDataSample
-from genvlkt_mmdet.vocabulary import HOIVocabulary
+from ..structures import HOIDataSample, box_iou
+from ..vocabulary import HOIVocabulary, action_slots
 
 # Boxes with at least this IoU are drawn as one person or one object.
 _SAME_BOX_IOU = 0.8
@@ -173,4 +171,4 @@ def _same_pair(pair: DrawnPair, human: np.ndarray, obj: np.ndarray | None, iou: 
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    return float(bbox_overlaps(a[None].astype(np.float32), b[None].astype(np.float32))[0, 0])
+    return float(box_iou(a, b, plus_one=False))

@@ -93,7 +93,7 @@ class HOIVisualizer(DetLocalVisualizer):
         >>> from genvlkt_mmdet.visualization import HOIVisualizer
         >>> vocabulary = load_vocabulary('hico')
         >>> visualizer = HOIVisualizer()
-        >>> visualizer.dataset_meta = dict(vocabulary=vocabulary.to_dict())
+        >>> visualizer.dataset_meta = dict(vocabulary=vocabulary)
         >>> sample = HOIDataSample()
         >>> sample.pred_hois = InstanceData(
         ...     human_boxes=torch.tensor([[40., 20., 70., 90.]]),

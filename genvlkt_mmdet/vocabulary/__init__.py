@@ -1,3 +1,4 @@
+from .action_slots import action_slots
 from .hoi_list import read_hoi_list
 from .hoi_vocabulary import HOIVocabulary, load_vocabulary
 from .open_vocabulary import HOIEntry, HOIReading, OpenVocabulary, open_vocabulary, readings_table
@@ -7,6 +8,7 @@ __all__ = [
     'HOIReading',
     'HOIVocabulary',
     'OpenVocabulary',
+    'action_slots',
     'load_vocabulary',
     'open_vocabulary',
     'read_hoi_list',

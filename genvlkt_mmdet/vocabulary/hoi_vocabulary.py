@@ -138,6 +138,13 @@ class HOIVocabulary:
                 return prompt[len(start) :]
         return prompt
 
+    def __deepcopy__(self, memo: dict) -> 'HOIVocabulary':
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Plain containers, so that a checkpoint that holds a vocabulary loads safely.
+        return restore_vocabulary, (self.to_dict(),)
+
     @property
     def _pairs(self) -> dict[tuple[int, int], int]:
         return {pair: i for i, pair in enumerate(zip(self.hoi_verbs, self.hoi_objects, strict=True))}
@@ -222,6 +229,18 @@ class HOIVocabulary:
             splits=splits,
             rare=tuple(data.get('rare', ())),
         )
+
+
+def restore_vocabulary(data: Mapping[str, Any]) -> HOIVocabulary:
+    """The vocabulary in a pickle; a function of its own, because torch's safe loading allows functions by name.
+
+    Args:
+        data (Mapping): What :meth:`HOIVocabulary.to_dict` gave.
+
+    Returns:
+        HOIVocabulary: The vocabulary.
+    """
+    return HOIVocabulary.from_dict(data)
 
 
 def load_vocabulary(source: 'str | Path | Mapping[str, Any] | HOIVocabulary') -> HOIVocabulary:

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from numpy.testing import assert_allclose
 
-from genvlkt_mmdet.datasets.vcoco import action_slots
+from genvlkt_mmdet.vocabulary import action_slots
 
 from .conftest import CONFIGS, load_forward, load_json, load_npz
 

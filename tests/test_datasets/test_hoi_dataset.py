@@ -62,12 +62,12 @@ def test_hoi_id_is_found_from_verb_and_object_where_absent(build, toy_records):
     assert build(toy_records).get_data_info(0)['pairs']['hoi_labels'].tolist() == [[0, 1, 1, 0], [1, 0, 0, 0]]
 
 
-def test_metainfo_is_plain_and_complete(build, toy_records, toy_vocabulary):
-    meta = build(toy_records, zero_shot='split', metainfo=dict(mine=1)).metainfo
+def test_metainfo_is_complete(build, toy_records, toy_vocabulary):
+    dataset = build(toy_records, zero_shot='split', metainfo=dict(mine=1))
+    meta = dataset.metainfo
     assert meta['dataset_name'] == 'hoi' and meta['classes'] == ('person', 'cup', 'horse')
     assert meta['zero_shot'] == 'split' and meta['mine'] == 1
-    assert meta['vocabulary']['splits'] == dict(split=[1])
-    assert json.loads(json.dumps(meta['vocabulary'])) == meta['vocabulary']
+    assert meta['vocabulary'] is dataset.vocabulary and copy.deepcopy(meta)['vocabulary'] is dataset.vocabulary
     assert pickle.loads(pickle.dumps(meta)) == meta
 
 

@@ -6,8 +6,7 @@ import pytest
 
 from genvlkt_mmdet.datasets import VCOCODataset
 from genvlkt_mmdet.datasets.formats import convert_vcoco
-from genvlkt_mmdet.datasets.vcoco import action_slots
-from genvlkt_mmdet.vocabulary import load_vocabulary
+from genvlkt_mmdet.vocabulary import action_slots, load_vocabulary
 from tests.shared import shared_path
 
 

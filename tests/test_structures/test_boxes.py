@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
-from genvlkt_mmdet.structures import box_iou
+from genvlkt_mmdet.structures import box_iou, tensor_box_iou
 
 
 @pytest.mark.parametrize('plus_one, expected', [(True, 25 / 175), (False, 16 / (81 + 81 - 16))])
@@ -32,3 +33,12 @@ def test_degenerate_and_missing_boxes():
 
 def test_inverted_box_is_disjoint():
     assert box_iou(np.array([9.0, 9, 0, 0]), np.array([0.0, 0, 9, 9])) == 0
+
+
+@pytest.mark.parametrize('plus_one', [True, False])
+def test_tensors_and_arrays_agree(plus_one):
+    corners = np.random.default_rng(0).uniform(0, 50, (2, 20, 2))
+    a, b = np.concatenate([corners, corners + 30], axis=-1)
+    expected = box_iou(a[:, None], b[None], plus_one)
+    result = tensor_box_iou(torch.tensor(a)[:, None], torch.tensor(b)[None], plus_one)
+    np.testing.assert_allclose(result.numpy(), expected, rtol=1e-12)

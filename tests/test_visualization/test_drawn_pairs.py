@@ -2,7 +2,6 @@ import numpy as np
 import torch
 from mmengine.structures import InstanceData
 
-from genvlkt_mmdet.datasets.vcoco import action_slots
 from genvlkt_mmdet.structures import HOIDataSample
 from genvlkt_mmdet.visualization.drawn_pairs import (
     DrawnPair,
@@ -10,6 +9,7 @@ from genvlkt_mmdet.visualization.drawn_pairs import (
     pairs_from_ground_truth,
     pairs_from_predictions,
 )
+from genvlkt_mmdet.vocabulary import action_slots
 
 NAN = [float('nan')] * 4
 RIDER = [40.0, 10.0, 80.0, 100.0]

@@ -1,6 +1,7 @@
 """Writes checkpoints so that there is a complete one after an interruption at any moment."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from mmdet.registry import HOOKS
@@ -8,7 +9,8 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from ...evaluation import HICOMetric, VCOCOMetric
-from ..checkpoints import AtomicLocalBackend
+from ...vocabulary import HOIVocabulary, load_vocabulary
+from ..checkpoints import AtomicLocalBackend, checkpoint_meta
 from ..embedded_config import embed_config
 
 
@@ -38,13 +40,30 @@ class SafeCheckpointHook(CheckpointHook):
         super().before_train(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Adds the config as data, so that inference does not need to run mmengine's Python text.
+        """Adds the config and the vocabulary as plain data, so that inference does not need to run mmengine's Python text.
 
         Args:
             runner (Runner): The runner of the training.
             checkpoint (dict): The checkpoint to be saved.
         """
         embed_config(checkpoint, runner.cfg)
+        meta = checkpoint_meta(checkpoint).get('dataset_meta')
+        if isinstance(meta, Mapping) and isinstance(meta.get('vocabulary'), HOIVocabulary):
+            checkpoint['meta']['dataset_meta'] = dict(meta, vocabulary=meta['vocabulary'].to_dict())
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Restores the vocabulary.
+
+        Args:
+            runner (Runner): The runner.
+            checkpoint (dict): What was loaded.
+        """
+        meta = checkpoint_meta(checkpoint).get('dataset_meta')
+        if isinstance(meta, Mapping) and isinstance(meta.get('vocabulary'), Mapping):
+            # mmengine compares the metainfo with that of the dataset when it resumes. A vocabulary that cannot be read
+            # differs, and is no reason to stop here.
+            with suppress(ValueError, TypeError, KeyError):
+                checkpoint['meta']['dataset_meta'] = dict(meta, vocabulary=load_vocabulary(meta['vocabulary']))
 
     def _removals_last(self) -> AbstractContextManager:
         backend = self.file_backend

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...datasets.vcoco import action_slots
-from ...vocabulary import HOIVocabulary, load_vocabulary
+from ...vocabulary import HOIVocabulary, action_slots, load_vocabulary
 from ..functional import Triplets, VCOCODetections
 from .official_hico import read_hico_mats, write_hico_mats
 from .official_vcoco import read_vcoco_pickle, write_vcoco_pickle

@@ -168,7 +168,7 @@ class GENVLKT(BaseDetector):
         if meta is not None:
             if self._trained_meta is None:
                 self._trained_meta = meta
-            self.dataset_meta = dict(meta, vocabulary=vocabulary.to_dict(), classes=vocabulary.object_names)
+            self.dataset_meta = dict(meta, vocabulary=vocabulary, classes=vocabulary.object_names)
         return readings
 
     def reset_vocabulary(self) -> None:

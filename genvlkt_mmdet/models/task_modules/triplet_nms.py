@@ -3,14 +3,7 @@
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
-
-def _pairwise_iou(boxes: Tensor) -> Tensor:
-    # The +1 convention of the HICO-DET evaluation: a box covers its last pixel.
-    top_left = boxes[:, None, :2].maximum(boxes[None, :, :2])
-    bottom_right = boxes[:, None, 2:].minimum(boxes[None, :, 2:])
-    inter = (bottom_right - top_left + 1).clamp(min=0).prod(-1)
-    area = (boxes[:, 2:] - boxes[:, :2] + 1).prod(-1)
-    return inter / (area[:, None] + area[None] - inter)
+from ...structures import tensor_box_iou
 
 
 @TASK_UTILS.register_module()
@@ -45,7 +38,9 @@ class TripletNMS:
         """
         order = scores.sort(descending=True, stable=True).indices
         human_boxes, object_boxes, hoi_labels = human_boxes[order], object_boxes[order], hoi_labels[order]
-        overlap = _pairwise_iou(human_boxes) ** self.human_power * _pairwise_iou(object_boxes) ** self.object_power
+        # With the +1 convention of the HICO-DET evaluation.
+        human_iou, object_iou = (tensor_box_iou(boxes[:, None], boxes[None]) for boxes in (human_boxes, object_boxes))
+        overlap = human_iou**self.human_power * object_iou**self.object_power
         rivals = (overlap > self.iou_threshold) & (hoi_labels[:, None] == hoi_labels[None])
         # The greedy pass is sequential by nature; rows are few, so it runs on the host.
         rivals = rivals.triu(1).cpu().numpy()

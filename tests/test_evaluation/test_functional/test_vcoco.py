@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genvlkt_mmdet.datasets.vcoco import action_slots
 from genvlkt_mmdet.evaluation import Detections, evaluate_detections, load_detections
 from genvlkt_mmdet.evaluation.functional import (
     Triplets,
@@ -14,6 +13,7 @@ from genvlkt_mmdet.evaluation.functional import (
     evaluate_vcoco,
     summarize_vcoco,
 )
+from genvlkt_mmdet.vocabulary import action_slots
 
 settings.register_profile('evaluation', max_examples=60, deadline=None)
 settings.load_profile('evaluation')

@@ -27,9 +27,7 @@ def text(monkeypatch):
 @pytest.fixture
 def model():
     model = build_detector()
-    model.dataset_meta = dict(
-        vocabulary=load_vocabulary(HICO_LIKE).to_dict(), classes=('person', 'cup', 'horse'), mine=1
-    )
+    model.dataset_meta = dict(vocabulary=load_vocabulary(HICO_LIKE), classes=('person', 'cup', 'horse'), mine=1)
     return model
 
 
@@ -57,7 +55,7 @@ def test_training_vocabulary_and_back(model):
     assert list(model.state_dict()) == keys
     assert model.dataset_meta['mine'] == 1
     assert model.dataset_meta['classes'] == ('person', 'cup', 'horse', 'okapi')
-    vocabulary = load_vocabulary(model.dataset_meta['vocabulary'])
+    vocabulary = model.dataset_meta['vocabulary']
     assert [vocabulary.phrase(i) for i in range(2)] == ['person stroking an okapi', 'person riding a horse']
     assert {label for s in predict(model) for label in s.pred_hois.hoi_labels.tolist()} <= {0, 1}
     model.reset_vocabulary()
