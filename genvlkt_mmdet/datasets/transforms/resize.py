@@ -38,7 +38,7 @@ def short_side_size(width: int, height: int, short: int, max_size: int | None = 
 
 
 @TRANSFORMS.register_module()
-class ResizeShortSide(Resize):
+class HOIResizeShortSide(Resize):
     """mmdet's :class:`Resize` to a length of the short side; boxes follow.
 
     mmdet's own ``keep_ratio`` rounds differently (by a pixel or two), and only PIL's interpolation is the authors'.
