@@ -10,7 +10,7 @@ model = dict(
     # V-COCO ranks every detected person for every role, so all triplets of a pair stay.
     test_cfg=dict(
         _delete_=True,
-        type='VerbTriplets',
-        nms=dict(type='TripletNMS', iou_threshold=0.7, human_power=1.0, object_power=0.5),
+        type='VerbHOITriplets',
+        nms=dict(type='HOITripletNMS', iou_threshold=0.7, human_power=1.0, object_power=0.5),
     ),
 )

@@ -1,4 +1,10 @@
 # Table 4a, the base: guided embeddings, a plain classifier of the 600 HOI classes, nothing of CLIP.
 _base_ = '../gen_vlkt_s_hico.py'
 
-model = dict(bbox_head=dict(clip=None, hoi_text=False, obj_text=False, loss_mimic=None))
+model = dict(
+    bbox_head=dict(
+        hoi_classifier=dict(_delete_=True, type='LinearClassifier', prior=0.01),
+        obj_classifier=dict(_delete_=True, type='LinearClassifier'),
+        loss_mimic=None,
+    )
+)

@@ -3,7 +3,7 @@ _base_ = '../gen_vlkt_tiny_minihoi.py'
 
 # What so few steps need at this size, chosen on the validation split (docs/ablation.md): an HOI classifier that starts from
 # few positives, with text as without, and a mimic loss that does not drown the others.
-model = dict(bbox_head=dict(hoi_prior=0.01, loss_mimic=dict(loss_weight=0.5)))
+model = dict(bbox_head=dict(hoi_classifier=dict(prior=0.01), loss_mimic=dict(loss_weight=0.5)))
 
 max_iters = 375  # of 16 images, whatever a zero-shot split leaves of the dataset
 train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)

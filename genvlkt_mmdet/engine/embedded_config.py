@@ -43,6 +43,18 @@ _PACKAGES = (
 )
 # Settings, besides `type`, whose value is looked up in a registry.
 _NAMING_KEYS = ('type', 'resize_type', 'conv_type')
+# Registered names in earlier checkpoints and their present ones.
+_RENAMED = {
+    'ColorJitter': 'HOIColorJitter',
+    'ResizeShortSide': 'HOIResizeShortSide',
+    'TopTriplets': 'TopHOITriplets',
+    'VerbTriplets': 'VerbHOITriplets',
+    'TripletNMS': 'HOITripletNMS',
+    'ObjectClassCost': 'HOIObjectClassCost',
+    'PairL1Cost': 'HOIPairL1Cost',
+    'PairGIoUCost': 'HOIPairGIoUCost',
+    'RandomTextGENHead': 'GENHead',
+}
 _TRUST = 'give the config as a file (--model), or, if you trust whoever made the checkpoint, use --trust-config'
 
 
@@ -90,13 +102,13 @@ def read_embedded_config(checkpoint: Mapping[str, Any], file: str, trust: bool =
         )
     if trust:
         try:
-            return Config.fromstring(text, file_format='.py')
+            return Config(_with_present_settings(Config.fromstring(text, file_format='.py').to_dict()))
         except Exception as error:  # it is a program, and may fail in any way
             raise CheckpointError(f"The config in '{file}' does not run: {type(error).__name__}: {error}") from error
     if data is None:
         data = _parse(text, file)
     try:
-        return _restricted(data)
+        return _restricted(_with_present_settings(data))
     except _NotAllowed as error:
         raise CheckpointError(f"The config in '{file}' is not used, since it {error}: {_TRUST}.") from None
     except ValueError as error:
@@ -212,6 +224,37 @@ def _literal(node: ast.expr) -> Any:
         return ast.literal_eval(node)
     except ValueError:
         raise _NotAllowed(f'has an expression in line {node.lineno} that is no plain value') from None
+
+
+def _with_present_settings(data: dict[str, Any]) -> dict[str, Any]:
+    """The config with the settings and names of this version, whatever version wrote it."""
+    model = data.get('model')
+    head = model.get('bbox_head') if isinstance(model, dict) else None
+    if isinstance(head, dict) and 'decoder' in head and 'hoi_classifier' not in head:
+        clip = head.pop('clip', None)
+        text = dict(type='TextClassifier', clip=clip, clip_dims=head.pop('clip_dims', 512))
+        if head.get('type') == 'RandomTextGENHead':
+            text['text'] = 'random'
+        prior = head.pop('hoi_prior', None)
+        head['hoi_classifier'] = (
+            dict(text, prior=prior) if head.pop('hoi_text', True) else dict(type='LinearClassifier', prior=0.01)
+        )
+        head['obj_classifier'] = text if head.pop('obj_text', True) else dict(type='LinearClassifier')
+        if isinstance(head.get('loss_mimic'), dict):
+            head['loss_mimic'] = dict(dict(clip=clip), **head['loss_mimic'])
+    return _with_present_names(data)
+
+
+def _with_present_names(value: Any, depth: int = 0) -> Any:
+    if depth > _MAX_DEPTH:
+        raise _NotAllowed('is nested too deeply')
+    if isinstance(value, dict):
+        value = {key: _with_present_names(item, depth + 1) for key, item in value.items()}
+        named = {key: value[key] for key in _NAMING_KEYS if isinstance(value.get(key), str)}
+        return value | {key: _RENAMED.get(name, name) for key, name in named.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_with_present_names(item, depth + 1) for item in value)
+    return value
 
 
 def _restricted(data: dict[str, Any]) -> Config:

@@ -1,17 +1,19 @@
-from .dense_heads import GENHead, RandomTextGENHead, VerbGENHead
+from .dense_heads import GENHead, VerbGENHead
 from .detectors import GENVLKT
+from .layers import LinearClassifier, TextClassifier
 from .losses import HOIFocalLoss, VLKTLoss
-from .task_modules import HOIHungarianAssigner, TopTriplets, TripletNMS, VerbTriplets
+from .task_modules import HOIHungarianAssigner, HOITripletNMS, TopHOITriplets, VerbHOITriplets
 
 __all__ = [
     'GENHead',
     'GENVLKT',
     'HOIFocalLoss',
     'HOIHungarianAssigner',
-    'RandomTextGENHead',
-    'TopTriplets',
-    'TripletNMS',
+    'LinearClassifier',
+    'TextClassifier',
+    'TopHOITriplets',
+    'HOITripletNMS',
     'VLKTLoss',
     'VerbGENHead',
-    'VerbTriplets',
+    'VerbHOITriplets',
 ]

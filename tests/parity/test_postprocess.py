@@ -26,7 +26,7 @@ def head_of(config):
     cfg = Config.fromfile(CONFIGS / config).model
     attention = dict(embed_dims=8, num_heads=1)
     layer = dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=dict(embed_dims=8, feedforward_channels=8))
-    cfg.bbox_head.update(embed_dims=8, clip_dims=8, decoder=dict(num_layers=1, layer_cfg=layer), loss_mimic=None)
+    cfg.bbox_head.update(embed_dims=8, decoder=dict(num_layers=1, layer_cfg=layer), loss_mimic=None)
     return MODELS.build(dict(**cfg.bbox_head, test_cfg=cfg.test_cfg))
 
 
@@ -60,7 +60,7 @@ class TestHICO:
         if nms and case != 'cluster_alt':  # the paper's parameters are those of the config
             assert vars(configured.nms) == parameters and configured.max_per_img == 100
         head.triplet_selector = TASK_UTILS.build(
-            dict(type='TopTriplets', nms=dict(type='TripletNMS', **parameters) if nms else None)
+            dict(type='TopHOITriplets', nms=dict(type='HOITripletNMS', **parameters) if nms else None)
         )
         try:
             sizes = [tuple(size) for size in info['target_sizes_hw']]
@@ -108,7 +108,7 @@ class TestVCOCO:
             object_power=parameters['nms_beta'],
         )
         if not nms:
-            head.triplet_selector = TASK_UTILS.build(dict(type='VerbTriplets', nms=None))
+            head.triplet_selector = TASK_UTILS.build(dict(type='VerbHOITriplets', nms=None))
         try:
             sizes = [tuple(size) for size in info['target_sizes_hw']]
             return head.predict_by_feat(outputs_of(arrays, case, 'vcoco_s'), sizes)

@@ -88,9 +88,9 @@ def test_phrases_are_found_named_and_drawn(weights, picture, monkeypatch):
     head = inferencer.model.bbox_head
     prompts = ['a photo of a person washing a chair', 'a photo of a person holding a kite']
     rows = normalize(compute_text_embeddings(prompts, 'genvlkt://tiny_clip'), dim=1)
-    torch.testing.assert_close(head.hoi_classifier.open_rows, rows, rtol=0, atol=1e-6)
+    torch.testing.assert_close(head.hoi_classifier.new_weight, rows, rtol=0, atol=1e-6)
     rows = normalize(compute_text_embeddings(['a photo of a kite'], 'genvlkt://tiny_clip'), dim=1)
-    torch.testing.assert_close(head.obj_classifier.open_rows, rows, rtol=0, atol=1e-6)
+    torch.testing.assert_close(head.obj_classifier.new_weight, rows, rtol=0, atol=1e-6)
 
 
 def test_set_and_reset_on_the_model_of_an_inferencer(weights, picture, monkeypatch):
@@ -122,12 +122,12 @@ def test_embeddings_from_a_file_replace_clip(weights, picture, tmp_path, monkeyp
     clip = dict(model_name='genvlkt://tiny_clip', text_embeddings=str(tmp_path / 'phrases.safetensors'))
     vocabulary = open_vocabulary(load_vocabulary('minihoi'), HOIS).vocabulary
     encode_text([*vocabulary.hoi_prompts, *vocabulary.object_prompts], clip)
-    rows = build(weights, vocabulary=HOIS).model.bbox_head.hoi_classifier.open_rows
+    rows = build(weights, vocabulary=HOIS).model.bbox_head.hoi_classifier.new_weight
     monkeypatch.setattr(text_embeddings, 'compute_text_embeddings', lambda *args: pytest.fail('the model was used'))
     monkeypatch.setenv('GENVLKT_CACHE', str(tmp_path / 'another'))
     inferencer = build(weights)
     inferencer.model.set_vocabulary(HOIS, clip=clip)
-    torch.testing.assert_close(inferencer.model.bbox_head.hoi_classifier.open_rows, rows, rtol=0, atol=1e-6)
+    torch.testing.assert_close(inferencer.model.bbox_head.hoi_classifier.new_weight, rows, rtol=0, atol=1e-6)
     assert {t['phrase'] for t in inferencer(picture, pred_score_thr=0)['predictions'][0]} == set(PHRASES)
 
 
@@ -139,7 +139,7 @@ def test_mistakes_come_before_the_pictures(weights, tmp_path):
     with pytest.raises(ValueError, match='at least one phrase'):
         build(weights, vocabulary=[])
     cfg = Config.fromfile(find_config(MODEL))
-    cfg.model.bbox_head.update(clip=None, loss_mimic=None)
+    cfg.model.bbox_head.hoi_classifier.clip = None
     with pytest.raises(ValueError, match="'a photo of a person feeding a horse' is new"):
         HOIInferencer(cfg, weights, device='cpu', vocabulary=['feeding a horse'])
 

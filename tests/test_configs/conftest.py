@@ -80,7 +80,7 @@ def toy_data(tmp_path_factory):
 def _shrink_pipeline(transform):
     """Small sizes for every resize and crop of a pipeline, in place."""
     small = dict(
-        ResizeShortSide=dict(scale=48, max_size=80),
+        HOIResizeShortSide=dict(scale=48, max_size=80),
         RandomCrop=dict(crop_size=(32, 44)),
         MakeCLIPImage=dict(size=CLIP_SIZE),
     )
@@ -108,9 +108,12 @@ def shrunk(name, data, clip, work_dir):
         for key in layer:
             layer[key].update(ffn if key == 'ffn_cfg' else attention)
     model.positional_encoding.num_feats = CHANNELS // 2
-    model.bbox_head.update(embed_dims=CHANNELS, clip_dims=CLIP_DIMS, num_queries=12)
-    if model.bbox_head.clip is not None:
-        model.bbox_head.clip = dict(model_name=str(clip))
+    model.bbox_head.update(embed_dims=CHANNELS, num_queries=12)
+    for classifier in (model.bbox_head.hoi_classifier, model.bbox_head.obj_classifier):
+        if classifier.type == 'TextClassifier':
+            classifier.update(clip=dict(model_name=str(clip)), clip_dims=CLIP_DIMS)
+    if model.bbox_head.loss_mimic is not None:
+        model.bbox_head.loss_mimic.clip = dict(model_name=str(clip))
     model.pretrained_detr = None
     model.backbone.init_cfg = dict(type='Kaiming', layer='Conv2d')
     folder = str(data / ('vcoco' if 'vcoco' in name else 'hico'))

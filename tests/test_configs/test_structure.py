@@ -118,7 +118,7 @@ def test_classifiers_of_the_main_tables(built, size, data, hois, objects):
     assert head.obj_classifier.fc.weight.shape == (objects, D)
     assert count(head.hoi_classifier) == cosine(hois)
     assert head.loss_mimic.distance == 'l1' and head.loss_mimic.loss_weight == 20
-    assert type(head.triplet_selector).__name__ == ('TopTriplets' if data == 'hico' else 'VerbTriplets')
+    assert type(head.triplet_selector).__name__ == ('TopHOITriplets' if data == 'hico' else 'VerbHOITriplets')
 
 
 @pytest.mark.parametrize(('suffix', 'split'), ZERO_SHOT.items())

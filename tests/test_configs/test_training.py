@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from genvlkt_mmdet.models.layers import CosineClassifier
+from genvlkt_mmdet.models.layers import TextClassifier
 
 from .conftest import shrunk
 from .test_structure import PAPER
@@ -46,7 +46,7 @@ def test_two_iterations_and_an_evaluation(name, toy_data, tiny_clip, tmp_path):
     assert changed <= trainable
     head = runner.model.bbox_head
     for part, classifier in (('hoi', head.hoi_classifier), ('obj', head.obj_classifier)):
-        rows = 'fc' if isinstance(classifier, CosineClassifier) else 'linear'
+        rows = 'fc' if isinstance(classifier, TextClassifier) else 'linear'
         name_of_rows = f'bbox_head.{part}_classifier.{rows}.weight'
         assert (name_of_rows in changed) == (name_of_rows in trainable)
     assert {'encoder.layers.0.ffn.layers.0.0.weight', 'backbone.layer4.0.downsample.0.weight'} <= changed

@@ -9,9 +9,9 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
 from genvlkt_mmdet.engine import CheckpointError, ConfigError, launch, preflight, test_model, train_model
-from genvlkt_mmdet.models.dense_heads import gen_head
+from genvlkt_mmdet.models.layers import classifier
 from tests.test_engine.toy import detector_config
-from tests.test_models.tiny import CLIP_DIMS, HICO_LIKE, detector_cfg
+from tests.test_models.tiny import CLIP_DIMS, HICO_LIKE, detector_cfg, mimic_cfg
 
 ABSENT_CLIP = dict(model_name='ViT-B-32-quickgelu', pretrained='openai')
 
@@ -60,9 +60,13 @@ def state(cfg) -> dict:
             ConfigError,
             'num_queries must be a whole number of at least 1, not 2.5',
         ),
-        ({'model.bbox_head.clip_dims': -1}, ConfigError, 'clip_dims must be a whole number'),
+        ({'model.bbox_head.hoi_classifier.clip_dims': -1}, ConfigError, 'clip_dims must be a whole number'),
         ({'model.bbox_head.decoder.num_layers': 0}, ConfigError, 'decoder.num_layers must be a whole number'),
-        ({'model.bbox_head.hoi_prior': 1.0}, ConfigError, 'hoi_prior must be None or between 0 and 1, not 1.0'),
+        (
+            {'model.bbox_head.obj_classifier.prior': 1.0},
+            ConfigError,
+            'prior of a classifier must be None or between 0 and 1',
+        ),
         (
             {'model.bbox_head.embed_dims': 16},
             ConfigError,
@@ -147,13 +151,12 @@ def test_data_sets_in_wrappers(cfg, wrapper, place):
 
 def test_missing_clip_is_said_at_once(cfg, monkeypatch):
     """For the text of the classifiers, and, where a checkpoint brings those, for the teacher."""
-    cfg.model = detector_cfg(clip=ABSENT_CLIP)
     monkeypatch.setenv('HF_HUB_OFFLINE', '1')
     monkeypatch.setattr('genvlkt_mmdet.models.vlkt.clip_source._downloaded_weights', lambda *name: None)
     monkeypatch.setattr('genvlkt_mmdet.models.vlkt.clip_source._can_be_fetched', lambda addresses: False)
     monkeypatch.setattr('open_clip.create_model', lambda *a, **k: pytest.fail('open_clip tried to download'))
-    for rows in (dict(hoi_text=True), dict(hoi_text=False, obj_text=False)):
-        cfg.model.bbox_head.update(rows)
+    for text in (True, False):
+        cfg.model = detector_cfg(hoi_text=text, obj_text=text, loss_mimic=mimic_cfg(clip=ABSENT_CLIP))
         with pytest.raises(
             FileNotFoundError, match="^The weights 'openai' of the CLIP model 'ViT-B-32-quickgelu' are not on"
         ):
@@ -162,13 +165,14 @@ def test_missing_clip_is_said_at_once(cfg, monkeypatch):
 
 def test_starting_from_a_checkpoint_needs_neither_detr_nor_clip(cfg, state, tmp_path, monkeypatch):
     monkeypatch.undo()
-    monkeypatch.setattr(gen_head, 'encode_text', lambda *args: pytest.fail('CLIP was asked for'))
+    monkeypatch.setattr(classifier, 'encode_text', lambda *args: pytest.fail('CLIP was asked for'))
     cfg.model.update(pretrained_detr='gone.pth')
-    cfg.model.bbox_head.clip = ABSENT_CLIP
+    for part in (cfg.model.bbox_head.hoi_classifier, cfg.model.bbox_head.obj_classifier):
+        part.clip = ABSENT_CLIP
     cfg.load_from = str(tmp_path / 'start.pth')
     torch.save(state, cfg.load_from)
     model = train_model(copy.deepcopy(cfg))
-    assert not model.needs_start and not model.bbox_head.needs_text
+    assert not model.needs_start
 
     resumed = copy.deepcopy(cfg)
     resumed.merge_from_dict(
@@ -190,15 +194,16 @@ def test_starting_from_a_checkpoint_needs_neither_detr_nor_clip(cfg, state, tmp_
 def test_a_checkpoint_of_other_classes_still_needs_their_text(cfg, state, tmp_path):
     """Fine-tuning on another vocabulary: the rest comes from the checkpoint, the rows from CLIP."""
     cfg.model.update(pretrained_detr='gone.pth')
-    cfg.model.bbox_head.clip = ABSENT_CLIP
+    for part in (cfg.model.bbox_head.hoi_classifier, cfg.model.bbox_head.obj_classifier):
+        part.clip = ABSENT_CLIP
     asked = []
     del state['state_dict']['bbox_head.hoi_classifier.fc.weight']
     torch.save(state, tmp_path / 'start.pth')
     cfg.load_from = str(tmp_path / 'start.pth')
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gen_head, 'encode_text', lambda p, clip: asked.append(p) or torch.ones(len(p), CLIP_DIMS))
+        patch.setattr(classifier, 'encode_text', lambda p, clip: asked.append(p) or torch.ones(len(p), CLIP_DIMS))
         model, finished = preflight.check_training(cfg)
-    assert [len(prompts) for prompts in asked] == [5, 4] and not model.needs_start and not finished
+    assert [len(prompts) for prompts in asked] == [5] and not model.needs_start and not finished
 
 
 def test_a_finished_training_says_so(cfg, state, tmp_path, monkeypatch):
@@ -272,7 +277,7 @@ def test_unsafe_detr_and_stale_text(cfg, tmp_path, monkeypatch):
         train_model(cfg)
     cfg.model.pretrained_detr = None
     (tmp_path / 'text.safetensors').write_bytes(b'stale')
-    cfg.model.bbox_head.clip = dict(ABSENT_CLIP, text_embeddings=str(tmp_path / 'text.safetensors'))
+    cfg.model.bbox_head.hoi_classifier.clip = dict(ABSENT_CLIP, text_embeddings=str(tmp_path / 'text.safetensors'))
     with pytest.raises(ConfigError, match='is no readable file of text embeddings'):
         train_model(cfg)
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.test_models.tiny import CLIP_DIMS, HICO_LIKE, layer_cfg
+from tests.test_models.tiny import CLIP_DIMS, HICO_LIKE, LOSSES, TRAIN_CFG, layer_cfg
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,8 +30,11 @@ model = dict(
         num_queries=5,
         embed_dims=32,
         decoder=dict(num_layers=2, layer_cfg={layer_cfg(cross=True)!r}),
-        clip_dims={CLIP_DIMS},
+        hoi_classifier=dict(type='TextClassifier', clip_dims={CLIP_DIMS}),
+        obj_classifier=dict(type='TextClassifier', clip_dims={CLIP_DIMS}),
+        **{LOSSES!r},
     ),
+    train_cfg={TRAIN_CFG!r},
     test_cfg=dict(max_per_img=10),
 )
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4), clip_grad=dict(max_norm=0.1))

@@ -8,7 +8,9 @@ from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from genvlkt_mmdet.models import TextClassifier
 from genvlkt_mmdet.structures import HOIDataSample
+from genvlkt_mmdet.vocabulary import HOIVocabulary
 
 CHANNELS = 32
 CLIP_DIMS = 16
@@ -37,6 +39,29 @@ VCOCO_LIKE = dict(
     hois=[*HICO_LIKE['hois'], dict(id=16, verb=1, object=3, prompt='a photo of a person riding')],
     object_prompts=['a person', 'a cup', 'a horse', 'a person only', 'nothing'],
 )
+
+
+def classes_of(count: int, seen: Sequence[int] = ()) -> HOIVocabulary:
+    """A vocabulary of ``count`` HOI classes; its zero-shot split 'split' has the seen ones."""
+    return HOIVocabulary.from_dict(
+        dict(
+            name='classes',
+            objects=[dict(id=1, name='person')],
+            verbs=[dict(id=i, name=f'verb{i}') for i in range(count)],
+            hois=[dict(id=i, verb=i, object=0, prompt=f'class {i}') for i in range(count)],
+            object_prompts=['a person', 'nothing'],
+            splits=dict(split=[i for i in range(count) if i not in seen]),
+        )
+    )
+
+
+def text_classifier(
+    in_channels: int, clip_dims: int, count: int, seen: Sequence[int] | None = None, **kwargs
+) -> TextClassifier:
+    """A text classifier of ``count`` HOI classes, of which zero-shot training sees ``seen``."""
+    vocabulary = classes_of(count, seen or ())
+    split = None if seen is None else 'split'
+    return TextClassifier(in_channels, vocabulary, 'hois', split, clip_dims=clip_dims, **kwargs)
 
 
 @MODELS.register_module(force=True)
@@ -71,25 +96,60 @@ def layer_cfg(cross: bool, dropout: float = 0.0) -> dict[str, Any]:
     return dict(self_attn_cfg=attention, ffn_cfg=ffn, **(dict(cross_attn_cfg=attention) if cross else {}))
 
 
-def head_cfg(vocabulary: 'dict | str' = HICO_LIKE, num_queries: int = 6, **kwargs) -> dict[str, Any]:
+# Weights of the paper.
+LOSSES = dict(
+    loss_hoi=dict(type='HOIFocalLoss', alpha=0.5, gamma=2.0, loss_weight=2.0),
+    loss_obj=dict(type='CrossEntropyLoss', bg_cls_weight=0.1, loss_weight=1.0),
+    loss_bbox=dict(type='L1Loss', loss_weight=2.5),
+    loss_iou=dict(type='GIoULoss', loss_weight=1.0),
+)
+COSTS = [
+    dict(type='HOIClassCost', weight=1.0),
+    dict(type='HOIObjectClassCost', weight=1.0),
+    dict(type='HOIPairL1Cost', weight=2.5),
+    dict(type='HOIPairGIoUCost', weight=1.0),
+]
+TRAIN_CFG = dict(assigner=dict(type='HOIHungarianAssigner', match_costs=COSTS))
+
+
+def mimic_cfg(**kwargs) -> dict[str, Any]:
+    """Config of the mimic loss; its CLIP is not on this machine."""
+    clip = dict(model_name='ViT-B-32-quickgelu', pretrained='weights-that-are-absent.pt')
+    return dict(dict(type='VLKTLoss', clip=clip, loss_weight=20.0), **kwargs)
+
+
+def head_cfg(
+    vocabulary: 'dict | str' = HICO_LIKE,
+    num_queries: int = 6,
+    clip: dict | None = None,
+    hoi_text: bool = True,
+    obj_text: bool = True,
+    **kwargs,
+) -> dict[str, Any]:
     """Config of a small GENHead, without dropout."""
-    return dict(
+    text = dict(type='TextClassifier', clip=clip, clip_dims=CLIP_DIMS)
+    own = dict(
         type='GENHead',
         vocabulary=vocabulary,
         num_queries=num_queries,
         embed_dims=CHANNELS,
         decoder=dict(num_layers=2, layer_cfg=layer_cfg(cross=True)),
-        clip_dims=CLIP_DIMS,
-        **kwargs,
+        hoi_classifier=text if hoi_text else dict(type='LinearClassifier', prior=0.01),
+        obj_classifier=text if obj_text else dict(type='LinearClassifier'),
+        train_cfg=TRAIN_CFG,
+        **LOSSES,
     )
+    return own | kwargs
 
 
 def detector_cfg(mimic: bool = True, backbone: dict | None = None, **kwargs) -> dict[str, Any]:
     """Config of a small GENVLKT; ``kwargs`` go to the head, ``train_cfg`` and the like to the detector."""
     own = {k: kwargs.pop(k) for k in ('train_cfg', 'test_cfg', 'pretrained_detr') if k in kwargs}
     if mimic:
-        kwargs.setdefault('clip', dict(model_name='ViT-B-32-quickgelu', pretrained='weights-that-are-absent.pt'))
-        kwargs.setdefault('loss_mimic', dict(type='VLKTLoss'))
+        kwargs.setdefault('loss_mimic', mimic_cfg())
+        kwargs.setdefault('clip', kwargs['loss_mimic']['clip'])
+    head = head_cfg(**kwargs)
+    own.setdefault('train_cfg', head.pop('train_cfg'))
     return dict(
         type='GENVLKT',
         data_preprocessor=dict(type='DetDataPreprocessor', mean=[0.0] * 3, std=[255.0] * 3, pad_size_divisor=1),
@@ -105,7 +165,7 @@ def detector_cfg(mimic: bool = True, backbone: dict | None = None, **kwargs) -> 
         ),
         encoder=dict(num_layers=2, layer_cfg=layer_cfg(cross=False)),
         positional_encoding=dict(num_feats=CHANNELS // 2, normalize=True),
-        bbox_head=head_cfg(**kwargs),
+        bbox_head=head,
         **own,
     )
 

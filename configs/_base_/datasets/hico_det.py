@@ -6,7 +6,7 @@ data_root = 'data/hico_20160224_det/'
 load_image = dict(type='LoadHOIImage', imdecode_backend='pillow')
 resize_short_side = dict(
     type='RandomChoiceResize',
-    resize_type='ResizeShortSide',
+    resize_type='HOIResizeShortSide',
     scales=list(range(480, 801, 32)),
     max_size=1333,
 )
@@ -14,13 +14,13 @@ train_pipeline = [
     load_image,
     dict(type='LoadHOIAnnotations', with_bbox=True),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4),
+    dict(type='HOIColorJitter', brightness=0.4, contrast=0.4, saturation=0.4),
     dict(
         type='RandomChoice',
         transforms=[
             [resize_short_side],
             [
-                dict(type='RandomChoiceResize', resize_type='ResizeShortSide', scales=[400, 500, 600]),
+                dict(type='RandomChoiceResize', resize_type='HOIResizeShortSide', scales=[400, 500, 600]),
                 dict(
                     type='RandomCrop',
                     crop_type='absolute_range',
@@ -36,7 +36,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     load_image,
-    dict(type='ResizeShortSide', scale=800, max_size=1333),
+    dict(type='HOIResizeShortSide', scale=800, max_size=1333),
     dict(type='PackHOIInputs'),
 ]
 

@@ -13,7 +13,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadHOIImage'),
     # keeps the rendered size, and records the scale
-    dict(type='ResizeShortSide', scale=128, max_size=128),
+    dict(type='HOIResizeShortSide', scale=128, max_size=128),
     dict(type='PackHOIInputs'),
 ]
 

@@ -50,28 +50,32 @@ model = dict(
                 ffn_cfg=dict(embed_dims=256, feedforward_channels=2048, ffn_drop=0.1),
             ),
         ),
-        clip=clip,
-        clip_dims=512,
+        # section 3.3; clip_dims is the embedding width of the CLIP model
+        hoi_classifier=dict(type='TextClassifier', clip=clip, clip_dims=512),
+        obj_classifier=dict(type='TextClassifier', clip=clip, clip_dims=512),
+        # sections 3.4 and 4.2
         loss_hoi=dict(type='HOIFocalLoss', alpha=0.5, gamma=2.0, loss_weight=2.0),
         loss_obj=dict(type='CrossEntropyLoss', bg_cls_weight=0.1, loss_weight=1.0),
         loss_bbox=dict(type='L1Loss', loss_weight=2.5),
         loss_iou=dict(type='GIoULoss', loss_weight=1.0),
-        loss_mimic=dict(type='VLKTLoss', distance='l1', loss_weight=20.0),
+        loss_mimic=dict(type='VLKTLoss', clip=clip, distance='l1', loss_weight=20.0),
     ),
     pretrained_detr='checkpoints/detr-r50-e632da11.pth',
+    # section 3.4
     train_cfg=dict(
         assigner=dict(
             type='HOIHungarianAssigner',
             match_costs=[
                 dict(type='HOIClassCost', weight=1.0),
-                dict(type='ObjectClassCost', weight=1.0),
-                dict(type='PairL1Cost', weight=2.5),
-                dict(type='PairGIoUCost', weight=1.0),
+                dict(type='HOIObjectClassCost', weight=1.0),
+                dict(type='HOIPairL1Cost', weight=2.5),
+                dict(type='HOIPairGIoUCost', weight=1.0),
             ],
         )
     ),
+    # section 3.5
     test_cfg=dict(
         max_per_img=100,
-        nms=dict(type='TripletNMS', iou_threshold=0.7, human_power=1.0, object_power=0.5),
+        nms=dict(type='HOITripletNMS', iou_threshold=0.7, human_power=1.0, object_power=0.5),
     ),
 )

@@ -25,8 +25,9 @@ model = dict(
         num_queries=16,
         embed_dims=embed_dims,
         decoder=dict(num_layers=3, layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn)),
-        clip=clip,
-        clip_dims=128,
+        hoi_classifier=dict(clip=clip, clip_dims=128),
+        obj_classifier=dict(clip=clip, clip_dims=128),
+        loss_mimic=dict(clip=clip),
     ),
     pretrained_detr='genvlkt://detr_tiny_minihoi.pth',
 )

@@ -1,7 +1,14 @@
 from .clip_image import MakeCLIPImage
-from .color_jitter import ColorJitter
+from .color_jitter import HOIColorJitter
 from .formatting import PackHOIInputs
 from .loading import LoadHOIAnnotations, LoadHOIImage
-from .resize import ResizeShortSide
+from .resize import HOIResizeShortSide
 
-__all__ = ['ColorJitter', 'LoadHOIAnnotations', 'LoadHOIImage', 'MakeCLIPImage', 'PackHOIInputs', 'ResizeShortSide']
+__all__ = [
+    'HOIColorJitter',
+    'LoadHOIAnnotations',
+    'LoadHOIImage',
+    'MakeCLIPImage',
+    'PackHOIInputs',
+    'HOIResizeShortSide',
+]

@@ -8,7 +8,7 @@ from torchvision.transforms import ColorJitter as TorchColorJitter
 
 
 @TRANSFORMS.register_module()
-class ColorJitter(BaseTransform):
+class HOIColorJitter(BaseTransform):
     """torchvision's colour jitter on a PIL image, in random order of its operations.
 
     The defaults are those of the authors. Random numbers come from torch's generator.

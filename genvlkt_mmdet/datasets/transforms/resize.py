@@ -38,7 +38,7 @@ def short_side_size(width: int, height: int, short: int, max_size: int | None = 
 
 
 @TRANSFORMS.register_module()
-class ResizeShortSide(Resize):
+class HOIResizeShortSide(Resize):
     """mmdet's :class:`Resize` to a given length of the short side. Boxes are resized too.
 
     mmdet's ``keep_ratio`` rounds differently (by a pixel or two). The authors use PIL's interpolation.

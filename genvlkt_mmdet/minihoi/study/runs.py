@@ -73,7 +73,7 @@ def run(config: str, cfg: Config) -> Result:
     ap = runner.test_evaluator.metrics[0].summary['default']['ap']
     head = cfg.model.bbox_head
     phrases_unseen = None
-    if head.get('zero_shot') and head.type == 'GENHead' and head.get('hoi_text', True):
+    if head.get('zero_shot') and head.hoi_classifier.type == 'TextClassifier' and 'text' not in head.hoi_classifier:
         runner.model = with_phrases_only(runner.model, cfg.model)
         phrases_unseen = runner.test()['hico/unseen']
     return Result(

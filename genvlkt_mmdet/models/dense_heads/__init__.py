@@ -1,4 +1,4 @@
-from .ablation_heads import RandomTextGENHead, VerbGENHead
 from .gen_head import GENHead
+from .verb_gen_head import VerbGENHead
 
-__all__ = ['GENHead', 'RandomTextGENHead', 'VerbGENHead']
+__all__ = ['GENHead', 'VerbGENHead']

@@ -15,9 +15,9 @@ from torch.func import functional_call
 
 from ...structures import HOIDataSample
 from ...vocabulary import HOIEntry, HOIReading, HOIVocabulary, load_vocabulary, open_vocabulary
-from ..layers import CosineClassifier, GuidedDecoder, LinearClassifier
+from ..layers import GuidedDecoder, TextClassifier
 from ..task_modules import PairMatches, triplet_scores
-from ..vlkt import encode_new_text, encode_text
+from ..vlkt import encode_new_text
 
 Outputs = dict[str, Tensor]
 
@@ -50,76 +50,58 @@ class GENHead(BaseModule):
         vocabulary (str | dict): HOI vocabulary, see :func:`genvlkt_mmdet.vocabulary.load_vocabulary`; it
             decides A and O.
         decoder (dict): Arguments of :class:`GuidedDecoder`, for both decoders.
-        num_queries (int): Q. Defaults to 64.
-        embed_dims (int): C. Defaults to 256.
-        clip (dict, optional): The CLIP model whose text embeddings start the classifiers and whose image encoder
-            teaches, see :func:`genvlkt_mmdet.models.vlkt.build_teacher`. Read by ``init_weights()`` and by the first
-            loss; building, loading a checkpoint and predicting do without it.
-        clip_dims (int): D. Defaults to 512.
-        zero_shot (str, optional): Zero-shot split of the vocabulary: the loss sees its seen classes only, and the
-            text classifiers are frozen.
-        hoi_text (bool): Whether the rows of the HOI classifier are text embeddings; False takes a plain linear layer
-            (Table 4b). Defaults to True.
-        obj_text (bool): The same for the object classifier. Defaults to True.
-        hoi_prior (float, optional): Probability that every class of the HOI text classifier starts with, through its bias.
-            None does as the authors: then a class starts near 0.5, which a short training takes long to get away from.
-            The plain classifier always starts with 0.01.
+        hoi_classifier (dict): Config of the HOI classifier, a :class:`TextClassifier` or a :class:`LinearClassifier`.
+        obj_classifier (dict): Config of the object classifier, likewise.
         loss_hoi (dict): Config of the HOI loss.
         loss_obj (dict): Config of the object loss; ``bg_cls_weight`` is the weight of 'nothing'.
         loss_bbox (dict): Config of the L1 loss, for human and object boxes alike.
         loss_iou (dict): Config of the GIoU loss, for human and object boxes alike.
-        loss_mimic (dict, optional): Config of the :class:`VLKTLoss`; None trains without a teacher.
-        train_cfg (dict, optional): ``assigner``: config of the :class:`HOIHungarianAssigner`.
-        test_cfg (dict, optional): Config of what selects the triplets of an image: :class:`TopTriplets`, the default
-            ``type``, or :class:`VerbTriplets`.
+        loss_mimic (dict, optional): Config of the :class:`VLKTLoss`. Defaults to None: no teacher.
+        num_queries (int): Q. Defaults to 64.
+        embed_dims (int): C. Defaults to 256.
+        zero_shot (str, optional): Zero-shot split of the vocabulary. The loss then sees its seen classes only. Defaults to
+            None: all classes are trained.
+        train_cfg (dict, optional): ``assigner``: config of the :class:`HOIHungarianAssigner`. Needed by the loss only.
+        test_cfg (dict, optional): Config of what selects the triplets of an image: :class:`TopHOITriplets`, the default
+            ``type``, or :class:`VerbHOITriplets`.
         init_cfg (dict, optional): Initialisation config.
 
     Raises:
-        ValueError: If a size or ``hoi_prior`` is out of its range, or the decoder has another width than ``embed_dims``.
+        ValueError: If a size is out of its range, or the decoder has another width than ``embed_dims``.
         KeyError: If the vocabulary has no such zero-shot split.
-
-    Attributes:
-        needs_text (bool): Whether ``init_weights()`` reads text embeddings; False where a checkpoint brings all rows.
     """
 
     def __init__(
         self,
         vocabulary: 'str | Mapping[str, Any]',
         decoder: Mapping[str, Any],
+        hoi_classifier: Mapping[str, Any],
+        obj_classifier: Mapping[str, Any],
+        loss_hoi: Mapping[str, Any],
+        loss_obj: Mapping[str, Any],
+        loss_bbox: Mapping[str, Any],
+        loss_iou: Mapping[str, Any],
+        loss_mimic: Mapping[str, Any] | None = None,
         num_queries: int = 64,
         embed_dims: int = 256,
-        clip: Mapping[str, Any] | None = None,
-        clip_dims: int = 512,
         zero_shot: str | None = None,
-        hoi_text: bool = True,
-        obj_text: bool = True,
-        hoi_prior: float | None = None,
-        loss_hoi: Mapping[str, Any] = dict(type='HOIFocalLoss', loss_weight=2.0),
-        loss_obj: Mapping[str, Any] = dict(type='CrossEntropyLoss', bg_cls_weight=0.1, loss_weight=1.0),
-        loss_bbox: Mapping[str, Any] = dict(type='L1Loss', loss_weight=2.5),
-        loss_iou: Mapping[str, Any] = dict(type='GIoULoss', loss_weight=1.0),
-        loss_mimic: Mapping[str, Any] | None = None,
         train_cfg: Mapping[str, Any] | None = None,
         test_cfg: Mapping[str, Any] | None = None,
         init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        sizes = dict(num_queries=num_queries, embed_dims=embed_dims, clip_dims=clip_dims)
-        for name, value in dict(sizes, **{'decoder.num_layers': decoder.get('num_layers')}).items():
+        sizes = {'num_queries': num_queries, 'embed_dims': embed_dims, 'decoder.num_layers': decoder.get('num_layers')}
+        for name, value in sizes.items():
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f'{type(self).__name__}: {name} must be a whole number of at least 1, not {value!r}.')
-        if hoi_prior is not None and not 0 < hoi_prior < 1:
-            raise ValueError(f'{type(self).__name__}: hoi_prior must be None or between 0 and 1, not {hoi_prior!r}.')
         self.vocabulary = self.trained_vocabulary = load_vocabulary(vocabulary)
         self.zero_shot = zero_shot
         self.readings: tuple[HOIReading, ...] = ()  # of the open vocabulary; empty while none is set
         self.num_queries = num_queries
         self.embed_dims = embed_dims
-        self.clip = clip
-        self.clip_dims = clip_dims
-        self.needs_text = True
-        self.assigner = TASK_UTILS.build((train_cfg or {}).get('assigner', dict(type='HOIHungarianAssigner')))
-        self.triplet_selector = TASK_UTILS.build(dict(dict(type='TopTriplets'), **(test_cfg or {})))
+        assigner = (train_cfg or {}).get('assigner')
+        self.assigner = assigner and TASK_UTILS.build(assigner)
+        self.triplet_selector = TASK_UTILS.build(dict(dict(type='TopHOITriplets'), **(test_cfg or {})))
         self._init_queries()
         self._init_layers(decoder)
         if self.instance_decoder.embed_dims != embed_dims:
@@ -127,7 +109,8 @@ class GENHead(BaseModule):
                 f'{type(self).__name__}: embed_dims is {embed_dims}, but the layers of its decoder have '
                 f'{self.instance_decoder.embed_dims} channels: set both to the same number.'
             )
-        self._init_classifiers(clip_dims, zero_shot, hoi_text, obj_text, hoi_prior)
+        self.hoi_classifier = self._build_classifier(hoi_classifier, 'hois')
+        self.obj_classifier = self._build_classifier(obj_classifier, 'objects')
         self._init_losses(loss_hoi, loss_obj, loss_bbox, loss_iou, loss_mimic)
         # Object and verb of every HOI class. Derived from the vocabulary, hence not in the checkpoint.
         self.register_buffer('hoi_objects', torch.tensor(self.vocabulary.hoi_objects), persistent=False)
@@ -145,21 +128,9 @@ class GENHead(BaseModule):
         self.human_bbox = _box_mlp(self.embed_dims)
         self.object_bbox = _box_mlp(self.embed_dims)
 
-    def _init_classifiers(
-        self, clip_dims: int, zero_shot: str | None, hoi_text: bool, obj_text: bool, hoi_prior: float | None
-    ) -> None:
-        channels, num_hois, num_objects = self.embed_dims, self.vocabulary.num_hois, self.vocabulary.num_object_logits
-        seen = None if zero_shot is None else self.vocabulary.seen(zero_shot)
-        frozen = zero_shot is not None
-        if hoi_text:
-            self.hoi_classifier = CosineClassifier(channels, clip_dims, num_hois, seen, frozen, hoi_prior)
-        else:
-            # few classes are positive: the prior that focal losses start with
-            self.hoi_classifier = LinearClassifier(channels, num_hois, seen, prior=0.01)
-        if obj_text:
-            self.obj_classifier = CosineClassifier(channels, clip_dims, num_objects, frozen=frozen)
-        else:
-            self.obj_classifier = LinearClassifier(channels, num_objects)
+    def _build_classifier(self, cfg: Mapping[str, Any], classes: str) -> nn.Module:
+        given = dict(in_channels=self.embed_dims, vocabulary=self.vocabulary, classes=classes, zero_shot=self.zero_shot)
+        return MODELS.build(dict(cfg, **given))
 
     def _init_losses(self, hoi, obj, bbox, iou, mimic) -> None:
         self.loss_hoi = MODELS.build(hoi)
@@ -169,55 +140,19 @@ class GENHead(BaseModule):
         self.loss_obj = MODELS.build(dict(**obj, class_weight=class_weight))
         self.loss_bbox = MODELS.build(bbox)
         self.loss_iou = MODELS.build(iou)
-        self.loss_mimic = mimic and MODELS.build(dict(clip=self.clip, **mimic))
-
-    def init_weights(self) -> None:
-        """Initialises as the authors do; text embeddings become the rows of the text classifiers.
-
-        Raises:
-            FileNotFoundError: If the CLIP weights are absent; the message says which file to bring.
-        """
-        super().init_weights()
-        self._init_rows()
-
-    def check_files(self) -> None:
-        """Raises what ``init_weights()`` and the first loss would raise for CLIP files that are missing or do not fit.
-
-        It writes the text embeddings into the classifiers, as ``init_weights()`` does.
-
-        Raises:
-            FileNotFoundError: If CLIP is needed and is not on this machine and cannot be downloaded.
-            ValueError: If a file does not fit the CLIP model or the vocabulary.
-        """
-        self._init_rows()
-        if self.loss_mimic is not None:
-            self.loss_mimic.check_files()
-
-    def _init_rows(self) -> None:
-        if self.clip is None or not self.needs_text:
-            return
-        for classifier, prompts in (
-            (self.hoi_classifier, self.trained_vocabulary.hoi_prompts),
-            (self.obj_classifier, self.trained_vocabulary.object_prompts),
-        ):
-            if isinstance(classifier, CosineClassifier):
-                classifier.set_rows(self._initial_rows(prompts))
-
-    def _initial_rows(self, prompts: Sequence[str]) -> Tensor:
-        """What a text classifier starts from, one row for each prompt, any length."""
-        return encode_text(prompts, self.clip)
+        self.loss_mimic = mimic and MODELS.build(mimic)
 
     def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> tuple[HOIReading, ...]:
         """Predicts these HOI classes from now on, seen in training or not, until :meth:`reset_vocabulary`.
 
-        Classes of the training keep their rows of the classifiers; new ones get text embeddings as rows. All objects of the
-        training remain, since the object label is the best of all objects. Nothing that a checkpoint holds changes.
+        Classes of the training keep their class weights; new ones get text embeddings. All objects of the training remain,
+        since the object label is the best of all objects. Nothing that a checkpoint holds changes.
 
         Args:
             hois (Sequence[str | tuple[str, str | None]]): Phrases and (verb, object) pairs, see
                 :func:`genvlkt_mmdet.vocabulary.open_vocabulary`. Their order is that of the classes.
-            clip (dict, optional): The CLIP model that encodes new phrases; None takes the head's own. Not needed where no
-                phrase is new.
+            clip (dict, optional): The CLIP model that encodes new phrases. Not needed where no phrase is new. Defaults to
+                None: that of the HOI classifier.
 
         Returns:
             tuple[HOIReading]: How each entry was read, in the order of the classes.
@@ -225,28 +160,31 @@ class GENHead(BaseModule):
         Raises:
             ValueError: If an entry cannot be read or is ambiguous, a classifier has no text, or there is no CLIP setting
                 for new phrases.
-            FileNotFoundError: If the CLIP weights are absent; the message says which file to bring.
+            FileNotFoundError: If the CLIP weights are missing; the message says which file to bring.
         """
         opened = open_vocabulary(self.trained_vocabulary, hois)
         vocabulary = opened.vocabulary
-        new_hois = [p for p, known in zip(vocabulary.hoi_prompts, opened.trained_hois, strict=True) if known is None]
-        new_objects = [
-            p for p, known in zip(vocabulary.object_prompts, opened.trained_objects, strict=True) if known is None
-        ]
-        # The object classifier of a head without text for objects can stay as it is while no object is new.
-        opens_objects = bool(new_objects) or isinstance(self.obj_classifier, CosineClassifier)
-        classifiers = [self.hoi_classifier] + [self.obj_classifier] * opens_objects
-        if not all(isinstance(classifier, CosineClassifier) for classifier in classifiers):
-            raise ValueError(
-                'An open vocabulary needs text classifiers, whose rows are text embeddings: this model has '
-                f'{" and ".join(type(c).__name__ for c in classifiers)} (hoi_text or obj_text is False).'
+        new_hois, new_objects = (
+            [prompt for prompt, known in zip(prompts, trained, strict=True) if known is None]
+            for prompts, trained in (
+                (vocabulary.hoi_prompts, opened.trained_hois),
+                (vocabulary.object_prompts, opened.trained_objects),
             )
-        embeddings = self._encode_new([*new_hois, *new_objects], clip or self.clip)
-        self.hoi_classifier.open(opened.trained_hois, embeddings[: len(new_hois)])
-        if opens_objects:
+        )
+        # A linear object classifier can stay as it is while no object is new.
+        extends_objects = bool(new_objects) or isinstance(self.obj_classifier, TextClassifier)
+        classifiers = [self.hoi_classifier] + [self.obj_classifier] * extends_objects
+        if not all(isinstance(classifier, TextClassifier) for classifier in classifiers):
+            raise ValueError(
+                'An open vocabulary needs text classifiers: this model has '
+                f'{" and ".join(type(c).__name__ for c in classifiers)}.'
+            )
+        embeddings = self._encode_new([*new_hois, *new_objects], clip or self.hoi_classifier.clip)
+        self.hoi_classifier.extend(opened.trained_hois, embeddings[: len(new_hois)])
+        if extends_objects:
             # 'nothing' and 'person only' are no objects: their bias says nothing of a new one.
-            self.obj_classifier.open(
-                opened.trained_objects, embeddings[len(new_hois) :], bias_from=self.trained_vocabulary.num_objects
+            self.obj_classifier.extend(
+                opened.trained_objects, embeddings[len(new_hois) :], self.trained_vocabulary.num_objects
             )
         self._use(vocabulary)
         self.readings = opened.readings
@@ -255,18 +193,18 @@ class GENHead(BaseModule):
     def reset_vocabulary(self) -> None:
         """Predicts the classes of the training again, exactly as before :meth:`set_vocabulary`."""
         for classifier in (self.hoi_classifier, self.obj_classifier):
-            if isinstance(classifier, CosineClassifier):
-                classifier.close()
+            if isinstance(classifier, TextClassifier):
+                classifier.reset()
         self._use(self.trained_vocabulary)
         self.readings = ()
 
     def _encode_new(self, prompts: Sequence[str], clip: Mapping[str, Any] | None) -> Tensor:
         if not prompts:
-            return torch.zeros(0, self.clip_dims)
+            return self.hoi_classifier.fc.weight.new_zeros(0, self.hoi_classifier.fc.in_features)
         if clip is None:
             raise ValueError(
                 f"'{prompts[0]}' is new to the model and its text must be encoded: say by which CLIP, "
-                'set_vocabulary(hois, clip=...) or model.bbox_head.clip in the config.'
+                'set_vocabulary(hois, clip=...) or model.bbox_head.hoi_classifier.clip in the config.'
             )
         return encode_new_text(prompts, clip)
 
@@ -338,8 +276,10 @@ class GENHead(BaseModule):
 
         Raises:
             RuntimeError: If an open vocabulary is set.
-            ValueError: If the mimic loss is on and a sample lacks its ``clip_image``.
+            ValueError: If there is no assigner, or the mimic loss is on and a sample lacks its ``clip_image``.
         """
+        if self.assigner is None:
+            raise ValueError('The loss needs a matching: set model.train_cfg.assigner.')
         if self.vocabulary is not self.trained_vocabulary:
             raise RuntimeError('An open vocabulary is set, for prediction: call reset_vocabulary() before training.')
         outputs = self(memory, memory_pos, memory_mask, seen_only=True)

@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 from ...converters import load_checkpoint, load_detr, read_detr
 from ...structures import HOIDataSample
 from ...vocabulary import HOIEntry, HOIReading, readings_table
-from ..layers import HOITransformerEncoder
+from ..layers import HOITransformerEncoder, TextClassifier
 
 
 @MODELS.register_module()
@@ -43,8 +43,8 @@ class GENVLKT(BaseDetector):
         ValueError: If neck, position encoding, encoder and head do not have the same number of channels.
 
     Attributes:
-        needs_start (bool): Whether ``init_weights()`` reads the DETR or ImageNet's weights; False where a checkpoint brings
-            what they would fill.
+        needs_start (bool): Whether ``init_weights()`` reads the DETR or ImageNet's weights. False: a checkpoint has all
+            that they would fill.
     """
 
     def __init__(
@@ -96,45 +96,51 @@ class GENVLKT(BaseDetector):
 
         Raises:
             FileNotFoundError: If the DETR or CLIP is missing; the message says which file to bring.
-            ValueError: If one of them does not fit, or a part of the backbone would stay random for ever.
+            ValueError: If one of them does not fit, or frozen parts of the backbone would stay random.
         """
         if not self.needs_start:
             self.backbone.is_init = True
-        self._need_a_start()
+        self._check_backbone_start()
         super().init_weights()
         if self.pretrained_detr is not None and self.needs_start:
             load_detr(self, self.pretrained_detr)
 
     def expect_weights(self, names: Collection[str]) -> None:
-        """Says that a checkpoint is loaded right after ``init_weights()``, which then reads no file in vain.
+        """Prepares for a checkpoint that is loaded right after ``init_weights()``, which then reads only what it lacks.
 
         Args:
             names (Collection[str]): Names of the model's weights that the checkpoint holds in the right shape.
         """
         missing = [n for n in self.state_dict() if n not in names and not n.endswith('num_batches_tracked')]
-        text = ('bbox_head.hoi_classifier.', 'bbox_head.obj_classifier.')
-        self.needs_start = any(not name.startswith(text) for name in missing)
-        self.bbox_head.needs_text = any(name.startswith(text) for name in missing)
+        for name in ('hoi_classifier', 'obj_classifier'):
+            prefix = f'bbox_head.{name}.'
+            getattr(self.bbox_head, name).is_init = not any(n.startswith(prefix) for n in missing)
+            missing = [n for n in missing if not n.startswith(prefix)]
+        self.needs_start = bool(missing)
 
     def check_files(self) -> None:
         """Raises what ``init_weights()`` and the first loss would raise for files that are missing or do not fit.
 
-        To be called on a model that is thrown away, since it may write some of the weights.
+        Call it on a model that is thrown away: it writes some of the weights.
 
         Raises:
             FileNotFoundError: If a file is missing; the message says which one to bring.
             ValueError: If a file does not fit.
         """
-        self._need_a_start()
+        self._check_backbone_start()
         if self.needs_start and self.pretrained_detr is not None:
             read_detr(self, self.pretrained_detr)
         elif self.needs_start:
             init_cfg = self.backbone.init_cfg if isinstance(getattr(self.backbone, 'init_cfg', None), Mapping) else {}
             if init_cfg.get('type') == 'Pretrained':
                 load_checkpoint(init_cfg['checkpoint'])
-        self.bbox_head.check_files()
+        for classifier in (self.bbox_head.hoi_classifier, self.bbox_head.obj_classifier):
+            if isinstance(classifier, TextClassifier) and not classifier.is_init:
+                classifier.init_class_weights()
+        if self.bbox_head.loss_mimic is not None:
+            self.bbox_head.loss_mimic.check_files()
 
-    def _need_a_start(self) -> None:
+    def _check_backbone_start(self) -> None:
         if self._random_and_frozen and self.needs_start:
             raise ValueError(
                 'Without model.pretrained_detr the frozen parts of the backbone would stay random, and there are no weights '
@@ -151,7 +157,7 @@ class GENVLKT(BaseDetector):
         Args:
             hois (Sequence[str | tuple[str, str | None]]): Phrases such as ``'a person feeding a giraffe'`` and pairs such as
                 ``('ride', 'horse')``.
-            clip (dict, optional): The CLIP model that encodes new phrases; None takes the head's own.
+            clip (dict, optional): The CLIP model that encodes new phrases. Defaults to None: that of the HOI classifier.
 
         Returns:
             tuple[HOIReading]: How each entry was read: verb, object, prompt, and what of it is new.
@@ -159,7 +165,7 @@ class GENVLKT(BaseDetector):
         Raises:
             ValueError: If an entry cannot be read or is ambiguous, a classifier has no text, or there is no CLIP setting
                 for new phrases.
-            FileNotFoundError: If the CLIP weights are absent; the message says which file to bring.
+            FileNotFoundError: If the CLIP weights are missing; the message says which file to bring.
         """
         readings = self.bbox_head.set_vocabulary(hois, clip)
         print_log(f'The vocabulary was read as:\n{readings_table(readings)}', logger='current')
@@ -232,7 +238,7 @@ class GENVLKT(BaseDetector):
         encoded = self.encode(batch_inputs, batch_data_samples)
         results = self.bbox_head.predict(**encoded, batch_data_samples=batch_data_samples, rescale=rescale)
         for sample, result in zip(batch_data_samples, results, strict=True):
-            # The box of an object that there is none of is NaN, and is not asked.
+            # Without an object, its box is NaN: not checked.
             if not (result.scores.isfinite().all() and result.human_boxes.isfinite().all()):
                 raise ValueError(
                     "The model's output is not finite (NaN or infinity): its weights are damaged, or its training has diverged."

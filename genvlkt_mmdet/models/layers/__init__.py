@@ -1,13 +1,13 @@
 from .attention import FusedMultiheadAttention
-from .classifier import CosineClassifier, LinearClassifier
+from .classifier import LinearClassifier, TextClassifier
 from .transformer import GuidedDecoder, HOIDecoderLayer, HOIEncoderLayer, HOITransformerEncoder
 
 __all__ = [
-    'CosineClassifier',
     'FusedMultiheadAttention',
     'GuidedDecoder',
     'HOIDecoderLayer',
     'HOIEncoderLayer',
     'HOITransformerEncoder',
     'LinearClassifier',
+    'TextClassifier',
 ]

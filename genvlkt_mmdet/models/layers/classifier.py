@@ -1,110 +1,158 @@
-"""The classifier whose rows are text embeddings, and the plain one that the ablation compares it with."""
+"""The two classifiers that a head can be configured with: text embeddings as class weights, or a plain linear layer."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
+from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
+from ...vocabulary import HOIVocabulary
+from ..vlkt import encode_text
 
-def _logit(probability: float) -> float:
-    return math.log(probability / (1 - probability))
+
+def _logit(prior: float | None) -> float | None:
+    if prior is None:
+        return None
+    if not 0 < prior < 1:
+        raise ValueError(f'The prior of a classifier must be None or between 0 and 1, not {prior!r}.')
+    return math.log(prior / (1 - prior))
 
 
-class CosineClassifier(BaseModule):
-    """Projects decoder features to CLIP's space and compares them with one embedding per class (section 3.3).
+@MODELS.register_module()
+class TextClassifier(BaseModule):
+    """Projects decoder features to CLIP's space and compares them with the text embedding of each class (section 3.3).
 
-    ``logits = exp(logit_scale) * Linear(x / |x|)`` with ``x = LayerNorm(Linear(features))``: the bias is scaled too, and
-    the rows, text embeddings of length 1 at first, are not normalised again.
+    ``logits = exp(logit_scale) * Linear(x / |x|)`` with ``x = LayerNorm(Linear(features))``. The bias is scaled too. The
+    class weights start as text embeddings of length 1 and are not normalised again.
 
-    In zero-shot training the classifier holds two sets of rows: those of the seen classes, for the loss, and those of
-    all classes, for prediction.
+    In zero-shot training the classifier holds two sets of class weights: ``fc`` of the seen classes, for the loss, and
+    ``eval_fc`` of all classes, for prediction.
 
-    After training it can predict any classes, see :meth:`open`.
+    After training it can predict any classes, see :meth:`extend`.
 
     Args:
-        in_channels (int): Channels C of the decoder features.
-        clip_dims (int): Width D of the CLIP embedding.
-        num_classes (int): Number of classes to predict.
-        seen (Sequence[int], optional): The classes of zero-shot training; None trains all of them.
-        frozen (bool): Whether the rows and their biases stay as they were initialised; all biases are then the same.
-            Defaults to False.
-        prior (float, optional): Probability (of a sigmoid) that a class has at a cosine of 0, through the bias that all rows
-            start with; None starts as torch does, or with 0 where rows are frozen or not all of them are trained.
+        in_channels (int): Channels C of the decoder features. Set by the head.
+        vocabulary (HOIVocabulary): Its prompts are the texts of the classes. Set by the head.
+        classes (str): What to classify, ``'hois'`` or ``'objects'``. Set by the head.
+        zero_shot (str, optional): Zero-shot split of the vocabulary. Set by the head. Defaults to None.
+        clip_dims (int): Embedding width D of the CLIP model. Defaults to 512.
+        clip (dict, optional): CLIP model that encodes the prompts, see
+            :meth:`genvlkt_mmdet.models.vlkt.CLIPSource.from_cfg`. Read by ``init_weights()`` only; building, loading a
+            checkpoint and predicting do without it. None: the class weights start as PyTorch's default.
+        text (str): ``'clip'`` starts from CLIP's text embeddings; ``'random'`` starts from random directions, evenly
+            distributed on the sphere, which is the control for what text embeddings add. Defaults to ``'clip'``.
+        frozen (bool, optional): Whether class weights and biases stay as they were initialised; all biases are then
+            equal. Defaults to None: frozen in zero-shot training.
+        prior (float, optional): Initial probability of every class; sets one bias for all classes. Defaults to None:
+            PyTorch's default initialisation, or 0 if the classifier is frozen or in zero-shot training.
+
+    Raises:
+        ValueError: If a setting is out of its range.
     """
 
     def __init__(
         self,
         in_channels: int,
-        clip_dims: int,
-        num_classes: int,
-        seen: 'tuple[int, ...] | None' = None,
-        frozen: bool = False,
+        vocabulary: HOIVocabulary,
+        classes: str,
+        zero_shot: str | None = None,
+        clip_dims: int = 512,
+        clip: Mapping[str, Any] | None = None,
+        text: str = 'clip',
+        frozen: bool | None = None,
         prior: float | None = None,
     ) -> None:
         super().__init__()
-        self.seen = seen
+        if classes == 'verbs':
+            raise ValueError('TextClassifier: verbs have no text embeddings; use a LinearClassifier.')
+        if text not in ('clip', 'random'):
+            raise ValueError(f"TextClassifier: text must be 'clip' or 'random', not {text!r}.")
+        if not isinstance(clip_dims, int) or isinstance(clip_dims, bool) or clip_dims < 1:
+            raise ValueError(f'TextClassifier: clip_dims must be a whole number of at least 1, not {clip_dims!r}.')
+        self.prompts = tuple(vocabulary.hoi_prompts if classes == 'hois' else vocabulary.object_prompts)
+        self.seen = vocabulary.seen(zero_shot) if classes == 'hois' and zero_shot is not None else None
+        self.clip = clip
+        self.text = text
+        frozen = zero_shot is not None if frozen is None else frozen
         self.proj = nn.Sequential(nn.Linear(in_channels, clip_dims), nn.LayerNorm(clip_dims))
-        self.fc = nn.Linear(clip_dims, num_classes if seen is None else len(seen))
-        if seen is not None:
-            # Rows of all classes; never trained, since the loss does not see them.
-            self.eval_fc = nn.Linear(clip_dims, num_classes).requires_grad_(False)
+        self.fc = nn.Linear(clip_dims, len(self.prompts if self.seen is None else self.seen))
+        if self.seen is not None:
+            # Class weights of all classes; never trained, since the loss does not see them.
+            self.eval_fc = nn.Linear(clip_dims, len(self.prompts)).requires_grad_(False)
         if frozen:
             self.fc.requires_grad_(False)
         # CLIP's temperature: starts at 1 / 0.07 and is learned.
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
-        if frozen or seen is not None or prior is not None:
-            # Unseen rows learn no bias, so neither may seen ones: one policy for all rows, or the split decides the scores.
-            bias = 0.0 if prior is None else _logit(prior) / self.logit_scale.exp().item()
-            for fc in {self.fc, self._prediction_rows}:
+        logit = _logit(prior)
+        if frozen or self.seen is not None or logit is not None:
+            # Unseen classes learn no bias. If seen ones did, the split would decide the scores.
+            bias = 0.0 if logit is None else logit / self.logit_scale.exp().item()
+            for fc in {self.fc, self._prediction_fc}:
                 nn.init.constant_(fc.bias, bias)
         # Open vocabulary: follows the module to its device and precision, and never enters a checkpoint.
-        self.register_buffer('open_rows', None, persistent=False)
-        self.register_buffer('open_order', None, persistent=False)
-        self.open_bias_from = 0
+        self.register_buffer('new_weight', None, persistent=False)
+        self.register_buffer('order', None, persistent=False)
+        self.num_bias_classes = 0
+
+    def init_weights(self) -> None:
+        """Initialises the class weights, see :meth:`init_class_weights`."""
+        super().init_weights()
+        self.init_class_weights()
+
+    def init_class_weights(self) -> None:
+        """Writes the text embeddings, or random directions, into the class weights.
+
+        Raises:
+            FileNotFoundError: If the CLIP weights are missing; the message says which file to bring.
+            ValueError: If the CLIP model has another embedding width than ``clip_dims``.
+        """
+        if self.text == 'random':
+            self.set_embeddings(torch.randn(len(self.prompts), self.fc.in_features))
+        elif self.clip is not None:
+            self.set_embeddings(encode_text(self.prompts, self.clip))
 
     @torch.no_grad()
-    def set_rows(self, embeddings: Tensor) -> None:
-        """Writes the class embeddings.
+    def set_embeddings(self, embeddings: Tensor) -> None:
+        """Writes the class weights.
 
         Args:
             embeddings (Tensor): One per class, (num_classes, D), any length; they are L2-normalised.
 
         Raises:
-            ValueError: If the number of embeddings or their width is another.
+            ValueError: If their number or width does not fit.
         """
-        wanted = self._prediction_rows.weight.shape
+        wanted = self._prediction_fc.weight.shape
         if embeddings.shape != wanted:
             raise ValueError(
-                f'The text embeddings are {tuple(embeddings.shape)}, the classifier takes {tuple(wanted)}: set '
-                'model.bbox_head.clip_dims to the embedding width of model.bbox_head.clip.'
+                f'The text embeddings are {tuple(embeddings.shape)}, the classifier takes {tuple(wanted)}: set clip_dims '
+                'of both text classifiers to the embedding width of their clip.'
             )
-        rows = normalize(embeddings.to(self.fc.weight), dim=-1)
-        if self.seen is None:
-            self.fc.weight.copy_(rows)
-            return
-        self.fc.weight.copy_(rows[list(self.seen)])
-        self.eval_fc.weight.copy_(rows)
+        embeddings = normalize(embeddings.to(self.fc.weight), dim=-1)
+        self._prediction_fc.weight.copy_(embeddings)
+        if self.seen is not None:
+            self.fc.weight.copy_(embeddings[list(self.seen)])
 
     @torch.no_grad()
-    def open(self, classes: Sequence[int | None], embeddings: Tensor, bias_from: int | None = None) -> None:
-        """Predicts other classes from now on, until :meth:`close`; the trained rows stay as they are.
+    def extend(self, classes: Sequence[int | None], embeddings: Tensor, num_bias_classes: int | None = None) -> None:
+        """Predicts other classes from now on, until :meth:`reset`. The trained class weights stay as they are.
 
-        A trained class keeps its logit, bit for bit. A new one has its L2-normalised embedding as row; its bias is the mean
-        of the trained ones, since a bias says how ready a classifier is to say yes and text does not tell.
+        A trained class keeps its logit, bit for bit. The weight of a new one is its L2-normalised embedding. Its bias is
+        the mean of the trained biases: a bias says how often a class is found, which its text does not tell.
 
         Args:
-            classes (Sequence[int | None]): For each class to predict, the trained class that it is; None for a new one.
+            classes (Sequence[int | None]): For each class to predict, the index of the trained class; None for a new one.
             embeddings (Tensor): Text embeddings of the new classes, in order, (N, D), any length.
-            bias_from (int, optional): The bias is the mean over so many of the trained classes, the first ones; None takes
-                all.
+            num_bias_classes (int, optional): Only the first so many trained classes enter the mean of the biases.
+                Defaults to None: all.
 
         Raises:
-            ValueError: If the number of embeddings or their width is another.
+            ValueError: If the number of embeddings or their width does not fit.
         """
-        fc = self._prediction_rows
+        fc = self._prediction_fc
         wanted = (sum(known is None for known in classes), fc.in_features)
         if embeddings.shape != wanted:
             raise ValueError(
@@ -113,16 +161,16 @@ class CosineClassifier(BaseModule):
             )
         new = iter(range(fc.out_features, fc.out_features + len(embeddings)))
         order = [next(new) if known is None else known for known in classes]
-        self.open_rows = normalize(embeddings.to(fc.weight), dim=-1)
-        self.open_order = torch.tensor(order, device=fc.weight.device)
-        self.open_bias_from = fc.out_features if bias_from is None else bias_from
+        self.new_weight = normalize(embeddings.to(fc.weight), dim=-1)
+        self.order = torch.tensor(order, device=fc.weight.device)
+        self.num_bias_classes = fc.out_features if num_bias_classes is None else num_bias_classes
 
-    def close(self) -> None:
+    def reset(self) -> None:
         """Predicts the trained classes again."""
-        self.open_rows = self.open_order = None
+        self.new_weight = self.order = None
 
     @property
-    def _prediction_rows(self) -> nn.Linear:
+    def _prediction_fc(self) -> nn.Linear:
         return self.fc if self.seen is None else self.eval_fc
 
     def forward(self, features: Tensor, seen_only: bool = False) -> tuple[Tensor, Tensor]:
@@ -130,61 +178,68 @@ class CosineClassifier(BaseModule):
 
         Args:
             features (Tensor): (..., C).
-            seen_only (bool): Whether to give the logits of the classes that are trained only. Defaults to False.
+            seen_only (bool): Whether to give logits of the seen classes only. Defaults to False.
 
         Returns:
-            tuple[Tensor, Tensor]: Logits (..., num_classes), or (..., seen) where asked; embeddings (..., D) before L2
-            normalisation.
+            tuple[Tensor, Tensor]: Logits (..., num_classes), or (..., seen) with ``seen_only``; embeddings (..., D) before
+            L2 normalisation.
         """
         embeds = self.proj(features)
         unit = normalize(embeds, dim=-1)
-        scores = (self.fc if seen_only else self._prediction_rows)(unit)
-        if self.open_order is not None and not seen_only:
-            new = linear(unit, self.open_rows) + self._prediction_rows.bias[: self.open_bias_from].mean()
-            # Trained classes are computed as always and then picked, so that what they score cannot depend on the others.
-            scores = torch.cat([scores, new], dim=-1)[..., self.open_order]
+        scores = (self.fc if seen_only else self._prediction_fc)(unit)
+        if self.order is not None and not seen_only:
+            new = linear(unit, self.new_weight) + self._prediction_fc.bias[: self.num_bias_classes].mean()
+            # Trained classes are computed as always and then picked, so that the others cannot change their logits.
+            scores = torch.cat([scores, new], dim=-1)[..., self.order]
         return self.logit_scale.exp() * scores, embeds
 
 
+@MODELS.register_module()
 class LinearClassifier(BaseModule):
-    """A linear layer on decoder features: what a classifier without text embeddings is (Table 4b, first row).
+    """A linear layer on decoder features: the classifier without text embeddings (Table 4b, first row).
 
-    In zero-shot training the loss reaches the rows of seen classes only. The rows of unseen classes are zero, so that
+    In zero-shot training the loss reaches the weights of seen classes only. The weights of unseen classes are zero, so that
     their logit is the prior's for every query: without text nothing is known of them but their object.
 
     Args:
-        in_channels (int): Channels C of the decoder features.
-        num_classes (int): Number of classes to predict.
-        seen (Sequence[int], optional): The classes of zero-shot training; None trains all of them.
-        prior (float, optional): Probability (of a sigmoid) that every class starts with; None starts as torch does.
+        in_channels (int): Channels C of the decoder features. Set by the head.
+        vocabulary (HOIVocabulary): What can be detected. Set by the head.
+        classes (str): What to classify, ``'hois'``, ``'objects'`` or ``'verbs'``. Set by the head.
+        zero_shot (str, optional): Zero-shot split of the vocabulary. Set by the head. Defaults to None.
+        prior (float, optional): Initial probability of every class; sets one bias for all classes. Defaults to None:
+            PyTorch's default initialisation.
+
+    Raises:
+        ValueError: If ``prior`` is out of its range.
     """
 
     def __init__(
         self,
         in_channels: int,
-        num_classes: int,
-        seen: 'tuple[int, ...] | None' = None,
+        vocabulary: HOIVocabulary,
+        classes: str,
+        zero_shot: str | None = None,
         prior: float | None = None,
     ) -> None:
         super().__init__()
-        self.seen = seen
-        self.linear = nn.Linear(in_channels, num_classes)
-        if prior is not None:
-            nn.init.constant_(self.linear.bias, _logit(prior))
-        if seen is not None:
-            unseen = sorted(set(range(num_classes)) - set(seen))
+        counts = dict(hois=vocabulary.num_hois, objects=vocabulary.num_object_logits, verbs=vocabulary.num_verbs)
+        self.seen = vocabulary.seen(zero_shot) if classes == 'hois' and zero_shot is not None else None
+        self.linear = nn.Linear(in_channels, counts[classes])
+        if (logit := _logit(prior)) is not None:
+            nn.init.constant_(self.linear.bias, logit)
+        if self.seen is not None:
             with torch.no_grad():
-                self.linear.weight[unseen] = 0
+                self.linear.weight[list(vocabulary.unseen(zero_shot))] = 0
 
     def forward(self, features: Tensor, seen_only: bool = False) -> tuple[Tensor, Tensor]:
         """Classifies.
 
         Args:
             features (Tensor): (..., C).
-            seen_only (bool): Whether to give the logits of the seen classes only. Defaults to False.
+            seen_only (bool): Whether to give logits of the seen classes only. Defaults to False.
 
         Returns:
-            tuple[Tensor, Tensor]: Logits (..., num_classes), or (..., seen) where asked; the features themselves.
+            tuple[Tensor, Tensor]: Logits (..., num_classes), or (..., seen) with ``seen_only``; the features themselves.
         """
         logits = self.linear(features)
         return logits[..., list(self.seen)] if seen_only and self.seen is not None else logits, features

@@ -10,13 +10,13 @@ class HOIFocalLoss(nn.Module):
     """CornerNet's focal loss on multi-hot HOI labels, divided by the number of positive labels.
 
     Args:
-        alpha (float): Weight of positives; negatives get ``1 - alpha``. Defaults to 0.5.
-        gamma (float): Focusing exponent. Defaults to 2.
+        alpha (float): Weight of positives; negatives get ``1 - alpha``.
+        gamma (float): Focusing exponent.
         eps (float): Probabilities are clamped to [eps, 1 - eps]. Defaults to 1e-4.
         loss_weight (float): Weight of the loss. Defaults to 1.
     """
 
-    def __init__(self, alpha: float = 0.5, gamma: float = 2.0, eps: float = 1e-4, loss_weight: float = 1.0) -> None:
+    def __init__(self, alpha: float, gamma: float, eps: float = 1e-4, loss_weight: float = 1.0) -> None:
         super().__init__()
         self.alpha = alpha
         self.gamma = gamma

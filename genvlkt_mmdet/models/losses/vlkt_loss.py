@@ -19,11 +19,11 @@ class VLKTLoss(nn.Module):
     dict, the optimiser or DDP.
 
     Args:
-        clip (Mapping): Which CLIP teaches, see :func:`genvlkt_mmdet.models.vlkt.build_teacher`. Loaded at the first
-            loss, unless :attr:`teacher` was set before. None is an error: the head hands on what it has.
+        clip (dict): Required. CLIP model that teaches, see :func:`genvlkt_mmdet.models.vlkt.build_teacher`. Loaded at the first
+            loss, unless :attr:`teacher` was set before.
         distance (str): ``'l1'``, ``'l2'`` (mean squared error) or ``'l1+l2'`` (their sum), Table 4c. Defaults to
             ``'l1'``.
-        loss_weight (float): Weight of the loss. Defaults to 20.
+        loss_weight (float): Weight of the loss. Defaults to 1.
 
     Attributes:
         teacher (nn.Module, optional): Any module from (B, 3, S, S) to (B, D).
@@ -31,14 +31,14 @@ class VLKTLoss(nn.Module):
 
     _distances = {'l1': ('l1_loss',), 'l2': ('mse_loss',), 'l1+l2': ('l1_loss', 'mse_loss')}
 
-    def __init__(self, clip: Mapping[str, Any] | None, distance: str = 'l1', loss_weight: float = 20.0) -> None:
+    def __init__(self, clip: Mapping[str, Any] | None = None, distance: str = 'l1', loss_weight: float = 1.0) -> None:
         super().__init__()
         if distance not in self._distances:
             raise ValueError(f"VLKTLoss: distance is one of {', '.join(self._distances)}, not '{distance}'.")
         if clip is None:
             raise ValueError(
-                'VLKTLoss: no CLIP model to learn from; set model.bbox_head.clip, or model.bbox_head.loss_mimic=None to '
-                'train without a teacher.'
+                'VLKTLoss: no CLIP model to learn from; set model.bbox_head.loss_mimic.clip, or model.bbox_head.loss_mimic=None '
+                'to train without a teacher.'
             )
         self.clip = clip
         self.distance = distance
@@ -93,7 +93,7 @@ class VLKTLoss(nn.Module):
         if target.shape != student.shape[1:]:
             raise ValueError(
                 f'The CLIP teacher gives {tuple(target.shape)} for interaction features of {tuple(student.shape[1:])}: '
-                'set model.bbox_head.clip_dims to the embedding width of model.bbox_head.clip.'
+                'set clip_dims of both text classifiers to the embedding width of their clip.'
             )
         target = target.expand_as(student)
         losses = [

@@ -1,18 +1,18 @@
 from .hoi_hungarian_assigner import HOIHungarianAssigner, PairMatches
-from .match_cost import HOIClassCost, ObjectClassCost, PairGIoUCost, PairL1Cost
-from .triplet_nms import TripletNMS
+from .match_cost import HOIClassCost, HOIObjectClassCost, HOIPairGIoUCost, HOIPairL1Cost
+from .triplet_nms import HOITripletNMS
 from .triplet_score import triplet_scores
-from .triplet_selection import TopTriplets, VerbTriplets
+from .triplet_selection import TopHOITriplets, VerbHOITriplets
 
 __all__ = [
     'HOIClassCost',
     'HOIHungarianAssigner',
-    'ObjectClassCost',
-    'PairGIoUCost',
-    'PairL1Cost',
+    'HOIObjectClassCost',
+    'HOIPairGIoUCost',
+    'HOIPairL1Cost',
     'PairMatches',
-    'TopTriplets',
-    'TripletNMS',
-    'VerbTriplets',
+    'TopHOITriplets',
+    'HOITripletNMS',
+    'VerbHOITriplets',
     'triplet_scores',
 ]

@@ -39,15 +39,7 @@ class HOIHungarianAssigner(BaseAssigner):
         match_costs (Sequence[dict]): The costs to add up.
     """
 
-    def __init__(
-        self,
-        match_costs: Sequence[dict] = (
-            dict(type='HOIClassCost', weight=1.0),
-            dict(type='ObjectClassCost', weight=1.0),
-            dict(type='PairL1Cost', weight=2.5),
-            dict(type='PairGIoUCost', weight=1.0),
-        ),
-    ) -> None:
+    def __init__(self, match_costs: Sequence[dict]) -> None:
         self.match_costs = [TASK_UTILS.build(cost) for cost in match_costs]
 
     @torch.no_grad()

@@ -21,11 +21,11 @@ class HOIClassCost:
     ``-( p.t / (sum t + eps) + (1 - p).(1 - t) / (sum (1 - t) + eps) ) / 2`` with p the sigmoid of the logits.
 
     Args:
-        weight (float): Weight of the cost. Defaults to 1.
+        weight (float): Weight of the cost.
         eps (float): Keeps the denominators away from zero. Defaults to 1e-4.
     """
 
-    def __init__(self, weight: float = 1.0, eps: float = 1e-4) -> None:
+    def __init__(self, weight: float, eps: float = 1e-4) -> None:
         self.weight = weight
         self.eps = eps
 
@@ -40,14 +40,14 @@ class HOIClassCost:
 
 
 @TASK_UTILS.register_module()
-class ObjectClassCost:
+class HOIObjectClassCost:
     """Minus the probability of the pair's object class.
 
     Args:
-        weight (float): Weight of the cost. Defaults to 1.
+        weight (float): Weight of the cost.
     """
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: float) -> None:
         self.weight = weight
 
     def __call__(self, pred: Arrays, target: Arrays) -> Tensor:
@@ -58,16 +58,16 @@ class ObjectClassCost:
 
 
 @TASK_UTILS.register_module()
-class PairL1Cost:
+class HOIPairL1Cost:
     """The larger of the human's and the object's L1 distance, cxcywh in [0, 1].
 
     The object of a pair without object counts 0.
 
     Args:
-        weight (float): Weight of the cost. Defaults to 2.5.
+        weight (float): Weight of the cost.
     """
 
-    def __init__(self, weight: float = 2.5) -> None:
+    def __init__(self, weight: float) -> None:
         self.weight = weight
 
     def __call__(self, pred: Arrays, target: Arrays) -> Tensor:
@@ -79,17 +79,17 @@ class PairL1Cost:
 
 
 @TASK_UTILS.register_module()
-class PairGIoUCost:
+class HOIPairGIoUCost:
     """The larger of the human's and the object's negative generalised IoU.
 
     A pair without object does not ignore its zero box: its object cost is ``-GIoU(object, zero box) - GIoU(human)``,
     as in the authors' code.
 
     Args:
-        weight (float): Weight of the cost. Defaults to 1.
+        weight (float): Weight of the cost.
     """
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: float) -> None:
         self.weight = weight
 
     def __call__(self, pred: Arrays, target: Arrays) -> Tensor:

@@ -7,7 +7,7 @@ from ...structures import tensor_box_iou
 
 
 @TASK_UTILS.register_module()
-class TripletNMS:
+class HOITripletNMS:
     """Suppresses, class by class, triplets whose human and object both overlap those of a better one (section 3.5).
 
     Suppressed is what has ``IoU(humans)^human_power * IoU(objects)^object_power > iou_threshold`` with a better triplet

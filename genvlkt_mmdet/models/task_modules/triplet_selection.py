@@ -9,20 +9,20 @@ from torch import Tensor
 
 
 @TASK_UTILS.register_module()
-class TopTriplets:
+class TopHOITriplets:
     """The best triplets of an image, then NMS within each HOI class (section 3.5).
 
     Args:
         max_per_img (int): Triplets to keep before NMS. Defaults to 100.
-        nms (dict, optional): Config of :class:`TripletNMS`; None for no NMS.
+        nms (dict, optional): Config of :class:`HOITripletNMS`; None for no NMS.
 
     Raises:
         ValueError: If ``max_per_img`` is not at least 1.
     """
 
-    def __init__(self, max_per_img: int = 100, nms: Mapping[str, Any] | None = dict(type='TripletNMS')) -> None:
+    def __init__(self, max_per_img: int = 100, nms: Mapping[str, Any] | None = dict(type='HOITripletNMS')) -> None:
         if not isinstance(max_per_img, int) or isinstance(max_per_img, bool) or max_per_img < 1:
-            raise ValueError(f'TopTriplets: max_per_img must be a whole number of at least 1, not {max_per_img!r}.')
+            raise ValueError(f'TopHOITriplets: max_per_img must be a whole number of at least 1, not {max_per_img!r}.')
         self.max_per_img = max_per_img
         self.nms = nms and TASK_UTILS.build(nms)
 
@@ -52,7 +52,7 @@ class TopTriplets:
 
 
 @TASK_UTILS.register_module()
-class VerbTriplets:
+class VerbHOITriplets:
     """One triplet per query and verb, the way the authors write V-COCO's official detections.
 
     A verb of a query scores as the best of the verb's HOI classes. NMS works on whole queries: those of one predicted
@@ -60,10 +60,10 @@ class VerbTriplets:
     triplet is dropped, since V-COCO's evaluation ranks every detected person for every role.
 
     Args:
-        nms (dict, optional): Config of :class:`TripletNMS`; None for no NMS.
+        nms (dict, optional): Config of :class:`HOITripletNMS`; None for no NMS.
     """
 
-    def __init__(self, nms: Mapping[str, Any] | None = dict(type='TripletNMS')) -> None:
+    def __init__(self, nms: Mapping[str, Any] | None = dict(type='HOITripletNMS')) -> None:
         self.nms = nms and TASK_UTILS.build(nms)
 
     def __call__(

@@ -4,13 +4,13 @@ import torch
 from mmdet.registry import TRANSFORMS
 from scipy import stats
 
-from genvlkt_mmdet.datasets.transforms import ColorJitter
+from genvlkt_mmdet.datasets.transforms import HOIColorJitter
 
 
 def test_brightness_factor_is_uniform():
     """On plain grey, contrast and saturation change nothing, so the level shows the brightness factor alone."""
     torch.manual_seed(0)
-    jitter = ColorJitter()
+    jitter = HOIColorJitter()
     image = np.full((2, 2, 3), 150, dtype=np.uint8)
     factors = np.array([jitter(dict(img=image))['img'][0, 0, 0] / 150 for _ in range(1000)])
     assert 0.59 < factors.min() < 0.62 and 1.38 < factors.max() < 1.41
@@ -20,7 +20,7 @@ def test_brightness_factor_is_uniform():
 @pytest.mark.parametrize('factor', [0.6, 1.4])
 def test_saturation_works_on_the_right_channels(factor):
     """Saturation blends with ITU-R 601 luma, which is not symmetric in red and blue."""
-    jitter = TRANSFORMS.build(dict(type='ColorJitter', brightness=0, contrast=0, saturation=(factor, factor)))
+    jitter = TRANSFORMS.build(dict(type='HOIColorJitter', brightness=0, contrast=0, saturation=(factor, factor)))
     image = np.full((2, 2, 3), (40, 60, 200), dtype=np.uint8)  # BGR
     luma = 0.299 * 200 + 0.587 * 60 + 0.114 * 40
     expected = np.clip(luma + factor * (np.array([40, 60, 200]) - luma), 0, 255)
@@ -30,6 +30,6 @@ def test_saturation_works_on_the_right_channels(factor):
 def test_shape_type_and_input_are_kept():
     image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     before = image.copy()
-    out = ColorJitter()(dict(img=image))['img']
+    out = HOIColorJitter()(dict(img=image))['img']
     assert out.shape == (5, 7, 3) and out.dtype == np.uint8 and out.flags.c_contiguous
     np.testing.assert_array_equal(image, before)

@@ -11,7 +11,7 @@ from mmengine.dataset import Compose
 from PIL import Image
 from scipy import stats
 
-from genvlkt_mmdet.datasets.transforms import ResizeShortSide
+from genvlkt_mmdet.datasets.transforms import HOIResizeShortSide
 from genvlkt_mmdet.datasets.transforms.resize import short_side_size
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs' / '_base_' / 'datasets'
@@ -46,7 +46,7 @@ def geometry(config: str) -> Compose:
         'LoadHOIImage',
         'LoadHOIAnnotations',
         'RandomFlip',
-        'ColorJitter',
+        'HOIColorJitter',
         'RandomChoice',
         'MakeCLIPImage',
         'PackHOIInputs',
@@ -102,7 +102,7 @@ def test_distribution_of_sizes_crops_and_flips(config, no_pixels):
 def test_sizes_are_detrs(width, height):
     for short in (400, 480, 608, 800):
         for longest in (1333, None):
-            resize = ResizeShortSide(scale=short, max_size=longest)
+            resize = HOIResizeShortSide(scale=short, max_size=longest)
             out = resize(dict(img=np.zeros((height, width, 3), dtype=np.uint8)))
             w, h = detr_size(width, height, short, longest)
             assert out['img'].shape == (h, w, 3) and out['img_shape'] == (h, w)

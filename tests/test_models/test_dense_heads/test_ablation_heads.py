@@ -113,26 +113,29 @@ class TestVerbs:
         assert target.hoi_labels.shape == (3, 3)
 
     def test_has_no_text(self):
-        with pytest.raises(ValueError, match='set hoi_text=False'):
-            MODELS.build(dict(head_cfg(), type='VerbGENHead'))
+        with pytest.raises(ValueError, match='verbs have no text embeddings; use a LinearClassifier'):
+            MODELS.build(head_cfg(type='VerbGENHead'))
 
 
 class TestRandomText:
     @pytest.fixture(autouse=True)
     def _text(self, monkeypatch):
         monkeypatch.setattr(
-            'genvlkt_mmdet.models.dense_heads.gen_head.encode_text', lambda prompts, clip: torch.eye(len(prompts), 16)
+            'genvlkt_mmdet.models.layers.classifier.encode_text', lambda prompts, clip: torch.eye(len(prompts), 16)
         )
 
     @staticmethod
-    def head(kind, **kwargs):
+    def head(text, **kwargs):
         torch.manual_seed(0)
-        head = MODELS.build(dict(head_cfg(clip=dict(model_name='some'), **kwargs), type=kind))
+        cfg = head_cfg(clip=dict(model_name='some'), **kwargs)
+        for key in ('hoi_classifier', 'obj_classifier'):
+            cfg[key] = dict(cfg[key], text=text)
+        head = MODELS.build(cfg)
         head.init_weights()
         return head
 
     def test_only_the_rows_are_others(self):
-        ours, theirs = self.head('RandomTextGENHead'), self.head('GENHead')
+        ours, theirs = self.head('random'), self.head('clip')
         theirs = theirs.state_dict()
         changed = {name for name, value in ours.state_dict().items() if not torch.equal(value, theirs[name])}
         assert changed == {'hoi_classifier.fc.weight', 'obj_classifier.fc.weight'}
@@ -140,10 +143,10 @@ class TestRandomText:
             torch.testing.assert_close(classifier.fc.weight.norm(dim=1), torch.ones(classifier.fc.out_features))
 
     def test_seen_and_all_rows_are_one_set(self):
-        head = self.head('RandomTextGENHead', zero_shot='some')
+        head = self.head('random', zero_shot='some')
         assert torch.equal(head.hoi_classifier.fc.weight, head.hoi_classifier.eval_fc.weight[[0, 2, 4]])
         assert not torch.equal(head.hoi_classifier.eval_fc.weight, torch.eye(5, 16))
 
-    def test_plain_classifiers_are_left(self):
-        ours, theirs = (self.head(kind, hoi_text=False, obj_text=False) for kind in ('RandomTextGENHead', 'GENHead'))
-        assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+    def test_unknown_text(self):
+        with pytest.raises(ValueError, match="text must be 'clip' or 'random', not 'noise'"):
+            self.head('noise')

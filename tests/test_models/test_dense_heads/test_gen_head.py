@@ -6,8 +6,8 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 
-from genvlkt_mmdet.models.dense_heads import gen_head as gen_head_module
-from tests.test_models.tiny import CHANNELS, CLIP_DIMS, HICO_LIKE, VCOCO_LIKE, Teacher, head_cfg, sample
+from genvlkt_mmdet.models.layers import classifier as classifier_module
+from tests.test_models.tiny import CHANNELS, CLIP_DIMS, HICO_LIKE, VCOCO_LIKE, Teacher, head_cfg, mimic_cfg, sample
 
 HOIS = 5
 
@@ -116,7 +116,7 @@ def test_weights_start_from_text(monkeypatch):
         asked.append((tuple(prompts), clip))
         return 7 * torch.eye(len(prompts), CLIP_DIMS) + 1
 
-    monkeypatch.setattr(gen_head_module, 'encode_text', encode)
+    monkeypatch.setattr(classifier_module, 'encode_text', encode)
     clip = dict(model_name='some', pretrained='where')
     head = build(clip=clip)
     assert not asked  # building needs no CLIP
@@ -135,7 +135,7 @@ def test_weights_start_from_text(monkeypatch):
 
 
 def test_without_clip_the_rows_stay(monkeypatch):
-    monkeypatch.setattr(gen_head_module, 'encode_text', lambda *a: pytest.fail('no text encoder was asked for'))
+    monkeypatch.setattr(classifier_module, 'encode_text', lambda *a: pytest.fail('no text encoder was asked for'))
     head = build()
     rows = head.hoi_classifier.fc.weight.clone()
     head.init_weights()
@@ -146,7 +146,7 @@ def test_without_clip_the_rows_stay(monkeypatch):
 
 
 def test_zero_shot_trains_seen_rows_and_predicts_all(monkeypatch, memory):
-    monkeypatch.setattr(gen_head_module, 'encode_text', lambda prompts, clip: torch.eye(len(prompts), CLIP_DIMS))
+    monkeypatch.setattr(classifier_module, 'encode_text', lambda prompts, clip: torch.eye(len(prompts), CLIP_DIMS))
     head = build(zero_shot='some', clip=dict(model_name='some'))
     head.init_weights()
     with torch.no_grad():
@@ -174,7 +174,7 @@ def test_zero_shot_trains_seen_rows_and_predicts_all(monkeypatch, memory):
 
 
 def test_loss_names_and_gradients(memory):
-    head = build(clip=dict(model_name='absent'), loss_mimic=dict(type='VLKTLoss')).train()
+    head = build(loss_mimic=mimic_cfg()).train()
     head.loss_mimic.teacher = teacher = Teacher()
     losses = head.loss(*memory, [sample((50, 60), seed=i) for i in range(2)])
     names = {
@@ -189,9 +189,11 @@ def test_loss_names_and_gradients(memory):
 
 
 def test_mimic_without_what_it_needs_says_what_to_do(memory):
-    with pytest.raises(ValueError, match=r'set model\.bbox_head\.clip, or model\.bbox_head\.loss_mimic=None'):
-        build(loss_mimic=dict(type='VLKTLoss'))
-    head = build(clip=dict(model_name='absent'), loss_mimic=dict(type='VLKTLoss'))
+    with pytest.raises(
+        ValueError, match=r'set model\.bbox_head\.loss_mimic\.clip, or model\.bbox_head\.loss_mimic=None'
+    ):
+        build(loss_mimic=mimic_cfg(clip=None))
+    head = build(loss_mimic=mimic_cfg())
     samples = [sample((50, 60), seed=i) for i in range(2)]
     del samples[1].clip_image
     with pytest.raises(ValueError, match=r'MakeCLIPImage into the training pipeline'):
@@ -336,8 +338,7 @@ HALF = (torch.float16, torch.bfloat16)
 def test_half_precision_predicts_what_float32_does(memory, dtype, cast, kind):
     """The same features and weights give the same boxes and triplets, in whatever precision they arrive."""
     torch.manual_seed(0)
-    cfg = head_cfg(num_queries=40, test_cfg=dict(nms=None))
-    head = MODELS.build(cfg | kind).eval()
+    head = MODELS.build(head_cfg(num_queries=40, test_cfg=dict(nms=None), **kind)).eval()
     if cast:
         head.to(dtype)
     features, mask = [m.to(dtype) for m in memory[:2]], memory[2]
@@ -400,7 +401,7 @@ def test_nms_works_in_pixels_and_can_be_left_out():
         return result.query_ids.tolist()
 
     assert queries() == [0, 1]
-    assert queries(nms=dict(type='TripletNMS', iou_threshold=0.6)) == [0]
+    assert queries(nms=dict(type='HOITripletNMS', iou_threshold=0.6)) == [0]
     assert queries(nms=None) == [0, 1]
 
 

@@ -9,6 +9,7 @@ from mmdet.registry import MODELS
 from torch.nn.functional import normalize
 
 from genvlkt_mmdet.models.dense_heads import gen_head as gen_head_module
+from genvlkt_mmdet.models.layers import classifier as classifier_module
 from tests.test_models.tiny import CHANNELS, CLIP_DIMS, HICO_LIKE, VCOCO_LIKE, head_cfg, sample
 
 CLIP = dict(model_name='some')
@@ -33,7 +34,7 @@ def asked(monkeypatch):
         asked.append((list(prompts), clip))
         return encode(prompts, clip)
 
-    monkeypatch.setattr(gen_head_module, 'encode_text', encode)
+    monkeypatch.setattr(classifier_module, 'encode_text', encode)
     monkeypatch.setattr(gen_head_module, 'encode_new_text', encode_new)
     return asked
 
@@ -199,7 +200,7 @@ def test_copies_and_precision(memory):
     assert twin.vocabulary is twin.trained_vocabulary and twin(*inputs)['hoi_logits'].shape[-1] == 5
 
 
-@pytest.mark.parametrize('selector', ['TopTriplets', 'VerbTriplets'])
+@pytest.mark.parametrize('selector', ['TopHOITriplets', 'VerbHOITriplets'])
 @torch.no_grad()
 def test_selectors(selector, memory):
     head = build(VCOCO_LIKE, test_cfg=dict(type=selector))
@@ -208,7 +209,7 @@ def test_selectors(selector, memory):
     for result in predict(head, memory):
         labels = result['hoi_labels'].tolist()
         assert labels and set(labels) <= set(range(5))
-        if selector == 'VerbTriplets':  # a triplet for each verb of each query: ride, feed, sleep
+        if selector == 'VerbHOITriplets':  # a triplet for each verb of each query: ride, feed, sleep
             verbs = head.hoi_verbs[result['hoi_labels']].tolist()
             assert len(labels) == 3 * len(set(result['query_ids'].tolist()))
             assert sorted(set(verbs)) == sorted(set(head.hoi_verbs.tolist())) and len(set(verbs)) == 3
@@ -217,7 +218,7 @@ def test_selectors(selector, memory):
 def test_initialising_again_writes_the_trained_rows(memory):
     head = build()
     head.set_vocabulary(['feeding a giraffe'])
-    head.init_weights()
+    head.hoi_classifier.init_weights()
     rows = torch.stack([normalize(embedding(hoi['prompt']), dim=0) for hoi in HICO_LIKE['hois']])
     torch.testing.assert_close(head.hoi_classifier.fc.weight.detach(), rows)
 
@@ -237,14 +238,14 @@ def test_training_is_refused(memory):
 
 
 def test_classifiers_without_text_are_refused(memory):
-    with pytest.raises(ValueError, match='needs text classifiers.* LinearClassifier and CosineClassifier'):
+    with pytest.raises(ValueError, match='needs text classifiers.* LinearClassifier and TextClassifier'):
         build(hoi_text=False).set_vocabulary(PAIRS)
     verbs = MODELS.build(dict(head_cfg(hoi_text=False, obj_text=False), type='VerbGENHead'))
     with pytest.raises(ValueError, match='needs text classifiers'):
         verbs.set_vocabulary(PAIRS)
     head = build(obj_text=False)
     outputs = head(*memory)
-    with pytest.raises(ValueError, match='has CosineClassifier and LinearClassifier'):
+    with pytest.raises(ValueError, match='has TextClassifier and LinearClassifier'):
         head.set_vocabulary([('ride', 'horse'), ('ride', 'zebra')])
     # without a new object, the object classifier needs no text
     head.set_vocabulary([('ride', 'cup'), ('ride', 'horse')])
@@ -258,7 +259,7 @@ def test_a_mistake_changes_nothing(memory, asked, monkeypatch):
     head = build(clip=None)
     outputs = head(*memory)
     with pytest.raises(
-        ValueError, match="'a photo of a person feeding a giraffe' is new .* clip=.*model.bbox_head.clip"
+        ValueError, match="'a photo of a person feeding a giraffe' is new .* clip=.*model.bbox_head.hoi_classifier.clip"
     ):
         head.set_vocabulary(['feeding a giraffe'])
     with pytest.raises(ValueError, match="'horse' names no verb"):

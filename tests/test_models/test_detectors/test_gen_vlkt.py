@@ -7,7 +7,7 @@ import torchvision
 from mmdet.registry import MODELS
 from mmengine.runner import CheckpointLoader
 
-from genvlkt_mmdet.models.dense_heads import gen_head as gen_head_module
+from genvlkt_mmdet.models.layers import classifier as classifier_module
 from genvlkt_mmdet.models.losses import vlkt_loss as vlkt_loss_module
 from tests.test_models.tiny import CHANNELS, CLIP_DIMS, VCOCO_LIKE, batch, build_detector, detector_cfg, sample
 
@@ -22,7 +22,7 @@ def no_clip(monkeypatch):
     def refuse(*args, **kwargs):
         pytest.fail('CLIP was asked for')
 
-    monkeypatch.setattr(gen_head_module, 'encode_text', refuse)
+    monkeypatch.setattr(classifier_module, 'encode_text', refuse)
     monkeypatch.setattr(vlkt_loss_module, 'build_teacher', refuse)
 
 
@@ -162,7 +162,7 @@ def test_copies_predict_alike(no_clip):
 
 
 def test_init_weights_asks_for_text_and_for_the_detr(monkeypatch, tmp_path):
-    monkeypatch.setattr(gen_head_module, 'encode_text', lambda prompts, clip: torch.eye(len(prompts), CLIP_DIMS))
+    monkeypatch.setattr(classifier_module, 'encode_text', lambda prompts, clip: torch.eye(len(prompts), CLIP_DIMS))
     path = tmp_path / 'absent.pth'
     model = MODELS.build(detector_cfg(pretrained_detr=str(path)))
     with pytest.raises(FileNotFoundError, match=r"absent\.pth' is missing.*model\.pretrained_detr=None"):
@@ -170,7 +170,7 @@ def test_init_weights_asks_for_text_and_for_the_detr(monkeypatch, tmp_path):
 
 
 def test_detr_is_loaded_after_all_other_initialisation(monkeypatch, tmp_path):
-    monkeypatch.setattr(gen_head_module, 'encode_text', lambda prompts, clip: torch.eye(len(prompts), CLIP_DIMS))
+    monkeypatch.setattr(classifier_module, 'encode_text', lambda prompts, clip: torch.eye(len(prompts), CLIP_DIMS))
     path = tmp_path / 'detr.pth'
     donor = build_detector(seed=5)
     state = {}

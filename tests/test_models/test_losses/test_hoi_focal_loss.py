@@ -11,7 +11,7 @@ from genvlkt_mmdet.models import HOIFocalLoss
 
 def test_one_logit_by_hand():
     # p = 1/2 for a positive and a negative: 0.5 * (1/2)^2 * ln 2 each, one positive.
-    loss = HOIFocalLoss()(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
+    loss = HOIFocalLoss(0.5, 2.0)(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
     assert loss.tolist() == pytest.approx([2 * 0.5 * 0.25 * math.log(2)])
 
 
@@ -27,12 +27,14 @@ def test_is_registered_and_takes_its_arguments():
 
 def test_without_positives_the_sum_is_not_divided():
     logits = torch.zeros(1, 3, 4)
-    assert HOIFocalLoss()(logits, torch.zeros_like(logits)).item() == pytest.approx(12 * 0.5 * 0.25 * math.log(2))
+    assert HOIFocalLoss(0.5, 2.0)(logits, torch.zeros_like(logits)).item() == pytest.approx(
+        12 * 0.5 * 0.25 * math.log(2)
+    )
 
 
 def test_wild_logits_are_clamped_and_stop_the_gradient():
     logits = torch.tensor([[1000.0, -1000.0]], requires_grad=True)
-    loss = HOIFocalLoss()(logits, torch.tensor([[0.0, 1.0]]))
+    loss = HOIFocalLoss(0.5, 2.0)(logits, torch.tensor([[0.0, 1.0]]))
     # Both answers are as wrong as the clamp lets them be.
     assert loss.item() == pytest.approx(2 * 0.5 * 0.9999**2 * -math.log(1e-4), rel=1e-4)
     loss.sum().backward()
@@ -42,7 +44,7 @@ def test_wild_logits_are_clamped_and_stop_the_gradient():
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_half_precision_stays_finite(dtype):
     # 1 - 1e-4 is 1 in half precision: clamping there would let log(0) through.
-    loss = HOIFocalLoss()(torch.tensor([[30.0, -30.0]], dtype=dtype), torch.tensor([[0.0, 1.0]], dtype=dtype))
+    loss = HOIFocalLoss(0.5, 2.0)(torch.tensor([[30.0, -30.0]], dtype=dtype), torch.tensor([[0.0, 1.0]], dtype=dtype))
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(2 * 0.5 * 0.9999**2 * -math.log(1e-4), rel=1e-3)
 
@@ -64,4 +66,4 @@ def test_against_cornernets_formula(seed, layers, rows, columns):
             else:
                 total -= 0.5 * p**2 * math.log(1 - p)
         expected.append(total / positives if positives else total)
-    assert HOIFocalLoss()(logits, targets).tolist() == pytest.approx(expected, rel=1e-4)
+    assert HOIFocalLoss(0.5, 2.0)(logits, targets).tolist() == pytest.approx(expected, rel=1e-4)

@@ -25,7 +25,7 @@ class Constant(torch.nn.Module):
     [('l1', 7 / 4), ('l2', 19 / 4), ('l1+l2', 26 / 4)],
 )
 def test_distance_by_hand(distance, expected):
-    loss = VLKTLoss({}, distance=distance, loss_weight=20.0)
+    loss = VLKTLoss(clip={}, distance=distance, loss_weight=20.0)
     loss.teacher = Constant([[1.0, 1.0], [2.0, 7.0]])
     queries = torch.tensor([[1.0, 5.0], [3.0, 3.0]])  # mean [2, 4]
     embeds = torch.stack([queries, 0 * queries])[:, None].expand(2, 2, 2, 2)  # two layers, the second all zero
@@ -35,14 +35,14 @@ def test_distance_by_hand(distance, expected):
 
 
 def test_teacher_is_asked_once_for_all_layers():
-    loss = VLKTLoss({})
+    loss = VLKTLoss(clip={}, loss_weight=20.0)
     loss.teacher = teacher = Teacher()
     assert loss(torch.zeros(6, 2, 4, 16), torch.rand(2, 3, 8, 8)).shape == (6,)
     assert teacher.calls == 1
 
 
 def test_teacher_gets_no_gradient_but_the_student_does():
-    loss = VLKTLoss({})
+    loss = VLKTLoss(clip={}, loss_weight=20.0)
     loss.teacher = Teacher()
     embeds = torch.zeros(2, 1, 4, 16, requires_grad=True)
     loss(embeds, torch.rand(1, 3, 8, 8)).sum().backward()
@@ -52,7 +52,7 @@ def test_teacher_gets_no_gradient_but_the_student_does():
 
 
 def test_teacher_is_no_part_of_the_module():
-    loss = VLKTLoss({})
+    loss = VLKTLoss(clip={}, loss_weight=20.0)
     loss.teacher = Teacher()
     assert not loss.state_dict()
     assert not list(loss.parameters())
@@ -69,7 +69,7 @@ def test_teacher_is_no_part_of_the_module():
 def test_teacher_is_made_at_the_first_loss(monkeypatch):
     asked = []
     monkeypatch.setattr(vlkt_loss_module, 'build_teacher', lambda clip: asked.append(clip) or Teacher())
-    loss = VLKTLoss(dict(model_name='ViT-B-32', pretrained='openai'))
+    loss = VLKTLoss(clip=dict(model_name='ViT-B-32', pretrained='openai'))
     assert loss.teacher is None
     assert not asked
     for _ in range(2):
@@ -79,7 +79,7 @@ def test_teacher_is_made_at_the_first_loss(monkeypatch):
 
 
 def test_another_width_says_what_to_set():
-    loss = VLKTLoss({})
+    loss = VLKTLoss(clip={}, loss_weight=20.0)
     loss.teacher = Teacher(dims=12)
     with pytest.raises(ValueError, match=r'\(2, 12\).*\(2, 16\).*clip_dims'):
         loss(torch.zeros(1, 2, 4, 16), torch.zeros(2, 3, 8, 8))
@@ -87,4 +87,4 @@ def test_another_width_says_what_to_set():
 
 def test_unknown_distance_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"l1, l2, l1\+l2, not 'cosine'"):
-        VLKTLoss({}, distance='cosine')
+        VLKTLoss(clip={}, distance='cosine')

@@ -7,6 +7,7 @@ from mmengine.structures import InstanceData
 from torch.overrides import TorchFunctionMode
 
 from genvlkt_mmdet.models import HOIHungarianAssigner
+from tests.test_models.tiny import COSTS
 
 
 def predictions(queries, layers=2, images=3, seed=0):
@@ -44,7 +45,7 @@ def by_layer_and_image(matches):
 @pytest.mark.parametrize('counts', [(2, 3, 1), (0, 4, 2), (5, 6, 0)])
 def test_finds_the_optimum_of_all_permutations(counts):
     """4 queries; also images without pairs and with more pairs than queries."""
-    assigner, pred, gt = HOIHungarianAssigner(), predictions(queries=4), targets(*counts)
+    assigner, pred, gt = HOIHungarianAssigner(COSTS), predictions(queries=4), targets(*counts)
     costs = assigner.cost(pred, gt).double().numpy()
     found = by_layer_and_image(assigner.assign_batch(pred, gt))
     for layer, (image, n) in itertools.product(range(2), enumerate(counts)):
@@ -63,11 +64,16 @@ def test_finds_the_optimum_of_all_permutations(counts):
 
 def test_cost_is_the_sum_of_the_weighted_costs():
     pred, gt = predictions(queries=4), targets(2, 3, 1)
-    full = HOIHungarianAssigner().cost(pred, gt)
+    full = HOIHungarianAssigner(COSTS).cost(pred, gt)
     assert full.shape == (2, 3, 4, 3)
     parts = [
         HOIHungarianAssigner([dict(type=kind, weight=weight)]).cost(pred, gt)
-        for kind, weight in [('HOIClassCost', 1), ('ObjectClassCost', 1), ('PairL1Cost', 2.5), ('PairGIoUCost', 1)]
+        for kind, weight in [
+            ('HOIClassCost', 1),
+            ('HOIObjectClassCost', 1),
+            ('HOIPairL1Cost', 2.5),
+            ('HOIPairGIoUCost', 1),
+        ]
     ]
     for image, n in enumerate((2, 3, 1)):
         np.testing.assert_allclose(full[:, image, :, :n], sum(parts)[:, image, :, :n], rtol=1e-5)
@@ -82,12 +88,12 @@ def test_perfect_queries_get_their_pairs():
         human_boxes=gt[0].human_boxes[order],
         object_boxes=gt[0].object_boxes[order],
     )
-    matches = HOIHungarianAssigner().assign_batch({k: v[None, None] for k, v in pred.items()}, gt)
+    matches = HOIHungarianAssigner(COSTS).assign_batch({k: v[None, None] for k, v in pred.items()}, gt)
     assert by_layer_and_image(matches) == {(0, 0): {0: 2, 1: 0, 2: 1}}
 
 
 def test_assign_is_assign_batch_of_one():
-    assigner, pred, gt = HOIHungarianAssigner(), predictions(queries=5), targets(2, 3, 0)
+    assigner, pred, gt = HOIHungarianAssigner(COSTS), predictions(queries=5), targets(2, 3, 0)
     found = by_layer_and_image(assigner.assign_batch(pred, gt))
     for layer, image in itertools.product(range(2), range(3)):
         one = InstanceData(**{k: v[layer, image] for k, v in pred.items()})
@@ -100,17 +106,17 @@ def test_assign_is_assign_batch_of_one():
 
 
 def test_batch_without_any_pair():
-    matches = HOIHungarianAssigner().assign_batch(predictions(queries=4), targets(0, 0, 0))
+    matches = HOIHungarianAssigner(COSTS).assign_batch(predictions(queries=4), targets(0, 0, 0))
     assert [len(m) for m in matches] == [0] * 4
     assert all(m.dtype == torch.long for m in matches)
 
 
 def test_matches_are_ordered_and_need_no_gradient():
     pred = {k: v.requires_grad_() for k, v in predictions(queries=4).items()}
-    matches = HOIHungarianAssigner().assign_batch(pred, targets(2, 3, 1))
+    matches = HOIHungarianAssigner(COSTS).assign_batch(pred, targets(2, 3, 1))
     rows = list(zip(*(m.tolist() for m in matches), strict=True))
     assert rows == sorted(rows)
-    assert not HOIHungarianAssigner().cost(pred, targets(2, 3, 1)).requires_grad
+    assert not HOIHungarianAssigner(COSTS).cost(pred, targets(2, 3, 1)).requires_grad
 
 
 @pytest.mark.parametrize('bad', [float('nan'), float('-inf')])
@@ -118,7 +124,7 @@ def test_diverged_training_is_said_in_a_sentence(bad):
     pred = predictions(queries=4)
     pred['human_boxes'][1, 2, 0, 0] = bad
     with pytest.raises(FloatingPointError, match=r'layer 1 is not finite.*lower the learning rate'):
-        HOIHungarianAssigner().assign_batch(pred, targets(1, 1, 1))
+        HOIHungarianAssigner(COSTS).assign_batch(pred, targets(1, 1, 1))
 
 
 def test_the_host_waits_for_the_device_once():
@@ -135,5 +141,5 @@ def test_the_host_waits_for_the_device_once():
 
     pred, gt = predictions(queries=4, layers=6), targets(2, 0, 3)
     with Spy():
-        HOIHungarianAssigner().assign_batch(pred, gt)
+        HOIHungarianAssigner(COSTS).assign_batch(pred, gt)
     assert waits == ['cpu']

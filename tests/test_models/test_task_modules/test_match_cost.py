@@ -62,7 +62,7 @@ def test_hoi_class_cost(case):
 
 
 def test_hoi_class_cost_of_a_perfect_query_is_minus_one():
-    cost = TASK_UTILS.build(dict(type='HOIClassCost'))
+    cost = TASK_UTILS.build(dict(type='HOIClassCost', weight=1.0))
     labels = torch.tensor([[1.0, 0.0, 1.0]])
     pred = dict(hoi_logits=(labels * 2 - 1) * 50)
     assert cost(pred, dict(hoi_labels=labels)).item() == pytest.approx(-1, abs=1e-4)
@@ -74,7 +74,7 @@ def test_object_class_cost(case):
         exps = [math.exp(x) for x in p['obj_logits']]
         return -2.0 * exps[g['object_labels']] / sum(exps)
 
-    check(TASK_UTILS.build(dict(type='ObjectClassCost', weight=2.0)), case, formula)
+    check(TASK_UTILS.build(dict(type='HOIObjectClassCost', weight=2.0)), case, formula)
 
 
 def test_pair_l1_cost_skips_the_object_that_is_not_there(case):
@@ -82,7 +82,7 @@ def test_pair_l1_cost_skips_the_object_that_is_not_there(case):
         human = l1(p['human_boxes'], g['human_boxes'])
         return 2.5 * (max(human, l1(p['object_boxes'], g['object_boxes'])) if any(g['object_boxes']) else human)
 
-    check(TASK_UTILS.build(dict(type='PairL1Cost')), case, formula)
+    check(TASK_UTILS.build(dict(type='HOIPairL1Cost', weight=2.5)), case, formula)
 
 
 def test_pair_giou_cost_counts_the_zero_box(case):
@@ -91,7 +91,7 @@ def test_pair_giou_cost_counts_the_zero_box(case):
         obj = -giou(p['object_boxes'], g['object_boxes'])
         return 1.5 * max(-human, obj if any(g['object_boxes']) else obj - human)
 
-    check(TASK_UTILS.build(dict(type='PairGIoUCost', weight=1.5)), case, formula)
+    check(TASK_UTILS.build(dict(type='HOIPairGIoUCost', weight=1.5)), case, formula)
 
 
 def test_pair_giou_cost_without_object_by_hand():
@@ -100,5 +100,5 @@ def test_pair_giou_cost_without_object_by_hand():
     human = torch.tensor([[0.5, 0.5, 0.2, 0.2]])
     pred = dict(human_boxes=human, object_boxes=torch.tensor([[0.3, 0.3, 0.2, 0.2]]))
     target = dict(human_boxes=human, object_boxes=torch.zeros(1, 4))
-    cost = TASK_UTILS.build(dict(type='PairGIoUCost'))(pred, target)
+    cost = TASK_UTILS.build(dict(type='HOIPairGIoUCost', weight=1.0))(pred, target)
     assert cost.item() == pytest.approx(-0.25, abs=1e-4)

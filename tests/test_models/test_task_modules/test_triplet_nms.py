@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmdet.registry import TASK_UTILS
 
-from genvlkt_mmdet.models import TripletNMS
+from genvlkt_mmdet.models import HOITripletNMS
 
 
 def iou(a, b):
@@ -64,7 +64,7 @@ def run(nms, humans, objects, labels, scores):
     powers=st.sampled_from([(1, 0.5), (1, 1), (2, 1)]),
 )
 def test_equals_the_plain_loop(data, threshold, powers):
-    nms = TripletNMS(threshold, *powers)
+    nms = HOITripletNMS(threshold, *powers)
     assert run(nms, *data) == reference(*data, threshold, *powers)
 
 
@@ -75,12 +75,14 @@ def test_permuted_input_gives_permuted_indices(data, random):
     scores = [s + 1e-3 * i for i, s in enumerate(scores)]  # no ties: the order of the input then says nothing
     order = list(range(len(scores)))
     random.shuffle(order)
-    permuted = run(TripletNMS(), humans[order], objects[order], [labels[i] for i in order], [scores[i] for i in order])
-    assert [order[i] for i in permuted] == run(TripletNMS(), humans, objects, labels, scores)
+    permuted = run(
+        HOITripletNMS(), humans[order], objects[order], [labels[i] for i in order], [scores[i] for i in order]
+    )
+    assert [order[i] for i in permuted] == run(HOITripletNMS(), humans, objects, labels, scores)
 
 
 def test_paper_values_by_hand():
-    nms = TASK_UTILS.build(dict(type='TripletNMS'))
+    nms = TASK_UTILS.build(dict(type='HOITripletNMS'))
     human = [0.0, 0.0, 9.0, 9.0]  # 100 pixels
     # Objects share 60 of 100 pixels with the first (IoU 0.6): sqrt(0.6) = 0.775 > 0.7; 40 of 100: sqrt(0.4) = 0.632.
     objects = [[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 5.0], [0.0, 0.0, 9.0, 3.0]]
@@ -88,36 +90,36 @@ def test_paper_values_by_hand():
     # Humans count in full: IoU 0.6 is not enough.
     assert run(nms, objects[:2], [human] * 2, [7, 7], [0.9, 0.8]) == [0, 1]
     assert run(nms, [human] * 2, objects[:2], [7, 8], [0.9, 0.8]) == [0, 1]  # another class
-    assert run(TripletNMS(0.7, 1.0, 1.0), [human] * 2, objects[:2], [7, 7], [0.9, 0.8]) == [0, 1]
+    assert run(HOITripletNMS(0.7, 1.0, 1.0), [human] * 2, objects[:2], [7, 7], [0.9, 0.8]) == [0, 1]
 
 
 def test_only_a_kept_triplet_suppresses():
     # 1 overlaps 0, 2 overlaps 1 but not 0: 1 goes, so 2 stays.
     boxes = [[0.0, 0.0, 19.0, 9.0], [3.0, 0.0, 22.0, 9.0], [6.0, 0.0, 25.0, 9.0]]
-    nms = TripletNMS(0.7, 1.0, 0.0)
+    nms = HOITripletNMS(0.7, 1.0, 0.0)
     assert iou(boxes[0], boxes[1]) > 0.7 > iou(boxes[0], boxes[2])
     assert run(nms, boxes, boxes, [0, 0, 0], [3, 2, 1]) == [0, 2]
 
 
 def test_ties_keep_the_first():
     box = [[0.0, 0.0, 5.0, 5.0]] * 3
-    assert run(TripletNMS(), box, box, [1, 1, 2], [0.5, 0.5, 0.5]) == [0, 2]
+    assert run(HOITripletNMS(), box, box, [1, 1, 2], [0.5, 0.5, 0.5]) == [0, 2]
 
 
 def test_threshold_itself_does_not_suppress():
     # Half the pixels exactly: 0.5 > 0.5 is false.
     humans = [[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 4.0]]
-    assert run(TripletNMS(0.5), humans, [humans[0]] * 2, [0, 0], [2, 1]) == [0, 1]
-    assert run(TripletNMS(0.499), humans, [humans[0]] * 2, [0, 0], [2, 1]) == [0]
+    assert run(HOITripletNMS(0.5), humans, [humans[0]] * 2, [0, 0], [2, 1]) == [0, 1]
+    assert run(HOITripletNMS(0.499), humans, [humans[0]] * 2, [0, 0], [2, 1]) == [0]
 
 
 def test_nothing_in_nothing_out():
-    assert run(TripletNMS(), [], [], [], []) == []
+    assert run(HOITripletNMS(), [], [], [], []) == []
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float16])
 def test_result_indexes(dtype):
     boxes = torch.tensor([[0, 0, 5, 5], [20, 20, 30, 30]], dtype=dtype)
-    keep = TripletNMS()(boxes, boxes, torch.tensor([0, 0]), torch.tensor([0.1, 0.2]))
+    keep = HOITripletNMS()(boxes, boxes, torch.tensor([0, 0]), torch.tensor([0.1, 0.2]))
     assert keep.dtype == torch.long
     assert boxes[keep].tolist() == [[20, 20, 30, 30], [0, 0, 5, 5]]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from genvlkt_mmdet.models.task_modules import TopTriplets, TripletNMS, VerbTriplets
+from genvlkt_mmdet.models.task_modules import HOITripletNMS, TopHOITriplets, VerbHOITriplets
 
 # Three queries, four HOI classes of two verbs (classes 0 and 2 are verb 0, classes 1 and 3 verb 2).
 SCORES = torch.tensor([[0.9, 0.1, 0.3, 0.4], [0.8, 0.5, 0.85, 0.2], [0.7, 0.6, 0.0, 0.65]])
@@ -18,34 +18,34 @@ def select(selector, labels=(5, 5, 5)):
 
 class TestTopTriplets:
     def test_best_first(self):
-        assert select(TopTriplets(max_per_img=5, nms=None)) == [(0, 0), (1, 2), (1, 0), (2, 0), (2, 3)]
+        assert select(TopHOITriplets(max_per_img=5, nms=None)) == [(0, 0), (1, 2), (1, 0), (2, 0), (2, 3)]
 
     def test_nms_within_a_class_after_the_cut(self):
         # class 0 of query 1 falls to query 0; its class 2 has no rival among the five
-        assert select(TopTriplets(max_per_img=5)) == [(0, 0), (1, 2), (2, 0), (2, 3)]
+        assert select(TopHOITriplets(max_per_img=5)) == [(0, 0), (1, 2), (2, 0), (2, 3)]
 
     def test_fewer_triplets_than_asked_for(self):
-        assert len(select(TopTriplets(max_per_img=1000, nms=None))) == 12
+        assert len(select(TopHOITriplets(max_per_img=1000, nms=None))) == 12
 
     def test_equal_scores_come_in_order_and_once(self):
         equal = torch.zeros(2, 3)
-        queries, hois = TopTriplets(max_per_img=4, nms=None)(equal, HUMAN[:2], OBJECT[:2], None, None)
+        queries, hois = TopHOITriplets(max_per_img=4, nms=None)(equal, HUMAN[:2], OBJECT[:2], None, None)
         assert (queries.tolist(), hois.tolist()) == ([0, 0, 0, 1], [0, 1, 2, 0])
 
 
 class TestVerbTriplets:
     def test_one_triplet_per_query_and_verb(self):
         # the best class of each verb: verb 0 then verb 2 of every query, then by score
-        assert select(VerbTriplets(nms=None)) == [(0, 0), (1, 2), (2, 0), (2, 3), (1, 1), (0, 3)]
+        assert select(VerbHOITriplets(nms=None)) == [(0, 0), (1, 2), (2, 0), (2, 3), (1, 1), (0, 3)]
 
     def test_nms_drops_whole_queries(self):
-        assert select(VerbTriplets()) == [(0, 0), (2, 0), (2, 3), (0, 3)]
+        assert select(VerbHOITriplets()) == [(0, 0), (2, 0), (2, 3), (0, 3)]
 
     def test_queries_of_different_objects_do_not_compete(self):
-        assert len(select(VerbTriplets(), labels=(5, 6, 5))) == 6
+        assert len(select(VerbHOITriplets(), labels=(5, 6, 5))) == 6
 
     @pytest.mark.parametrize('threshold', [0.5, 0.999])
     def test_nms_is_configured(self, threshold):
-        selector = VerbTriplets(nms=dict(type='TripletNMS', iou_threshold=threshold))
-        assert isinstance(selector.nms, TripletNMS)
+        selector = VerbHOITriplets(nms=dict(type='HOITripletNMS', iou_threshold=threshold))
+        assert isinstance(selector.nms, HOITripletNMS)
         assert len(select(selector)) == (4 if threshold == 0.5 else 6)
