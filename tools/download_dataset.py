@@ -1,4 +1,4 @@
-"""Fetches what can be fetched of a dataset, says where the rest comes from, and verifies the folder.
+"""Downloads files of a dataset, says where to get the others, and checks the folder.
 
 Examples:
     python tools/download_dataset.py hico --root data/hico_20160224_det             # what to get, and what is there

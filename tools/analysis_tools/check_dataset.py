@@ -1,4 +1,4 @@
-"""Reports what is wrong in a dataset: counts, missing images, invalid boxes, duplicates, class histogram.
+"""Checks a dataset: counts, missing images, invalid boxes, duplicates, class histogram.
 
 Ends with an error when something would make training or evaluation fail or skip data.
 

@@ -1,4 +1,4 @@
-"""Times the HICO-DET evaluation at full size beside a plain loop over detections.
+"""Measures the time of the HICO-DET evaluation at full size, compared with a plain loop over detections.
 
 The data are made up: as many images and triplets as the HICO-DET test set has, classes with a long tail, detections
 half near the ground truth. The loop sees every n-th image only; its time is scaled by the number of detections.

@@ -1,4 +1,4 @@
-"""The HICO-DET evaluation as a plain loop over detections, the way the official programs are written.
+"""The HICO-DET evaluation as a plain loop over detections, like the official programs.
 
 The benchmark times it, and the tests hold the package's evaluation against it.
 """
