@@ -1,4 +1,4 @@
-"""Trains the small model on MiniHOI, evaluates it and draws what it sees.
+"""Trains the small model on MiniHOI, evaluates it and draws its predictions.
 
 The last line printed is JSON: full, rare and non_rare mAP in [0, 1], minutes, pictures.
 """

@@ -1,4 +1,4 @@
-"""Evaluates detections that lie in a file, with the numbers of the official programs."""
+"""Evaluates detections in a results file, with the results of the official programs."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Computes the text embeddings of a vocabulary or of phrases with any open_clip model, and keeps them in a file.
+"""Computes the text embeddings of a vocabulary or of phrases with any open_clip model, and writes them to a file.
 
 The file serves training and inference on a machine without the weights of CLIP: set
 ``clip.text_embeddings='<file>'`` there. Training with the mimic loss needs the image tower too: ``--save-model``

@@ -1,11 +1,10 @@
-"""Detects human-object interactions in images: draws them and writes them as JSON.
+"""Detects human-object interactions in images, draws them and writes them as JSON.
 
 Examples:
     python tools/infer.py photos/ --model configs/gen_vlkt_s_hico.py --weights gen_vlkt_s_hico.pth --out-dir out
     python tools/infer.py photos/ --weights gen_vlkt_s_hico.pth --vocabulary phrases.txt
 
-Exit code: 0 when all images are done, 3 when some could not be read and all others are done, 1 after an error, 2 for a wrong
-command line.
+Exit codes: 0: all images are done. 1: error. 2: wrong command line. 3: some images could not be read, all others are done.
 """
 
 import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
@@ -32,14 +31,14 @@ def parse_args() -> argparse.Namespace:
         '--trust-config',
         action='store_true',
         help="without --model: run the checkpoint's config as Python and import the modules that it names, instead of reading it "
-        'as data. Whoever made the checkpoint can then do anything on this machine: use it only for files you trust',
+        'as data. The author of the checkpoint can then run any code on this machine: use it only for files you trust',
     )
     parser.add_argument(
         '--vocabulary',
         metavar='FILE',
-        help='interactions to look for instead of those of the training: a text file with a phrase or `verb, object` a line',
+        help='text file with the interactions to detect instead of those of the training, one phrase or `verb, object` per line',
     )
-    parser.add_argument('--out-dir', default='out', help='receives vis/ (drawings) and preds/ (JSON) (default: out)')
+    parser.add_argument('--out-dir', default='out', help='folder for vis/ (drawings) and preds/ (JSON) (default: out)')
     parser.add_argument(
         '--score-thr',
         type=float,
@@ -49,12 +48,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--top-k', type=int, help='maximum number of triplets per image, highest score first (default: no limit)'
     )
-    parser.add_argument('--batch-size', type=int, default=1, help='images that go through the model together')
+    parser.add_argument('--batch-size', type=int, default=1, help='number of images per batch (default: %(default)s)')
     parser.add_argument(
         '--max-pixels', type=int, default=MAX_PIXELS, help='do not decode larger images (default: %(default)s pixels)'
     )
     parser.add_argument('--device', help='cpu, cuda:0, ... (default: the best available)')
-    parser.add_argument('--no-vis', action='store_true', help='write JSON only')
+    parser.add_argument('--no-vis', action='store_true', help='write only JSON')
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Trains the rows of the paper's Tables 3 and 4 on MiniHOI and writes docs/ablation.md.
+"""Trains the models of the paper's Tables 3 and 4 on MiniHOI and writes docs/ablation.md.
 
 Every finished run is a line of docs/ablation.csv; a rerun does only what is missing. The page's tables and its plot are
 written anew after every run, so an interrupted study leaves what it has.

@@ -1,4 +1,4 @@
-"""Lets waiting OpenMP threads sleep after a short spin, unless the environment says otherwise.
+"""Lets waiting OpenMP threads sleep after a short spin, unless OMP_WAIT_POLICY is set.
 
 On a CPU that other processes use too, spinning threads take the cores from those that work: a training step becomes several times
 slower. A step of a small model has thousands of parallel regions, though, and waking a sleeper for each of them costs a quarter

@@ -173,13 +173,11 @@ class HOIInferencer(BaseInferencer):
 
         Returns:
             dict[str, list]: The first three lists have one entry per image that could be read, in the order of the input.
-
-            - ``images``: path of the image, None for an array.
-            - ``predictions``: list of triplets, highest score first. Each is a dict with ``human_box`` and ``object_box`` ([x1,
-              y1, x2, y2] in pixels of the image and inside it; None for a triplet without object), ``object`` (name, or None),
-              ``verb``, ``phrase`` (e.g. 'person riding a horse') and ``score``.
-            - ``visualization``: (H', W', 3) uint8 RGB drawings. Empty without ``return_vis``.
-            - ``broken``: inputs that could not be read, each a dict with ``image`` (the path) and ``error`` (the message).
+            ``images``: path of the image, None for an array. ``predictions``: list of triplets, highest score first. Each is a
+            dict with ``human_box`` and ``object_box`` ([x1, y1, x2, y2] in pixels of the image and inside it; None for a triplet
+            without object), ``object`` (name, or None), ``verb``, ``phrase`` (e.g. 'person riding a horse') and ``score``.
+            ``visualization``: (H', W', 3) uint8 RGB drawings. Empty without ``return_vis``. ``broken``: inputs that could not be
+            read, each a dict with ``image`` (the path) and ``error`` (the message).
 
         Raises:
             FileNotFoundError: If an image does not exist. No image is processed then.

@@ -1,4 +1,4 @@
-"""Draws what the network sees: the items of a dataset as they leave the pipeline of a config.
+"""Draws the network inputs: the items of a dataset after the pipeline of a config.
 
 Example:
     python tools/analysis_tools/browse_dataset.py configs/gen_vlkt_tiny_minihoi.py --out-dir out --num 20

@@ -1,4 +1,4 @@
-"""Converts HICO-DET's release (anno_bbox.mat, anno.mat) into the JSON that the configs read.
+"""Converts HICO-DET's release (anno_bbox.mat, anno.mat) to the JSON for the configs.
 
 Example:
     python tools/dataset_converters/hico_det.py data/hico_20160224_det

@@ -1,4 +1,4 @@
-"""Converts V-COCO's release and the COCO instances into the JSON that the configs read.
+"""Converts V-COCO's release and the COCO instances to the JSON for the configs.
 
 Example:
     python tools/dataset_converters/vcoco.py v-coco/data/vcoco annotations/instances_train2014.json \

@@ -1,4 +1,4 @@
-"""Starts GEN-VLKT from a DETR: writes the part of a model that a DETR checkpoint fills, for `load_from`.
+"""Converts a DETR checkpoint to initial weights of GEN-VLKT, for `load_from`.
 
 Takes the COCO-trained DETR of facebookresearch (91 classes) and checkpoints of mmdet's own DETR. A config does the same by
 itself through `model.pretrained_detr`.

@@ -1,4 +1,4 @@
-"""Converts a checkpoint of the GEN-VLKT authors' repository, or writes one for it.
+"""Converts a checkpoint from or to the format of the GEN-VLKT authors' repository.
 
 Examples:
     python tools/model_converters/official_to_genvlkt.py gen_vlkt_s_hico_theirs.pth gen_vlkt_s_hico.pth

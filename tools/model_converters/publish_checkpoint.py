@@ -1,4 +1,4 @@
-"""Strips a training checkpoint to its weights in half precision, to ship or to share.
+"""Writes only the weights of a training checkpoint, in half precision.
 
 Example:
     python tools/model_converters/publish_checkpoint.py work_dirs/detr_tiny_minihoi/iter_6500.pth detr_tiny.pth
