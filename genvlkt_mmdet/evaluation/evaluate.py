@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..structures import GroundTruth, Triplets
 from ..vocabulary import HOIVocabulary, action_slots, load_vocabulary
-from .functional import Triplets, VCOCODetections, VCOCOGroundTruth, hico_report, vcoco_report
+from .functional import VCOCODetections, VCOCOGroundTruth, hico_report, vcoco_report
 from .functional.hico import Protocol
 from .io import read_hico_mats, read_results, read_vcoco_pickle, write_hico_mats, write_vcoco_pickle
 
@@ -114,7 +115,7 @@ def evaluate_detections(
 
 def report_triplets(
     detections: Triplets,
-    entries: Sequence[Mapping[str, np.ndarray]],
+    entries: Sequence[GroundTruth],
     vocabulary: HOIVocabulary,
     zero_shot: str | None = None,
     protocol: Protocol = 'official',
@@ -124,7 +125,7 @@ def report_triplets(
 
     Args:
         detections (Triplets): The detections.
-        entries (Sequence[Mapping]): ``eval_gt`` of each image.
+        entries (Sequence[GroundTruth]): Ground truth of each image.
         vocabulary (HOIVocabulary): Vocabulary of the dataset.
         zero_shot (str, optional): Zero-shot split to report.
         protocol (str): 'official' or 'qpic'.
@@ -135,7 +136,7 @@ def report_triplets(
     """
     return hico_report(
         detections,
-        Triplets.from_images(entries, label_key='hoi_labels'),
+        Triplets.join([entry.triplets for entry in entries]),
         len(entries),
         vocabulary.hoi_objects,
         vocabulary.num_objects,
@@ -147,13 +148,13 @@ def report_triplets(
 
 
 def report_roles(
-    detections: Triplets | VCOCODetections, entries: Sequence[Mapping[str, np.ndarray]], vocabulary: HOIVocabulary
+    detections: Triplets | VCOCODetections, entries: Sequence[GroundTruth], vocabulary: HOIVocabulary
 ) -> dict[str, Any]:
     """Evaluates V-COCO's roles and agents: what the metric and the evaluation of files have in common.
 
     Args:
         detections (Triplets | VCOCODetections): The detections; triplets are of (action, role) classes.
-        entries (Sequence[Mapping]): ``eval_gt`` of each image.
+        entries (Sequence[GroundTruth]): Ground truth of each image.
         vocabulary (HOIVocabulary): Vocabulary of the dataset.
 
     Returns:
@@ -162,7 +163,7 @@ def report_roles(
     actions, slots = action_slots(vocabulary)
     if isinstance(detections, Triplets):
         detections = VCOCODetections.from_triplets(detections, slots)
-    gts = VCOCOGroundTruth.from_images(entries, len(actions))
+    gts = VCOCOGroundTruth.from_images(entries, slots)
     return vcoco_report(detections, gts, vocabulary.verb_names, actions, slots)
 
 
@@ -215,17 +216,17 @@ def rare_classes(
     return vocabulary.rare, tuple(i for i in range(vocabulary.num_hois) if i not in rare) if rare else ()
 
 
-def image_labels(entries: Sequence[Mapping[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+def image_labels(entries: Sequence[GroundTruth]) -> tuple[np.ndarray, np.ndarray]:
     """Image-level HOI labels of a split, which decide about Known Object.
 
     Args:
-        entries (Sequence[Mapping]): ``eval_gt`` of each image: ``image_hois`` where the dataset has image-level labels,
-            else ``hoi_labels``.
+        entries (Sequence[GroundTruth]): Ground truth of each image: ``image_hois`` where the dataset has image-level labels,
+            else the labels of the triplets.
 
     Returns:
         tuple[np.ndarray, np.ndarray]: Image and HOI class of every label.
     """
-    labels = [np.asarray(entry.get('image_hois', entry['hoi_labels']), dtype=np.int64) for entry in entries]
+    labels = [entry.triplets.labels if entry.image_hois is None else entry.image_hois for entry in entries]
     return np.repeat(np.arange(len(labels)), [len(part) for part in labels]), np.concatenate(
         [*labels, np.zeros(0, int)]
     )
@@ -241,5 +242,5 @@ def count_triplets(images: Sequence[Mapping[str, Any]], vocabulary: HOIVocabular
     Returns:
         np.ndarray: (A,) counts.
     """
-    labels = np.concatenate([np.zeros(0, np.int64), *(image['eval_gt']['hoi_labels'] for image in images)])
+    labels = np.concatenate([np.zeros(0, np.int64), *(image['eval_gt'].triplets.labels for image in images)])
     return np.bincount(labels, minlength=vocabulary.num_hois)

@@ -17,8 +17,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from genvlkt_mmdet.evaluation.functional import Triplets, evaluate_hico, known_object_images
+from genvlkt_mmdet.evaluation.functional import evaluate_hico, known_object_images
 from genvlkt_mmdet.evaluation.io import read_results, write_results
+from genvlkt_mmdet.structures import Triplets
 from genvlkt_mmdet.vocabulary import load_vocabulary
 from tools.benchmark.plain_evaluation import plain_hico
 

@@ -2,16 +2,15 @@
 
 from .average_precision import area_ap, eleven_point_ap
 from .hico import HICOResult, evaluate_hico, hico_report, known_object_images
-from .triplets import Triplets
-from .vcoco import VCOCODetections, VCOCOGroundTruth, evaluate_vcoco, vcoco_report
+from .vcoco import VCOCODetections, VCOCOGroundTruth, equal_rows, evaluate_vcoco, vcoco_report
 
 __all__ = [
     'HICOResult',
-    'Triplets',
     'VCOCODetections',
     'VCOCOGroundTruth',
     'area_ap',
     'eleven_point_ap',
+    'equal_rows',
     'evaluate_hico',
     'evaluate_vcoco',
     'hico_report',

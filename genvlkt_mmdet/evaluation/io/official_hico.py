@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat, savemat
 
+from ...structures import Triplets
 from ...vocabulary import HOIVocabulary
-from ..functional import Triplets
 from .image_index import ImageIndex
 
 
