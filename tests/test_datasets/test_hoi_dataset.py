@@ -50,8 +50,8 @@ def test_item_in_testing(build, toy_records):
     assert len(dataset) == 3
     gt = dataset.get_data_info(0)['eval_gt']
     assert gt.triplets.labels.tolist() == [1, 0, 2]
-    assert gt['human_boxes'].tolist() == [[5, 5, 25, 35]] * 3
-    assert gt['object_boxes'].tolist() == [[30, 5, 58, 38], [20, 10, 30, 20], [30, 5, 58, 38]]
+    assert gt.triplets.human_boxes.tolist() == [[5, 5, 25, 35]] * 3
+    assert gt.triplets.object_boxes.tolist() == [[30, 5, 58, 38], [20, 10, 30, 20], [30, 5, 58, 38]]
     empty = dataset.get_data_info(1)
     assert empty['eval_gt'].triplets.human_boxes.shape == (0, 4) and empty['pairs']['hoi_labels'].shape == (0, 4)
 
@@ -111,7 +111,12 @@ def test_boxes_are_clipped_or_skipped_with_their_pairs(build, toy_records, warni
     assert level == logging.WARNING and '1 boxes that are inverted, empty or outside the image' in text
 
     gt = build(bad, test_mode=True).get_data_info(0)['eval_gt']
-    assert gt['human_boxes'][0].tolist() == [-4, 5, 25, 44] and gt['object_boxes'][1].tolist() == [70, 10, 90, 20]
+    assert gt.triplets.human_boxes[0].tolist() == [-4, 5, 25, 44] and gt.triplets.object_boxes[1].tolist() == [
+        70,
+        10,
+        90,
+        20,
+    ]
 
 
 def test_inverted_box_is_skipped_without_image_size(build, toy_records):
@@ -212,7 +217,7 @@ def test_memory_stays_small_with_many_classes():
         gt, hois = dataset.get_data_info(i)['eval_gt'], records[i]['hoi_annotation']
         assert (gt.triplets.labels + 1).tolist() == [h['hoi_category_id'] for h in hois]
         boxes = [records[i]['annotations'][h['object_id']]['bbox'] for h in hois]
-        np.testing.assert_array_equal(gt['object_boxes'], np.array(boxes, dtype=np.float32).reshape(-1, 4))
+        np.testing.assert_array_equal(gt.triplets.object_boxes, np.array(boxes, dtype=np.float32).reshape(-1, 4))
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])

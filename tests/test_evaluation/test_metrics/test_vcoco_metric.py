@@ -5,6 +5,7 @@ from mmdet.registry import METRICS
 
 from genvlkt_mmdet.evaluation import VCOCOMetric, evaluate_detections, load_detections
 from genvlkt_mmdet.structures import has_object
+from genvlkt_mmdet.vocabulary import HOIVocabulary
 
 
 def make_samples(fixture):
@@ -81,6 +82,19 @@ def test_classes_of_one_verb_count_once_with_the_best_score(vcoco_fixture):
     assert dets.labels.tolist() == [vocabulary.verb_names.index('hold_obj')] * 2
     assert dets.scores.tolist() == pytest.approx([0.9, 0.6])
     assert has_object(dets.object_boxes).tolist() == [True, False]
+
+
+def test_images_do_not_convert_the_vocabulary(vcoco_fixture, monkeypatch):
+    metric = make_metric(vcoco_fixture)
+    metric.dataset_meta = dict(vocabulary=vcoco_fixture.vocabulary)
+
+    def refuse(*args):
+        raise AssertionError('the vocabulary is converted')
+
+    monkeypatch.setattr(HOIVocabulary, 'to_dict', refuse)
+    monkeypatch.setattr(HOIVocabulary, 'from_dict', refuse)
+    metric.process(None, make_samples(vcoco_fixture)[:3])
+    assert len(metric.results) == 3
 
 
 def test_keeps_a_hundred_triplets_per_image(vcoco_fixture):
