@@ -11,7 +11,7 @@ class HOIDataSample(DetDataSample):
 
     Attributes:
         gt_pairs (InstanceData): n human-object pairs. ``human_boxes`` (n, 4) and ``object_boxes`` (n, 4): xyxy pixels
-            of the network input, zeros where the pair has no object (the loss takes NaN as well); ``object_labels`` (n): object class index;
+            of the network input, zeros where the pair has no object; ``object_labels`` (n): object class index;
             ``hoi_labels`` (n, A): multi-hot float.
         pred_hois (InstanceData): m triplets, best first. ``human_boxes`` (m, 4) and ``object_boxes`` (m, 4): xyxy
             pixels of the original image, NaN where the pair has no object; ``object_labels`` (m): predicted object
