@@ -7,6 +7,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
+from genvlkt_mmdet.structures import GroundTruth
+
 DATA = Path(__file__).parent / 'data'
 
 
@@ -43,3 +47,12 @@ def shared_path(*parts: str) -> Path:
         unpacked.parent.mkdir(parents=True, exist_ok=True)
         unpacked.write_bytes(lzma.decompress(packed.read_bytes()))
     return unpacked
+
+
+def assert_same_ground_truth(one: GroundTruth, other: GroundTruth) -> None:
+    """Compares the annotations of an image that two files give."""
+    for a, b in ((one.triplets, other.triplets), (one.persons, other.persons)):
+        assert (a is None) == (b is None)
+        for key in vars(a) if a is not None else ():
+            np.testing.assert_array_equal(getattr(a, key), getattr(b, key))
+    np.testing.assert_array_equal(one.image_hois, other.image_hois)

@@ -39,7 +39,7 @@ from ..engine import (
 from ..files import write_file
 from ..models import GENVLKT
 from ..progress import progress_bar
-from ..structures import HOIDataSample
+from ..structures import HOIDataSample, has_object
 from ..visualization import DEFAULT_SCORE_THR, HOIVisualizer
 from ..vocabulary import HOIEntry, HOIVocabulary, load_vocabulary, read_hoi_list
 from .configs import read_config
@@ -369,7 +369,7 @@ class HOIInferencer(BaseInferencer):
             triplets.append(
                 dict(
                     human_box=human.tolist(),
-                    object_box=obj.tolist() if name is not None and np.isfinite(obj).all() else None,
+                    object_box=obj.tolist() if name is not None and has_object(obj) else None,
                     object=name,
                     verb=vocabulary.verb_names[vocabulary.hoi_verbs[label]],
                     phrase=vocabulary.phrase(label),

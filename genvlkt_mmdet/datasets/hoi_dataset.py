@@ -14,6 +14,7 @@ from mmdet.registry import DATASETS
 from mmengine.dataset.base_dataset import force_full_init
 from mmengine.logging import print_log
 
+from ..structures import GroundTruth, Triplets
 from ..vocabulary import HOIVocabulary, load_vocabulary
 from .formats import read_annotations
 from .formats.merge import merge_boxes
@@ -38,8 +39,8 @@ class HOIDataset(BaseDetDataset):
 
     An item before the pipeline has ``img_path, img_id, height, width`` (if the file has sizes), ``instances``,
     ``pairs`` (``human_ids`` (n), ``object_ids`` (n), -1 for none, both indices in ``instances``, ``object_labels`` (n)
-    and ``hoi_labels`` (n, A) multi-hot float32) and, in test mode, ``eval_gt`` in pixels of the original image:
-    ``human_boxes`` (m, 4), ``object_boxes`` (m, 4), ``hoi_labels`` (m), for m annotated triplets.
+    and ``hoi_labels`` (n, A) multi-hot float32) and, in test mode, ``eval_gt``, a
+    :class:`GroundTruth` in pixels of the original image.
 
     Args:
         *args: Arguments of :class:`mmdet.datasets.BaseDetDataset`.
@@ -268,7 +269,7 @@ class HOIDataset(BaseDetDataset):
 
     def make_eval_gt(
         self, record: dict, boxes: np.ndarray, labels: list[int], triplets: list[tuple[int, int, int, int | None]]
-    ) -> dict[str, np.ndarray]:
+    ) -> GroundTruth:
         """Ground truth of one image for the metric.
 
         Args:
@@ -279,21 +280,13 @@ class HOIDataset(BaseDetDataset):
                 of every annotated triplet.
 
         Returns:
-            dict[str, np.ndarray]: ``human_boxes`` (m, 4), ``object_boxes`` (m, 4; NaN without object) and
-            ``hoi_labels`` (m), and ``image_hois`` (k), the HOI indices of the image-level labels, if the record has
-            them.
+            GroundTruth: Triplets of HOI classes, and ``image_hois`` where the record has image-level labels.
         """
-        known = [(h, o, c) for h, o, _, c in triplets if c is not None]
+        hois = [(h, o, c) for h, o, _, c in triplets if c is not None]
         image_hois = record.get('image_hois')
-        nowhere = np.full(4, np.nan, dtype=np.float32)
-        gt = dict(
-            human_boxes=np.array([boxes[h] for h, _, _ in known], dtype=np.float32).reshape(-1, 4),
-            object_boxes=np.array([boxes[o] if o >= 0 else nowhere for _, o, _ in known], np.float32).reshape(-1, 4),
-            hoi_labels=np.array([c for _, _, c in known], dtype=np.int64),
-        )
         if image_hois is not None:
-            gt['image_hois'] = np.array([self._file_ids.hoi(i) for i in image_hois], dtype=np.int64)
-        return gt
+            image_hois = np.array([self._file_ids.hoi(i) for i in image_hois], dtype=np.int64)
+        return GroundTruth(make_triplets(boxes, hois), image_hois)
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict:
@@ -378,6 +371,21 @@ class HOIDataset(BaseDetDataset):
                 logger='current',
                 level=logging.WARNING if faulty else logging.INFO,
             )
+
+
+def make_triplets(boxes: np.ndarray, triplets: list[tuple[int, int, int]]) -> Triplets:
+    """Annotated triplets of one image.
+
+    Args:
+        boxes (np.ndarray): (N, 4) boxes.
+        triplets (list[tuple]): Human index, object index (-1: none) and label of each triplet.
+
+    Returns:
+        Triplets: The triplets, NaN where there is no object.
+    """
+    humans, objects, labels = np.array(triplets, dtype=np.int64).reshape(-1, 3).T
+    boxes = np.append(boxes, np.full((1, 4), np.nan, boxes.dtype), axis=0)  # the index -1 finds the last one
+    return Triplets.of_image(boxes[humans], boxes[objects], labels)
 
 
 def clip_boxes(boxes: np.ndarray, size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:

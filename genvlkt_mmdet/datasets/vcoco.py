@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from mmdet.registry import DATASETS
 
-from ..vocabulary import action_slots
-from .hoi_dataset import HOIDataset
+from ..structures import GroundTruth, Persons
+from .hoi_dataset import HOIDataset, make_triplets
 
 
 @DATASETS.register_module()
@@ -25,10 +25,9 @@ class VCOCODataset(HOIDataset):
     A triplet whose verb and object form no HOI class is left out of training, as in the authors' code. It counts in
     evaluation.
 
-    ``eval_gt`` is that of the official ``vsrl_eval.py``: ``boxes`` (N, 4), ``is_person`` (N), ``actions`` (N, 26; 1, 0,
-    or -1 for a person whose actions are not annotated) and ``role_ids`` (N, 26, 2), index in ``boxes`` or -1. The actions
-    of a person are not annotated if the file has ``"annotated": false``. In files without this field, they are not
-    annotated if no triplet has this person.
+    ``eval_gt`` is what the official ``vsrl_eval.py`` counts: triplets labelled with verbs, and the persons. A person
+    counts as not annotated where the file says ``"annotated": false``, or, in files that do not say it, where no triplet
+    names it.
 
     Args:
         *args: See :class:`HOIDataset`.
@@ -69,18 +68,13 @@ class VCOCODataset(HOIDataset):
 
     def make_eval_gt(
         self, record: dict, boxes: np.ndarray, labels: list[int], triplets: list[tuple[int, int, int, int | None]]
-    ) -> dict[str, np.ndarray]:
-        """Ground truth of one image in the form of ``vsrl_eval.py``, see the class."""
-        actions, slots = action_slots(self.vocabulary)
+    ) -> GroundTruth:
+        """Ground truth of one image as ``vsrl_eval.py`` sees it; see the class."""
         is_person = np.array(labels, dtype=np.int64) == self.vocabulary.object_names.index('person')
-        doing = np.full((len(boxes), len(actions)), -1, dtype=np.int64)
-        role_ids = np.full((len(boxes), len(actions), 2), -1, dtype=np.int64)
-        for i, annotation in enumerate(record['annotations']):
-            if is_person[i] and annotation.get('annotated', any(t[0] == i for t in triplets)):
-                doing[i] = 0
-        for human, obj, verb, _ in triplets:
-            action, slot = slots[verb]
-            doing[human, action] = 1
-            if slot is not None and role_ids[human, action, slot] < 0:
-                role_ids[human, action, slot] = obj
-        return dict(boxes=boxes, is_person=is_person, actions=doing, role_ids=role_ids)
+        place = np.cumsum(is_person) - 1
+        active = {human for human, *_ in triplets}
+        annotated = [a.get('annotated', i in active) for i, a in enumerate(record['annotations'])]
+        verbs = [(human, obj, verb) for human, obj, verb, _ in triplets if is_person[human]]
+        of_triplets = np.array([place[human] for human, *_ in verbs], dtype=np.int64)
+        persons = Persons(boxes[is_person], np.array(annotated, dtype=bool)[is_person], of_triplets)
+        return GroundTruth(make_triplets(boxes, verbs), persons=persons)

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from ..structures import GroundTruth, Triplets
 from ..vocabulary import HOIVocabulary, action_slots, load_vocabulary
-from .functional import Triplets, VCOCODetections, VCOCOGroundTruth, summarize_hico, summarize_vcoco
+from .functional import VCOCODetections, VCOCOGroundTruth, summarize_hico, summarize_vcoco
 from .functional.hico import Protocol
 from .io import Detections
 
@@ -50,7 +51,7 @@ def evaluate_detections(
 
 def evaluate_triplets(
     detections: Triplets,
-    entries: Sequence[Mapping[str, np.ndarray]],
+    entries: Sequence[GroundTruth],
     vocabulary: HOIVocabulary,
     zero_shot: str | None = None,
     protocol: Protocol = 'official',
@@ -60,7 +61,7 @@ def evaluate_triplets(
 
     Args:
         detections (Triplets): The detections.
-        entries (Sequence[Mapping]): ``eval_gt`` of each image.
+        entries (Sequence[GroundTruth]): Ground truth of each image.
         vocabulary (HOIVocabulary): Vocabulary of the dataset.
         zero_shot (str, optional): Zero-shot split; adds the mAP of its unseen and its seen classes.
         protocol (str): 'official' or 'qpic'.
@@ -71,7 +72,7 @@ def evaluate_triplets(
     """
     return summarize_hico(
         detections,
-        Triplets.from_images(entries, label_key='hoi_labels'),
+        Triplets.join([entry.triplets for entry in entries]),
         len(entries),
         vocabulary.hoi_objects,
         vocabulary.num_objects,
@@ -83,13 +84,13 @@ def evaluate_triplets(
 
 
 def evaluate_roles(
-    detections: Triplets | VCOCODetections, entries: Sequence[Mapping[str, np.ndarray]], vocabulary: HOIVocabulary
+    detections: Triplets | VCOCODetections, entries: Sequence[GroundTruth], vocabulary: HOIVocabulary
 ) -> dict[str, Any]:
     """Evaluates V-COCO's roles and agents.
 
     Args:
         detections (Triplets | VCOCODetections): The detections; triplets are of (action, role) classes.
-        entries (Sequence[Mapping]): ``eval_gt`` of each image.
+        entries (Sequence[GroundTruth]): Ground truth of each image.
         vocabulary (HOIVocabulary): Vocabulary of the dataset.
 
     Returns:
@@ -98,7 +99,7 @@ def evaluate_roles(
     actions, slots = action_slots(vocabulary)
     if isinstance(detections, Triplets):
         detections = VCOCODetections.from_triplets(detections, slots)
-    gts = VCOCOGroundTruth.from_images(entries, len(actions))
+    gts = VCOCOGroundTruth.from_images(entries, slots)
     return summarize_vcoco(detections, gts, vocabulary.verb_names, actions, slots)
 
 
@@ -127,17 +128,17 @@ def rare_classes(
     return vocabulary.rare, tuple(i for i in range(vocabulary.num_hois) if i not in rare) if rare else ()
 
 
-def image_labels(entries: Sequence[Mapping[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+def image_labels(entries: Sequence[GroundTruth]) -> tuple[np.ndarray, np.ndarray]:
     """Image-level HOI labels of a split. Known Object uses them to choose the images of a class.
 
     Args:
-        entries (Sequence[Mapping]): ``eval_gt`` of each image: ``image_hois`` where the dataset has image-level labels,
-            else ``hoi_labels``.
+        entries (Sequence[GroundTruth]): Ground truth of each image: ``image_hois`` where the dataset has image-level labels,
+            else the labels of the triplets.
 
     Returns:
         tuple[np.ndarray, np.ndarray]: Image and HOI class of every label.
     """
-    labels = [np.asarray(entry.get('image_hois', entry['hoi_labels']), dtype=np.int64) for entry in entries]
+    labels = [entry.triplets.labels if entry.image_hois is None else entry.image_hois for entry in entries]
     return np.repeat(np.arange(len(labels)), [len(part) for part in labels]), np.concatenate(
         [*labels, np.zeros(0, int)]
     )
@@ -153,5 +154,5 @@ def count_triplets(images: Sequence[Mapping[str, Any]], vocabulary: HOIVocabular
     Returns:
         np.ndarray: (A,) counts.
     """
-    labels = np.concatenate([np.zeros(0, np.int64), *(image['eval_gt']['hoi_labels'] for image in images)])
+    labels = np.concatenate([np.zeros(0, np.int64), *(image['eval_gt'].triplets.labels for image in images)])
     return np.bincount(labels, minlength=vocabulary.num_hois)

@@ -1,6 +1,7 @@
 """Images of the inputs of the network and the CLIP teacher."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -71,8 +72,14 @@ def as_seen(sample: HOIDataSample) -> HOIDataSample:
     sample = sample.clone()
     if 'eval_gt' in sample.metainfo:
         scale = np.tile(np.asarray(sample.metainfo.get('scale_factor', (1.0, 1.0)), dtype=np.float32), 2)
-        boxes = ('boxes', 'human_boxes', 'object_boxes')
-        sample.set_metainfo(dict(eval_gt={k: v * scale if k in boxes else v for k, v in sample.eval_gt.items()}))
+        gt = sample.eval_gt
+        triplets = replace(
+            gt.triplets,
+            human_boxes=gt.triplets.human_boxes * scale,
+            object_boxes=gt.triplets.object_boxes * scale,
+        )
+        persons = gt.persons and replace(gt.persons, boxes=gt.persons.boxes * scale)
+        sample.set_metainfo(dict(eval_gt=replace(gt, triplets=triplets, persons=persons)))
     return sample
 
 

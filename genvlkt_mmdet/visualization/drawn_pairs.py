@@ -1,12 +1,11 @@
 """Human-object pairs for the visualizer, each with all of its interactions."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from mmengine.structures import InstanceData
 
-from ..structures import HOIDataSample, box_iou
+from ..structures import HOIDataSample, Triplets, box_iou, has_object, zeros_to_no_object
 from ..vocabulary import HOIVocabulary, action_slots
 
 # Boxes with at least this IoU are drawn as one person or one object.
@@ -78,41 +77,40 @@ def pairs_from_ground_truth(
         list[DrawnPair] | None: The pairs. None if the sample has no annotation.
     """
     eval_gt = data_sample.get('eval_gt')
-    if eval_gt is not None and 'role_ids' in eval_gt:
-        humans, objects, phrases = _from_actions(eval_gt, vocabulary)
-    elif eval_gt is not None:
-        humans, objects = np.asarray(eval_gt['human_boxes']), np.asarray(eval_gt['object_boxes'])
-        phrases = [vocabulary.phrase(label) for label in eval_gt['hoi_labels']]
+    if eval_gt is not None:
+        triplets = eval_gt.triplets
+        if eval_gt.persons is None:
+            phrases = [vocabulary.phrase(label) for label in triplets.labels]
+        else:
+            triplets, phrases = _named_actions(triplets, eval_gt.persons.of_triplets, vocabulary)
+        humans, objects = triplets.human_boxes, triplets.object_boxes
     elif 'gt_pairs' in data_sample:
         gt_pairs = data_sample.gt_pairs
         rows, columns = np.nonzero(np.asarray(gt_pairs.hoi_labels) > 0)
         seen = vocabulary.seen(zero_shot if gt_pairs.hoi_labels.shape[1] < vocabulary.num_hois else None)
         humans = np.asarray(gt_pairs.human_boxes)[rows]
-        objects = np.asarray(gt_pairs.object_boxes)[rows]
-        objects = np.where(objects.any(axis=1, keepdims=True), objects, np.nan)
+        objects = zeros_to_no_object(np.asarray(gt_pairs.object_boxes)[rows])
         phrases = [vocabulary.phrase(seen[column]) for column in columns]
     else:
         return None
     return _group(humans, objects, phrases, [None] * len(phrases), [None] * len(phrases))
 
 
-def _from_actions(
-    eval_gt: Mapping[str, np.ndarray], vocabulary: HOIVocabulary
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Triplets of V-COCO's ground truth, which has the box of the object and not its class."""
-    boxes, slots = eval_gt['boxes'], action_slots(vocabulary)[1]
-    nowhere = np.full(4, np.nan)
-    humans, objects, phrases = [], [], []
-    for human, action in zip(*np.nonzero(eval_gt['actions'] == 1), strict=True):
-        verbs = {slot or 0: vocabulary.verb_phrases[v] for v, (a, slot) in enumerate(slots) if a == action}
-        roles = [(slot, box) for slot, box in enumerate(eval_gt['role_ids'][human, action]) if box >= 0]
-        for slot, box in roles or [(None, None)]:
-            # If the roles of an action are not annotated, 'hitting' is used and not 'hitting with'.
-            verb = min(verbs.values(), key=len) if slot is None else verbs[slot]
-            humans.append(boxes[human])
-            objects.append(nowhere if box is None else boxes[box])
-            phrases.append(f'person {verb}')
-    return np.array(humans).reshape(-1, 4), np.array(objects).reshape(-1, 4), phrases
+def _named_actions(triplets: Triplets, persons: np.ndarray, vocabulary: HOIVocabulary) -> tuple[Triplets, list[str]]:
+    """V-COCO's triplets and their phrases; an action without object is left out where the person does it with one."""
+    slots = action_slots(vocabulary)[1]
+    actions = [slots[verb][0] for verb in triplets.labels]
+    exists = has_object(triplets.object_boxes)
+    done = {(person, action) for person, action, e in zip(persons, actions, exists, strict=True) if e}
+    kept, phrases = [], []
+    for i, (person, action, verb) in enumerate(zip(persons, actions, triplets.labels, strict=True)):
+        if not exists[i] and (person, action) in done:
+            continue
+        # Of 'hitting' and 'hitting with', the shorter one stands for an action whose object is not annotated.
+        verbs = [verb] if exists[i] else [v for v, (other, _) in enumerate(slots) if other == action]
+        kept.append(i)
+        phrases.append(f'person {min((vocabulary.verb_phrases[v] for v in verbs), key=len)}')
+    return triplets[np.array(kept, dtype=np.int64)], phrases
 
 
 def assign_colors(predicted: list[DrawnPair], annotated: list[DrawnPair]) -> None:
@@ -147,7 +145,7 @@ def _group(
     pairs: list[DrawnPair] = []
     pair_of_query: dict[int, DrawnPair] = {}
     for human, obj, phrase, score, query in zip(humans, objects, phrases, scores, queries, strict=True):
-        box = obj if np.isfinite(obj).all() else None
+        box = obj if has_object(obj) else None
         pair = pair_of_query.get(query) if query is not None else None
         if pair is None:
             pair = next((p for p in pairs if _same_pair(p, human, box, _SAME_BOX_IOU)), None)

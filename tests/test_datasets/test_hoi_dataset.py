@@ -49,11 +49,11 @@ def test_item_in_testing(build, toy_records):
     dataset = build(toy_records, test_mode=True)
     assert len(dataset) == 3
     gt = dataset.get_data_info(0)['eval_gt']
-    assert gt['hoi_labels'].tolist() == [1, 0, 2]
-    assert gt['human_boxes'].tolist() == [[5, 5, 25, 35]] * 3
-    assert gt['object_boxes'].tolist() == [[30, 5, 58, 38], [20, 10, 30, 20], [30, 5, 58, 38]]
+    assert gt.triplets.labels.tolist() == [1, 0, 2]
+    assert gt.triplets.human_boxes.tolist() == [[5, 5, 25, 35]] * 3
+    assert gt.triplets.object_boxes.tolist() == [[30, 5, 58, 38], [20, 10, 30, 20], [30, 5, 58, 38]]
     empty = dataset.get_data_info(1)
-    assert empty['eval_gt']['human_boxes'].shape == (0, 4) and empty['pairs']['hoi_labels'].shape == (0, 4)
+    assert empty['eval_gt'].triplets.human_boxes.shape == (0, 4) and empty['pairs']['hoi_labels'].shape == (0, 4)
 
 
 def test_hoi_id_is_found_from_verb_and_object_where_absent(build, toy_records):
@@ -86,7 +86,7 @@ def test_zero_shot_drops_whole_pairs_in_training_only(build, toy_records, warnin
 
     test = build(toy_records, zero_shot='split', test_mode=True)
     assert len(test) == 3 and test.num_labels == 4
-    assert test.get_data_info(0)['eval_gt']['hoi_labels'].tolist() == [1, 0, 2]
+    assert test.get_data_info(0)['eval_gt'].triplets.labels.tolist() == [1, 0, 2]
 
 
 def test_unknown_split_is_named(build, toy_records):
@@ -111,7 +111,12 @@ def test_boxes_are_clipped_or_skipped_with_their_pairs(build, toy_records, warni
     assert level == logging.WARNING and '1 boxes that are inverted, empty or outside the image' in text
 
     gt = build(bad, test_mode=True).get_data_info(0)['eval_gt']
-    assert gt['human_boxes'][0].tolist() == [-4, 5, 25, 44] and gt['object_boxes'][1].tolist() == [70, 10, 90, 20]
+    assert gt.triplets.human_boxes[0].tolist() == [-4, 5, 25, 44] and gt.triplets.object_boxes[1].tolist() == [
+        70,
+        10,
+        90,
+        20,
+    ]
 
 
 def test_inverted_box_is_skipped_without_image_size(build, toy_records):
@@ -146,7 +151,7 @@ def test_pair_index_out_of_range(build, toy_records, warnings_of, field, value):
     assert len(build(toy_records, pair_index='drop_image')) == 1
     assert '1 images with a pair that points to no box' in warnings_of[-1][1]
     test = build(toy_records, pair_index='drop_image', test_mode=True)
-    assert len(test) == 3 and test.get_data_info(0)['eval_gt']['hoi_labels'].tolist() == [1, 2]
+    assert len(test) == 3 and test.get_data_info(0)['eval_gt'].triplets.labels.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +203,7 @@ def test_vocabulary_is_required():
 def test_duplicate_triplets_count_once_in_training_and_twice_in_evaluation(build, toy_records):
     toy_records[2]['hoi_annotation'] *= 2
     assert build(toy_records).get_data_info(1)['pairs']['hoi_labels'].tolist() == [[1, 0, 0, 0]]
-    assert build(toy_records, test_mode=True).get_data_info(2)['eval_gt']['hoi_labels'].tolist() == [0, 0]
+    assert build(toy_records, test_mode=True).get_data_info(2)['eval_gt'].triplets.labels.tolist() == [0, 0]
 
 
 def test_memory_stays_small_with_many_classes():
@@ -210,9 +215,9 @@ def test_memory_stays_small_with_many_classes():
     assert len(dataset) == len(records)
     for i in (0, 1, 50):
         gt, hois = dataset.get_data_info(i)['eval_gt'], records[i]['hoi_annotation']
-        assert (gt['hoi_labels'] + 1).tolist() == [h['hoi_category_id'] for h in hois]
+        assert (gt.triplets.labels + 1).tolist() == [h['hoi_category_id'] for h in hois]
         boxes = [records[i]['annotations'][h['object_id']]['bbox'] for h in hois]
-        np.testing.assert_array_equal(gt['object_boxes'], np.array(boxes, dtype=np.float32).reshape(-1, 4))
+        np.testing.assert_array_equal(gt.triplets.object_boxes, np.array(boxes, dtype=np.float32).reshape(-1, 4))
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])

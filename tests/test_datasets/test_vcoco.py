@@ -6,8 +6,10 @@ import pytest
 
 from genvlkt_mmdet.datasets import VCOCODataset
 from genvlkt_mmdet.datasets.formats import convert_vcoco
+from genvlkt_mmdet.evaluation.functional import VCOCOGroundTruth
+from genvlkt_mmdet.structures import has_object
 from genvlkt_mmdet.vocabulary import action_slots, load_vocabulary
-from tests.shared import shared_path
+from tests.shared import assert_same_ground_truth, shared_path
 
 
 @pytest.fixture(scope='module')
@@ -54,26 +56,25 @@ def test_release_gives_the_official_ground_truth(release, dataset):
     assert len(dataset) == len(set(official['hold']['image_id'])) and dataset.family == 'vcoco_release'
     for i in range(0, len(dataset), 7):
         item = dataset.get_data_info(i)
-        gt = item['eval_gt']
+        gt = VCOCOGroundTruth.from_images([item['eval_gt']], slots)
         rows = [k for k, image in enumerate(official['hold']['image_id']) if image == item['img_id']]
         persons = {official['hold']['ann_id'][k]: k for k in rows}
         for ann_id, row in persons.items():
             x, y, w, h = where[ann_id]['bbox']
-            close = np.abs(gt['boxes'][:, :2] - np.maximum([x, y], 0)).max(axis=1) < 1e-3
-            (person,) = np.flatnonzero(close & gt['is_person'] & (gt['actions'][:, 0] >= 0))
+            close = np.abs(gt.boxes[:, :2] - np.maximum([x, y], 0)).max(axis=1) < 1e-3
+            (person,) = np.flatnonzero(close & gt.annotated)
             for a, name in enumerate(actions):
-                assert gt['actions'][person, a] == official[name]['label'][row], (item['img_id'], name)
+                assert gt.actions[person, a] == official[name]['label'][row], (item['img_id'], name)
                 roles = np.asarray(official[name]['role_object_id']).reshape(len(official[name]['role_name']), -1)[1:]
                 for slot, ids in enumerate(roles):
-                    role = gt['role_ids'][person, a, slot]
-                    if role >= 0:
+                    role = gt.role_boxes[person, a, slot]
+                    if has_object(role):
                         expected = where[ids[row]]['bbox']
-                        np.testing.assert_allclose(gt['boxes'][role, :2], np.maximum(expected[:2], 0), atol=1e-3)
-                    elif gt['actions'][person, a]:
+                        np.testing.assert_allclose(role[:2], np.maximum(expected[:2], 0), atol=1e-3)
+                    elif gt.actions[person, a]:
                         assert ids[row] == 0 or where[ids[row]]['area'] == 0 or where[ids[row]].get('ignore')
-        unlabelled = gt['is_person'] & (gt['actions'] == -1).all(axis=1)
-        assert gt['is_person'].sum() - unlabelled.sum() == len(persons)
-        assert (gt['actions'][~gt['is_person']] == -1).all()
+        assert gt.annotated.sum() == len(persons)
+        assert not gt.actions[~gt.annotated].any()
 
 
 def test_conversion_keeps_the_ground_truth(release, dataset, tmp_path):
@@ -87,8 +88,7 @@ def test_conversion_keeps_the_ground_truth(release, dataset, tmp_path):
     for i in range(len(dataset)):
         ours, theirs = converted.get_data_info(i), dataset.get_data_info(i)
         assert ours['img_id'] == theirs['img_id']
-        for key, value in theirs['eval_gt'].items():
-            np.testing.assert_array_equal(ours['eval_gt'][key], value)
+        assert_same_ground_truth(ours['eval_gt'], theirs['eval_gt'])
     train = VCOCODataset(ann_file=str(files[0]), data_prefix=dict(img='images'))
     item = train.get_data_info(0)
     no_object = item['pairs']['object_ids'] < 0
@@ -139,8 +139,7 @@ def test_published_coco_files(release, dataset, tmp_path, run_tool):
         dataset.get_data_info(i)['img_id'] for i in range(len(dataset))
     ]
     for i in range(len(dataset)):
-        for key, value in dataset.get_data_info(i)['eval_gt'].items():
-            np.testing.assert_array_equal(both.get_data_info(i)['eval_gt'][key], value)
+        assert_same_ground_truth(both.get_data_info(i)['eval_gt'], dataset.get_data_info(i)['eval_gt'])
 
     for part in ('train', 'val', 'test'):
         (tmp_path / f'vcoco_{part}.json').write_bytes(release[0].read_bytes())
@@ -197,13 +196,16 @@ def test_qpic_file(tmp_path):
     assert train.skipped['triplets of no HOI class'] == 1
 
     gt = VCOCODataset(data_root=str(tmp_path), ann_file='test_vcoco.json', test_mode=True).get_data_info(0)['eval_gt']
-    actions, _ = action_slots(vocabulary)
-    assert gt['boxes'].shape == (3, 4) and gt['is_person'].tolist() == [True, False, True]
-    assert (gt['actions'][0] == 1).sum() == 3 and (gt['actions'][0] == 0).sum() == 23
-    assert (gt['actions'][1:] == -1).all()
-    assert gt['role_ids'][0, actions.index('hold')].tolist() == [1, -1]
-    assert gt['role_ids'][0, actions.index('stand')].tolist() == [-1, -1]
-    assert gt['role_ids'][0, actions.index('surf')].tolist() == [1, -1]
+    assert [vocabulary.verb_names[verb] for verb in gt.triplets.labels] == ['hold_obj', 'stand', 'surf_instr']
+    actions, slots = action_slots(vocabulary)
+    table = VCOCOGroundTruth.from_images([gt], slots)
+    assert table.boxes.tolist() == [[0, 0, 50, 90], [60, 0, 90, 90]] and table.annotated.tolist() == [True, False]
+    assert table.actions.sum(axis=1).tolist() == [3, 0]
+    roles = {name: table.role_boxes[0, actions.index(name)] for name in ('hold', 'stand', 'surf')}
+    assert {name: has_object(boxes).tolist() for name, boxes in roles.items()} == dict(
+        hold=[True, False], stand=[False, False], surf=[True, False]
+    )
+    assert roles['surf'][0].tolist() == [10, 10, 40, 30]
 
 
 def test_missing_files(tmp_path):

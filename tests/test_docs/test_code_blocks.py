@@ -143,7 +143,8 @@ def check_extending(names: dict, printed: str) -> None:
     metric = METRICS.build(cfg.val_evaluator[1])
     metric.dataset_meta = test.metainfo
     sample = test[0]['data_samples']
-    gt = sample.eval_gt
+    gt = sample.eval_gt.triplets
+    gt = dict(human_boxes=gt.human_boxes, object_boxes=gt.object_boxes, hoi_labels=gt.labels)
     for shift, recall in ((0, 1.0), (100, 0.0)):
         pred = {key: torch.from_numpy(gt[key]) + (shift if key.endswith('boxes') else 0) for key in gt}
         sample.pred_hois = InstanceData(**pred, scores=torch.ones(1))

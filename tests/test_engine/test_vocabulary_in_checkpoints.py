@@ -9,7 +9,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from genvlkt_mmdet.converters import load_checkpoint
-from genvlkt_mmdet.vocabulary import HOIVocabulary, load_vocabulary
+from genvlkt_mmdet.vocabulary import load_vocabulary
 from tests.test_engine.toy import ToyDataset, toy_config
 
 META = dict(dataset_name='toy', classes=('person', 'ball'), vocabulary=load_vocabulary('minihoi'), zero_shot=None)
@@ -51,14 +51,3 @@ def test_safe_loading_checks_a_pickled_vocabulary(tmp_path):
     torch.save(dict(meta=vocabulary), tmp_path / 'bad.pth')
     with pytest.raises(ValueError, match='is no checkpoint of torch, or is damaged'):
         load_checkpoint(str(tmp_path / 'bad.pth'))
-
-
-def test_images_do_not_convert_the_vocabulary(monkeypatch):
-    """A dataset, a metric and a visualizer share the object; reading an item converts nothing."""
-
-    def refuse(*args):
-        raise AssertionError('the vocabulary is converted')
-
-    monkeypatch.setattr(HOIVocabulary, 'to_dict', refuse)
-    monkeypatch.setattr(HOIVocabulary, 'from_dict', refuse)
-    assert load_vocabulary(META['vocabulary']) is META['vocabulary']

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from genvlkt_mmdet.evaluation import load_ground_truth
-from genvlkt_mmdet.evaluation.functional import Triplets
+from genvlkt_mmdet.structures import Triplets
 from genvlkt_mmdet.vocabulary import load_vocabulary
 from tests.shared import shared_path
+
+
+def of_entry(entry):
+    return Triplets.of_image(*(entry[key] for key in ('human_boxes', 'object_boxes', 'labels', 'scores')))
 
 
 @pytest.fixture(scope='session')
@@ -38,7 +42,8 @@ def hico_fixture():
     return SimpleNamespace(
         images=images,
         dets=dets,
-        gts=Triplets.from_images([image['eval_gt'] for image in images], 'hoi_labels'),
+        triplets={key: Triplets.join([of_entry(e) for e in rows]) for key, rows in dets.items()},
+        gts=Triplets.join([image['eval_gt'].triplets for image in images]),
         matlab=json.loads(shared_path('reference', 'hico_eval_results_matlab.json').read_text()),
         python=json.loads(shared_path('reference', 'hico_eval_results_python.json').read_text()),
         vocabulary=load_vocabulary('hico'),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genvlkt_mmdet.evaluation.functional import Triplets
+from genvlkt_mmdet.structures import Triplets
 
 
 def plain_hico(

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from genvlkt_mmdet.evaluation import Detections, evaluate_detections
-from genvlkt_mmdet.evaluation.functional import Triplets, VCOCODetections
+from genvlkt_mmdet.evaluation.evaluate import Detections
+from genvlkt_mmdet.evaluation.functional import VCOCODetections
+from genvlkt_mmdet.structures import Triplets
 
 
 def test_persons_of_vcoco_are_no_triplets_of_another_dataset():

@@ -58,7 +58,7 @@ def test_testing_keeps_images_without_pairs(root):
     assert len(dataset) == 20
     entries = json.loads((root / 'annotations' / 'test.json').read_text())
     for i, entry in enumerate(entries):
-        labels = dataset.get_data_info(i)['eval_gt']['hoi_labels']
+        labels = dataset.get_data_info(i)['eval_gt'].triplets.labels
         assert labels.tolist() == [h['hoi_category_id'] - 1 for h in entry['hoi_annotation']]
 
 

@@ -29,11 +29,12 @@ from genvlkt_mmdet.datasets.image_file import check_image, write_image
 from genvlkt_mmdet.datasets.sources import Source, download
 from genvlkt_mmdet.engine import AtomicLocalBackend, launch, train_model
 from genvlkt_mmdet.evaluation import load_detections
-from genvlkt_mmdet.evaluation.functional import Triplets, VCOCODetections
+from genvlkt_mmdet.evaluation.functional import VCOCODetections
 from genvlkt_mmdet.evaluation.io import write_hico_mats, write_results, write_vcoco_pickle
 from genvlkt_mmdet.evaluation.reporting.files import write_report
 from genvlkt_mmdet.files import write_file
 from genvlkt_mmdet.models.vlkt import CLIPSource, encode_text, save_clip_model, save_text_embeddings
+from genvlkt_mmdet.structures import Triplets
 from genvlkt_mmdet.vocabulary import load_vocabulary
 from tests.test_engine.toy import detector_config, toy_config
 

@@ -2,14 +2,13 @@ import numpy as np
 import torch
 from mmengine.structures import InstanceData
 
-from genvlkt_mmdet.structures import HOIDataSample
+from genvlkt_mmdet.structures import GroundTruth, HOIDataSample, Persons, Triplets
 from genvlkt_mmdet.visualization.drawn_pairs import (
     DrawnPair,
     assign_colors,
     pairs_from_ground_truth,
     pairs_from_predictions,
 )
-from genvlkt_mmdet.vocabulary import action_slots
 
 NAN = [float('nan')] * 4
 RIDER = [40.0, 10.0, 80.0, 100.0]
@@ -117,10 +116,12 @@ def test_eval_gt_comes_before_gt_pairs_and_is_in_original_pixels(hico):
     sample = _gt_sample(hico, scale_factor=(2.0, 2.0))
     sample.set_metainfo(
         dict(
-            eval_gt=dict(
-                human_boxes=np.array([RIDER, [41.0, 10.0, 80.0, 100.0]], np.float32),
-                object_boxes=np.array([HORSE, HORSE], np.float32),
-                hoi_labels=np.array([hico.hoi_index('ride', 'horse'), hico.hoi_index('hold', 'horse')]),
+            eval_gt=GroundTruth(
+                Triplets.of_image(
+                    np.array([RIDER, [41.0, 10.0, 80.0, 100.0]], np.float32),
+                    np.array([HORSE, HORSE], np.float32),
+                    [hico.hoi_index('ride', 'horse'), hico.hoi_index('hold', 'horse')],
+                )
             )
         )
     )
@@ -130,23 +131,18 @@ def test_eval_gt_comes_before_gt_pairs_and_is_in_original_pixels(hico):
 
 
 def test_vcoco_ground_truth_names_actions_and_their_boxes(vcoco):
-    names = action_slots(vcoco)[0]
-    actions = np.zeros((4, len(names)), int)
-    actions[2:] = -1
-    roles = np.full((4, len(names), 2), -1)
-    actions[0, [names.index('stand'), names.index('hit')]] = 1  # 'hit' without annotated role
-    actions[1, names.index('cut')] = 1
-    roles[1, names.index('cut')] = [2, 3]  # instrument, object
-    sample = HOIDataSample(
-        metainfo=dict(
-            eval_gt=dict(
-                boxes=np.array([RIDER, FAR, CUP, HORSE]),
-                is_person=np.array([1, 1, 0, 0], bool),
-                actions=actions,
-                role_ids=roles,
-            )
-        )
-    )
+    rows = [
+        (0, NAN, 'stand'),
+        (0, NAN, 'hit_instr'),  # 'hit' without annotated object
+        (1, CUP, 'cut_instr'),
+        (1, NAN, 'cut_obj'),  # says nothing beside the others
+        (1, HORSE, 'cut_obj'),
+    ]
+    persons, objects, verbs = zip(*rows, strict=True)
+    boxes = np.array([RIDER, FAR])
+    triplets = Triplets.of_image(boxes[list(persons)], objects, [vcoco.verb_names.index(verb) for verb in verbs])
+    gt = GroundTruth(triplets, persons=Persons(boxes, np.ones(2, bool), np.array(persons)))
+    sample = HOIDataSample(metainfo=dict(eval_gt=gt))
     standing, with_tool, cut = pairs_from_ground_truth(sample, vcoco)
     assert list(standing.phrases) == ['person standing', 'person hitting'] and standing.object_box is None
     assert list(with_tool.phrases) == ['person cutting with']

@@ -6,7 +6,7 @@ from mmdet.engine.hooks import DetVisualizationHook
 from mmdet.registry import VISUALIZERS
 from mmengine.structures import InstanceData
 
-from genvlkt_mmdet.structures import HOIDataSample
+from genvlkt_mmdet.structures import GroundTruth, HOIDataSample, Triplets
 from genvlkt_mmdet.visualization import HOIVisualizer
 from genvlkt_mmdet.visualization import hoi_visualizer as module
 
@@ -37,10 +37,12 @@ def _sample(hico, triplets=(), gt=None):
     if gt is not None:
         sample.set_metainfo(
             dict(
-                eval_gt=dict(
-                    human_boxes=np.array([HUMAN] * len(gt), np.float32).reshape(-1, 4),
-                    object_boxes=np.array([OBJECT] * len(gt), np.float32).reshape(-1, 4),
-                    hoi_labels=np.array([hico.hoi_index(v, o) for v, o in gt], dtype=int),
+                eval_gt=GroundTruth(
+                    Triplets.of_image(
+                        np.array([HUMAN] * len(gt), np.float32),
+                        np.array([OBJECT] * len(gt), np.float32),
+                        np.array([hico.hoi_index(v, o) for v, o in gt], dtype=int),
+                    )
                 )
             )
         )

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from genvlkt_mmdet.evaluation.functional import Triplets, evaluate_hico, known_object_images
+from genvlkt_mmdet.evaluation.functional import evaluate_hico, known_object_images
 from genvlkt_mmdet.evaluation.io import read_results, write_results
+from genvlkt_mmdet.structures import Triplets
 from genvlkt_mmdet.vocabulary import load_vocabulary
 
 

@@ -2,16 +2,15 @@
 
 from .average_precision import area_ap, eleven_point_ap
 from .hico import HICOResult, evaluate_hico, known_object_images, summarize_hico
-from .triplets import Triplets
-from .vcoco import VCOCODetections, VCOCOGroundTruth, evaluate_vcoco, summarize_vcoco
+from .vcoco import VCOCODetections, VCOCOGroundTruth, equal_rows, evaluate_vcoco, summarize_vcoco
 
 __all__ = [
     'HICOResult',
-    'Triplets',
     'VCOCODetections',
     'VCOCOGroundTruth',
     'area_ap',
     'eleven_point_ap',
+    'equal_rows',
     'evaluate_hico',
     'evaluate_vcoco',
     'summarize_hico',

@@ -6,10 +6,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ...structures import box_iou
+from ...structures import Triplets, box_iou, has_object
 from .average_precision import MATLAB_THRESHOLDS, NUMPY_THRESHOLDS, eleven_point_ap
 from .matching import best_matches, first_claims, ranking
-from .triplets import Triplets
 
 Protocol = Literal['official', 'qpic']
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
@@ -197,7 +196,7 @@ def _overlap(boxes1: np.ndarray, boxes2: np.ndarray, protocol: Protocol) -> np.n
         overlap[(lower >= upper).any(-1)] = 0
     missing = np.isnan(overlap)
     if missing.any():
-        overlap[missing] = np.isnan(boxes1[missing, 0]) & np.isnan(boxes2[missing, 0])
+        overlap[missing] = ~(has_object(boxes1[missing]) | has_object(boxes2[missing]))
     return overlap
 
 

@@ -1,14 +1,13 @@
 """The V-COCO evaluation, equal to the official ``vsrl_eval.py``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...structures import box_iou
+from ...structures import GroundTruth, Triplets, box_iou, has_object, zeros_to_no_object
 from .average_precision import area_ap
 from .matching import best_matches, first_claims, ranking
-from .triplets import Triplets
 
 #: Action and role of each verb of the vocabulary: the action's index and which of its roles (0 or 1) the verb names,
 #: None for an action without object.
@@ -34,37 +33,40 @@ class VCOCOGroundTruth:
     role_boxes: np.ndarray
 
     @classmethod
-    def from_images(cls, entries: Sequence[Mapping[str, np.ndarray]], num_actions: int = 26) -> 'VCOCOGroundTruth':
+    def from_images(cls, entries: Sequence[GroundTruth], slots: Slots) -> 'VCOCOGroundTruth':
         """Joins per-image ground truth; entry i becomes image i.
 
         Args:
-            entries (Sequence[Mapping]): Per image ``boxes`` (N, 4), ``is_person`` (N), ``actions`` (N, K; 1, 0 or -1
-                for a person without annotation) and ``role_ids`` (N, K, 2), index in ``boxes`` or -1.
-            num_actions (int): Number K of actions.
+            entries (Sequence[GroundTruth]): Per image triplets of verbs and the persons. Of several objects of a role of
+                one person, the first one counts.
+            slots (Slots): Action and role of each verb.
 
         Returns:
             VCOCOGroundTruth: All of them.
         """
-        images, boxes, actions, role_boxes = [], [], [], []
-        for i, entry in enumerate(entries):
-            persons = np.flatnonzero(entry['is_person'])
-            images.append(np.full(len(persons), i))
-            # the row behind the last box is what the index -1 finds
-            table = np.append(np.asarray(entry['boxes']).reshape(-1, 4), [[np.nan] * 4], axis=0).astype(np.float32)
-            boxes.append(table[persons])
-            actions.append(np.asarray(entry['actions']).reshape(-1, num_actions)[persons])
-            role_boxes.append(table[np.asarray(entry['role_ids']).reshape(-1, num_actions, 2)[persons]])
-        images.append(np.zeros(0, np.int64))
-        boxes.append(np.zeros((0, 4), np.float32))
-        actions.append(np.zeros((0, num_actions), np.int64))
-        role_boxes.append(np.zeros((0, num_actions, 2, 4), np.float32))
-        doing = np.concatenate(actions)
+        known = [entry.persons for entry in entries if entry.persons is not None]
+        counts = [0 if entry.persons is None else len(entry.persons.boxes) for entry in entries]
+        starts = np.cumsum(counts) - counts
+        total, num_actions = sum(counts), max((action for action, _ in slots), default=-1) + 1
+        actions = np.zeros((total, num_actions), dtype=bool)
+        role_boxes = np.full((total, num_actions, 2, 4), np.nan, dtype=np.float32)
+        for start, entry in zip(starts, entries, strict=True):
+            if entry.persons is None:
+                continue
+            persons, triplets = start + entry.persons.of_triplets, entry.triplets
+            for person, verb, box in zip(persons, triplets.labels, triplets.object_boxes, strict=True):
+                action, slot = slots[verb]
+                actions[person, action] = True
+                if slot is not None and not has_object(role_boxes[person, action, slot]):
+                    role_boxes[person, action, slot] = box
         return cls(
-            images=np.concatenate(images),
-            boxes=np.concatenate(boxes),
-            annotated=(doing != -1).all(axis=1),
-            actions=doing == 1,
-            role_boxes=np.concatenate(role_boxes),
+            images=np.repeat(np.arange(len(entries)), counts),
+            boxes=np.concatenate([np.zeros((0, 4), np.float32), *(persons.boxes for persons in known)]).astype(
+                np.float32
+            ),
+            annotated=np.concatenate([np.zeros(0, bool), *(persons.annotated for persons in known)]),
+            actions=actions,
+            role_boxes=role_boxes,
         )
 
 
@@ -77,7 +79,7 @@ class VCOCODetections:
         boxes (np.ndarray): (n, 4) their boxes, xyxy pixels.
         role_persons (np.ndarray): (r,) person of each detected role.
         role_labels (np.ndarray): (r,) its verb, an index of the vocabulary's (action, role) classes.
-        role_boxes (np.ndarray): (r, 4) its object box; all NaN or all 0 stands for 'no object'.
+        role_boxes (np.ndarray): (r, 4) its object box; NaN stands for 'no object'.
         role_scores (np.ndarray): (r,) its score.
         agent_persons (np.ndarray): (a,) person of each detected action.
         agent_actions (np.ndarray): (a,) the action.
@@ -102,18 +104,19 @@ class VCOCODetections:
         detected person, whose score for an action is the highest of the action's roles.
 
         Args:
-            triplets (Triplets): Their labels are verbs; an object box of NaN stands for 'no object'.
+            triplets (Triplets): Their labels are verbs; an object box of NaN or zeros stands for 'no object'.
             slots (Slots): Action and role of each verb.
 
         Returns:
             VCOCODetections: One role per triplet whose verb has one; one action per person and action.
         """
-        humans, objects = triplets.human_boxes.astype(np.float32), triplets.object_boxes.astype(np.float32)
+        humans = triplets.human_boxes.astype(np.float32)
+        objects = zeros_to_no_object(triplets.object_boxes.astype(np.float32))
         scores = triplets.detection_scores.astype(np.float32)
-        first, persons = _groups(triplets.images, *humans.T, *np.nan_to_num(objects, nan=-np.inf).T)
+        first, persons = equal_rows(triplets.images, *humans.T, *objects.T)
         actions = np.array([action for action, _ in slots])[triplets.labels]
         has_role = np.array([slot is not None for _, slot in slots])[triplets.labels]
-        pair_first, pairs = _groups(persons, actions)
+        pair_first, pairs = equal_rows(persons, actions)
         agent_scores = np.full(len(pair_first), -np.inf, dtype=np.float32)
         np.maximum.at(agent_scores, pairs, scores)
         return cls(
@@ -176,8 +179,7 @@ def evaluate_vcoco(
     at = np.flatnonzero(right)
     roles = np.array([slot or 0 for _, slot in slots])[labels[at]]
     gt_boxes = gts.role_boxes[best[persons[at]], actions[at], roles]
-    no_object = np.isnan(gt_boxes).all(axis=1)
-    empty = (boxes[at] == 0).all(axis=1) | np.isnan(boxes[at]).all(axis=1)
+    no_object, empty = ~has_object(gt_boxes), ~has_object(boxes[at])
     agrees = box_iou(gt_boxes, boxes[at]) >= iou_threshold
     scenarios = []
     for without_object in (empty, True):
@@ -216,10 +218,16 @@ def summarize_vcoco(
     return summary
 
 
-def _groups(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Groups equal rows: first row of each group in order of appearance, and the group of each row.
+def equal_rows(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Groups equal rows; NaN equals NaN.
 
     One column after the other: a whole split has millions of rows, and sorting them whole takes gigabytes.
+
+    Args:
+        *columns (np.ndarray): (n,) values of each column.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: First row of each group in order of appearance, and the group of each row (n,).
     """
     first, group = np.zeros(0, dtype=np.int64), np.zeros(len(columns[0]), dtype=np.int64)
     for column in columns:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...structures import Triplets
 from ...vocabulary import HOIVocabulary, action_slots, load_vocabulary
-from ..functional import Triplets, VCOCODetections
+from ..functional import VCOCODetections
 from .official_hico import read_hico_mats, write_hico_mats
 from .official_vcoco import read_vcoco_pickle, write_vcoco_pickle
 from .results_file import read_results

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.io import loadmat, savemat
 
 from ...files import new_file
+from ...structures import Triplets
 from ...vocabulary import HOIVocabulary
-from ..functional import Triplets
 from .image_index import ImageIndex
 
 

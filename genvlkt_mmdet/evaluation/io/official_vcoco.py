@@ -10,6 +10,7 @@ import numpy as np
 from ...datasets.formats.safe_pickle import load_numpy_pickle
 from ...datasets.records import show
 from ...files import names_file, new_file
+from ...structures import zeros_to_no_object
 from ..functional.vcoco import Slots, VCOCODetections
 from .image_index import ImageIndex
 
@@ -103,7 +104,7 @@ def read_vcoco_pickle(
         boxes=boxes,
         role_persons=np.repeat(np.arange(n), len(labels)),
         role_labels=np.tile(labels, n),
-        role_boxes=roles[..., :4].reshape(-1, 4),
+        role_boxes=zeros_to_no_object(roles[..., :4].reshape(-1, 4)),
         role_scores=roles[..., 4].reshape(-1),
         agent_persons=np.repeat(np.arange(n), len(actions)),
         agent_actions=np.tile(np.arange(len(actions)), n),

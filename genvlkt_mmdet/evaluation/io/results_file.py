@@ -12,13 +12,11 @@ import numpy as np
 
 from ...datasets.records import show
 from ...files import names_file, new_file
-from ..functional import Triplets
+from ...structures import Triplets, has_object
 from .image_index import ImageIndex
 
 _KEYS = ('human_boxes', 'object_boxes', 'labels', 'scores')
-_NOTHING = dict(
-    human_boxes=np.zeros((0, 4)), object_boxes=np.zeros((0, 4)), labels=np.zeros(0, np.int64), scores=np.zeros(0)
-)
+_NOTHING = Triplets.of_image([], [], [], [])
 _SPACE = re.compile(r'[\s,]*')
 
 
@@ -37,11 +35,12 @@ def write_results(path: str | Path, entries: Iterable[Mapping[str, Any]]) -> Non
         separator = '[\n'
         for entry in entries:
             objects = np.asarray(entry['object_boxes'], dtype=np.float64).reshape(-1, 4)
-            absent = np.asarray(np.isnan(objects).any(axis=1))
             line = dict(
                 file_name=entry['file_name'],
                 human_boxes=np.asarray(entry['human_boxes'], dtype=np.float64).reshape(-1, 4).tolist(),
-                object_boxes=[None if none else box for box, none in zip(objects.tolist(), absent, strict=True)],
+                object_boxes=[
+                    box if exists else None for box, exists in zip(objects.tolist(), has_object(objects), strict=True)
+                ],
                 labels=np.asarray(entry['labels']).tolist(),
                 scores=np.asarray(entry['scores'], dtype=np.float64).tolist(),
             )
@@ -72,7 +71,7 @@ def read_results(
             that has not four numbers, NaN or infinity.
     """
     index = ImageIndex(images)
-    entries: list[Mapping[str, np.ndarray] | None] = [None] * len(index)
+    entries: list[Triplets | None] = [None] * len(index)
     with _no_garbage_collection(), names_file(path, 'write it again'):
         for number, entry in enumerate(_stream(path)):
             if not isinstance(entry, dict) or not isinstance(entry.get('file_name'), str):
@@ -87,11 +86,11 @@ def read_results(
                 raise ValueError(f'{where}: the image occurs twice; join its triplets in one entry.')
             entries[position] = _check(entry, where, num_classes, may_lack_object)
     missing = sum(entry is None for entry in entries)
-    return Triplets.from_images([_NOTHING if entry is None else entry for entry in entries]), missing
+    return Triplets.join([_NOTHING if entry is None else entry for entry in entries]), missing
 
 
-def _check(entry: Mapping[str, Any], where: str, num_classes: int, may_lack_object: bool) -> dict[str, np.ndarray]:
-    """The arrays of an entry."""
+def _check(entry: Mapping[str, Any], where: str, num_classes: int, may_lack_object: bool) -> Triplets:
+    """The triplets of an entry."""
     lengths = {}
     for key in _KEYS:
         if not isinstance(entry.get(key), list):
@@ -121,8 +120,8 @@ def _check(entry: Mapping[str, Any], where: str, num_classes: int, may_lack_obje
     wrong = (labels != np.floor(labels)) | (labels < 0) | (labels >= num_classes)
     if wrong.any():
         raise ValueError(f'{where}: label {labels[wrong][0]:g} is out of range; labels are 0 to {num_classes - 1}.')
-    arrays['labels'] = labels.astype(np.int64)
-    return arrays
+    labels = labels.astype(np.int64)
+    return Triplets.of_image(arrays['human_boxes'], arrays['object_boxes'], labels, arrays['scores'])
 
 
 def _numbers(values: list, shape: tuple[int, ...], message: str) -> np.ndarray:

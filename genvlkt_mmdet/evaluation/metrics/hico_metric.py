@@ -5,8 +5,8 @@ from typing import Any
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
+from ...structures import Triplets
 from ..evaluate import evaluate_triplets
-from ..functional import Triplets
 from ..functional.hico import PROTOCOLS, Protocol
 from ..reporting.tables import hico_table
 from .hoi_metric import HOIMetric
@@ -54,8 +54,7 @@ class HICOMetric(HOIMetric):
         """Evaluates images in their final order.
 
         Args:
-            entries (list[dict]): Per image ``det`` and ``gt``, the latter with ``human_boxes``, ``object_boxes``,
-                ``hoi_labels`` and, where the dataset has more image-level labels than boxes, ``image_hois``.
+            entries (list[dict]): Per image ``det`` (:class:`Triplets`) and ``gt`` (:class:`GroundTruth`).
 
         Returns:
             dict[str, float]: Number by name, in [0, 1].
@@ -63,7 +62,7 @@ class HICOMetric(HOIMetric):
         vocabulary = self.vocabulary
         split = self.zero_shot or (self.dataset_meta or {}).get('zero_shot')
         self.summary = evaluate_triplets(
-            Triplets.from_images([entry['det'] for entry in entries]),
+            Triplets.join([entry['det'] for entry in entries]),
             [entry['gt'] for entry in entries],
             vocabulary,
             split,

@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from ...structures import GroundTruth, Triplets
 from ...vocabulary import HOIVocabulary, load_vocabulary
 from ..io import write_results
 
@@ -68,7 +69,8 @@ class HOIMetric(BaseMetric):
 
         Args:
             data_batch (Any): Not used.
-            data_samples (Sequence[Mapping]): Per image ``pred_hois``, ``eval_gt``, ``img_id`` and ``img_path``.
+            data_samples (Sequence[Mapping]): Per image ``pred_hois``, ``eval_gt`` (:class:`GroundTruth`), ``img_id`` and
+                ``img_path``.
 
         Raises:
             ValueError: If a sample has no ground truth, or a score or human box (also of the ground truth) is NaN or
@@ -88,8 +90,9 @@ class HOIMetric(BaseMetric):
                     f"The prediction for image '{sample.get('img_path')}' holds NaN or infinity: the model has "
                     'diverged, or its checkpoint is broken.'
                 )
-            gt = {key: _numpy(value) for key, value in sample['eval_gt'].items()}
-            if not all(np.isfinite(gt[key]).all() for key in ('human_boxes', 'boxes') if key in gt):
+            gt: GroundTruth = sample['eval_gt']
+            boxes = [gt.triplets.human_boxes] + ([gt.persons.boxes] if gt.persons is not None else [])
+            if not all(np.isfinite(part).all() for part in boxes):
                 raise ValueError(f"The ground truth of image '{sample.get('img_path')}' holds NaN or infinity.")
             self.results.append(
                 dict(
@@ -100,20 +103,20 @@ class HOIMetric(BaseMetric):
                 )
             )
 
-    def make_detections(self, pred: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def make_detections(self, pred: Mapping[str, np.ndarray]) -> Triplets:
         """Converts the predictions of an image for the evaluation.
 
         Args:
             pred (Mapping[str, np.ndarray]): The best triplets as in ``HOIDataSample.pred_hois``.
 
         Returns:
-            dict[str, np.ndarray]: ``human_boxes`` (m, 4), ``object_boxes`` (m, 4), ``labels`` (m) and ``scores`` (m).
+            Triplets: The triplets, in 32 bits.
         """
-        return dict(
-            human_boxes=pred['human_boxes'].astype(np.float32),
-            object_boxes=pred['object_boxes'].astype(np.float32),
-            labels=pred['hoi_labels'].astype(np.int32),
-            scores=pred['scores'].astype(np.float32),
+        return Triplets.of_image(
+            pred['human_boxes'].astype(np.float32),
+            pred['object_boxes'].astype(np.float32),
+            pred['hoi_labels'].astype(np.int32),
+            pred['scores'].astype(np.float32),
         )
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -151,7 +154,9 @@ class HOIMetric(BaseMetric):
             names = [PurePath(entry['img_path']).name for entry in entries]
             if len(set(names)) < len(names):
                 names = [entry['img_path'] for entry in entries]
-            write_results(path, [dict(entry['det'], file_name=n) for entry, n in zip(entries, names, strict=True)])
+            write_results(
+                path, [dict(vars(entry['det']), file_name=n) for entry, n in zip(entries, names, strict=True)]
+            )
             print_log(f'Detections are in {path}.', logger='current')
         if self._size is not None and len(entries) != self._size:
             raise ValueError(
@@ -166,7 +171,7 @@ class HOIMetric(BaseMetric):
         """Evaluates images in their final order.
 
         Args:
-            entries (list[dict]): Per image ``det`` (of :meth:`make_detections`) and ``gt`` (the dataset's ``eval_gt``).
+            entries (list[dict]): Per image ``det`` (:class:`Triplets`) and ``gt`` (:class:`GroundTruth`).
 
         Returns:
             dict[str, float]: Number by name, in [0, 1].

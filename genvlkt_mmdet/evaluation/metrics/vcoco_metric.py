@@ -7,8 +7,9 @@ import numpy as np
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
+from ...structures import Triplets
 from ..evaluate import evaluate_roles
-from ..functional import Triplets
+from ..functional import equal_rows
 from ..reporting.tables import vcoco_table
 from .hoi_metric import HOIMetric
 
@@ -38,34 +39,30 @@ class VCOCOMetric(HOIMetric):
         self.classwise = classwise
         self.summary: dict = {}
 
-    def make_detections(self, pred: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def make_detections(self, pred: Mapping[str, np.ndarray]) -> Triplets:
         """Triplets of (action, role) classes.
 
         Args:
             pred (Mapping[str, np.ndarray]): The best triplets as in ``HOIDataSample.pred_hois``, best first.
 
         Returns:
-            dict[str, np.ndarray]: ``human_boxes`` (m, 4), ``object_boxes`` (m, 4), ``labels`` (m) verbs and ``scores``
-            (m), one triplet per pair of boxes and verb.
+            Triplets: Labels are verbs; one triplet per pair of boxes and verb.
         """
         verbs = np.asarray(self.vocabulary.hoi_verbs)[np.asarray(pred['hoi_labels'], dtype=np.int64)]
         dets = super().make_detections({**pred, 'hoi_labels': verbs})
-        boxes = np.column_stack([dets['human_boxes'], np.nan_to_num(dets['object_boxes'], nan=-np.inf)])
-        best = np.sort(np.unique(np.column_stack([boxes, verbs]), axis=0, return_index=True)[1])
-        return {key: values[best] for key, values in dets.items()}
+        return dets[equal_rows(*dets.human_boxes.T, *dets.object_boxes.T, verbs)[0]]
 
     def evaluate_images(self, entries: list[dict]) -> dict[str, float]:
         """Evaluates images in their final order.
 
         Args:
-            entries (list[dict]): Per image ``det`` and ``gt``, the latter with ``boxes``, ``is_person``, ``actions`` and
-                ``role_ids``.
+            entries (list[dict]): Per image ``det`` (:class:`Triplets`) and ``gt`` (:class:`GroundTruth` with persons).
 
         Returns:
             dict[str, float]: Number by name, in [0, 1].
         """
         self.summary = evaluate_roles(
-            Triplets.from_images([entry['det'] for entry in entries]),
+            Triplets.join([entry['det'] for entry in entries]),
             [entry['gt'] for entry in entries],
             self.vocabulary,
         )

@@ -305,7 +305,8 @@ class GENHead(BaseModule):
             hoi_labels=pairs.hoi_labels,
             object_labels=pairs.object_labels,
             human_boxes=bbox_xyxy_to_cxcywh(pairs.human_boxes / size),
-            object_boxes=bbox_xyxy_to_cxcywh(pairs.object_boxes / size),
+            # A pair without object has zeros or NaN; costs and losses take zeros.
+            object_boxes=bbox_xyxy_to_cxcywh(pairs.object_boxes / size).nan_to_num(0),
         )
 
     def loss_by_feat(

@@ -1,10 +1,10 @@
 import json
 
-import numpy as np
 import pytest
 
 from genvlkt_mmdet.datasets import HICODetDataset
 from genvlkt_mmdet.datasets.formats import convert_hico, load_json, write_annotations
+from tests.shared import assert_same_ground_truth
 
 from .test_hico_release import release  # noqa: F401  (fixture)
 
@@ -20,9 +20,7 @@ def test_hico(release):  # noqa: F811
     converted = HICODetDataset(data_root=str(release), ann_file='annotations/test_hico.json', test_mode=True)
     for i in range(2):
         theirs, ours = direct.get_data_info(i)['eval_gt'], converted.get_data_info(i)['eval_gt']
-        assert theirs.keys() == ours.keys()
-        for key in theirs:
-            np.testing.assert_array_equal(ours[key], theirs[key])
+        assert_same_ground_truth(ours, theirs)
 
 
 def test_missing_release(tmp_path):

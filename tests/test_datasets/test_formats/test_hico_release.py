@@ -95,8 +95,8 @@ def test_dataset_reads_the_release(release):
     test = HICODetDataset(data_root=str(release), ann_file='anno_bbox.mat', test_mode=True)
     assert len(test) == 2 and test.family == 'hico_release'
     gt = test.get_data_info(0)['eval_gt']
-    assert gt['hoi_labels'].tolist() == [0, 0, 4] and gt['image_hois'].tolist() == [0, 4, 7]
-    assert gt['human_boxes'][2].tolist() == [209, 32, 426, 300]
+    assert gt.triplets.labels.tolist() == [0, 0, 4] and gt.image_hois.tolist() == [0, 4, 7]
+    assert gt.triplets.human_boxes[2].tolist() == [209, 32, 426, 300]
     train = HICODetDataset(data_root=str(release), ann_file='anno_bbox.mat')
     assert len(train) == 1 and train.get_data_info(0)['img_path'].endswith('HICO_train2015_00000001.jpg')
     # trained on, the two drawings of person and airplane become one pair with two labels

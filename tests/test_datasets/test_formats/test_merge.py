@@ -87,4 +87,4 @@ def test_training_merges_and_evaluation_does_not(real):
     pairs = train.parse_data_info(record)['pairs']
     assert len(pairs['human_ids']) == 1 and pairs['hoi_labels'].tolist() == [[0, 131], [0, 139], [0, 143]]
     item = test.parse_data_info(record)
-    assert len(item['eval_gt']['human_boxes']) == len(item['pairs']['human_ids']) == 3
+    assert len(item['eval_gt'].triplets) == len(item['pairs']['human_ids']) == 3

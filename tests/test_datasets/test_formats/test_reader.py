@@ -21,7 +21,7 @@ def hico():
 
 def test_hico_upt_holds_all_images_and_pairs(hico):
     assert len(hico) == 9658 and hico.family == 'upt_hico'
-    counts = [len(hico.get_data_info(i)['eval_gt']['hoi_labels']) for i in range(len(hico))]
+    counts = [len(hico.get_data_info(i)['eval_gt'].triplets.labels) for i in range(len(hico))]
     assert sum(counts) == 33405 and counts.count(0) == 112
 
 
@@ -32,16 +32,16 @@ def test_hico_upt_boxes_become_zero_based_and_objects_coco(hico, hico_upt):
         item, image = hico.get_data_info(i), hico_upt['annotation'][i]
         assert item['img_path'].endswith(hico_upt['filenames'][i])
         assert [item['width'], item['height']] == hico_upt['size'][i]
-        gt = item['eval_gt']
-        assert gt['hoi_labels'].tolist() == image['hoi']
-        np.testing.assert_array_equal(gt['human_boxes'], np.array(image['boxes_h']).reshape(-1, 4) - 1)
-        np.testing.assert_array_equal(gt['object_boxes'], np.array(image['boxes_o']).reshape(-1, 4) - 1)
+        gt = item['eval_gt'].triplets
+        assert gt.labels.tolist() == image['hoi']
+        np.testing.assert_array_equal(gt.human_boxes, np.array(image['boxes_h']).reshape(-1, 4) - 1)
+        np.testing.assert_array_equal(gt.object_boxes, np.array(image['boxes_o']).reshape(-1, 4) - 1)
         names = [vocabulary.object_names[k] for k in item['pairs']['object_labels'].tolist()]
         expected = [hico_upt['objects'][o].replace('_', ' ') for o in image['object']]
         pairs = list(zip(item['pairs']['human_ids'].tolist(), item['pairs']['object_ids'].tolist(), strict=True))
         boxes = [instance['bbox'] for instance in item['instances']]
         drawn = {(tuple(boxes[h]), tuple(boxes[o])): n for (h, o), n in zip(pairs, names, strict=True)}
-        for human, obj, name in zip(gt['human_boxes'], gt['object_boxes'], expected, strict=True):
+        for human, obj, name in zip(gt.human_boxes, gt.object_boxes, expected, strict=True):
             assert drawn[tuple(human), tuple(obj)] == name
 
 

@@ -4,7 +4,7 @@ import torch
 from mmdet.registry import TRANSFORMS
 
 from genvlkt_mmdet.datasets.transforms import LoadHOIAnnotations, PackHOIInputs
-from genvlkt_mmdet.structures import HOIDataSample
+from genvlkt_mmdet.structures import GroundTruth, HOIDataSample, Triplets
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def item():
 
 def test_pack(item):
     item['clip_image'] = torch.ones(3, 4, 4)
-    item['eval_gt'] = dict(hoi_labels=np.array([1]))
+    item['eval_gt'] = GroundTruth(Triplets.of_image([[0, 0, 1, 1]], [[0, 0, 1, 1]], [1]))
     image = item['img'].copy()
     packed = PackHOIInputs()(LoadHOIAnnotations()(item))
     sample = packed['data_samples']
@@ -44,7 +44,7 @@ def test_pack(item):
     assert pairs.object_labels.tolist() == [41, 17, 17, 80]
     assert pairs.hoi_labels.tolist() == np.eye(4, 5).tolist()
     assert pairs.human_boxes.dtype == pairs.hoi_labels.dtype == torch.float32
-    assert sample.clip_image.shape == (3, 4, 4) and sample.eval_gt['hoi_labels'].tolist() == [1]
+    assert sample.clip_image.shape == (3, 4, 4) and sample.eval_gt.triplets.labels.tolist() == [1]
     assert sample.img_id == 3 and sample.ori_shape == (80, 100)
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genvlkt_mmdet.evaluation.functional import Triplets, evaluate_hico, known_object_images, summarize_hico
+from genvlkt_mmdet.evaluation.functional import evaluate_hico, known_object_images, summarize_hico
+from genvlkt_mmdet.structures import Triplets
 from tests.test_evaluation.plain_hico import plain_hico
 
 settings.register_profile('evaluation', max_examples=60, deadline=None)
@@ -17,7 +18,7 @@ def evaluate_fixture(fixture, key, protocol='official'):
     known = known_object_images(
         fixture.gts.images, fixture.gts.labels, vocabulary.hoi_objects, len(fixture.images), vocabulary.num_objects
     )
-    dets = Triplets.from_images(fixture.dets[key])
+    dets = fixture.triplets[key]
     return evaluate_hico(dets, fixture.gts, 600, protocol, known, vocabulary.hoi_objects)
 
 
@@ -155,7 +156,7 @@ def test_summary_groups():
 
 
 def test_unknown_protocol():
-    nothing = Triplets.from_images([])
+    nothing = Triplets.join([])
     with pytest.raises(ValueError, match="Unknown protocol 'matlab': choose one of official, qpic"):
         evaluate_hico(nothing, nothing, 1, protocol='matlab')
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genvlkt_mmdet.evaluation import Detections, evaluate_detections
-from genvlkt_mmdet.evaluation.functional import Triplets
+from genvlkt_mmdet.structures import GroundTruth, Triplets
 from genvlkt_mmdet.vocabulary import load_vocabulary
 from tests.shared import shared_path
 from tests.test_evaluation.plain_hico import plain_hico
@@ -20,15 +20,17 @@ def split():
         dict(
             file_name=name,
             img_id=i,
-            eval_gt=dict(
-                human_boxes=np.array(image['boxes_h']).reshape(-1, 4) - 1,
-                object_boxes=np.array(image['boxes_o']).reshape(-1, 4) - 1,
-                hoi_labels=np.array(image['hoi'], dtype=int),
+            eval_gt=GroundTruth(
+                Triplets.of_image(
+                    np.array(image['boxes_h']).reshape(-1, 4) - 1,
+                    np.array(image['boxes_o']).reshape(-1, 4) - 1,
+                    np.array(image['hoi'], dtype=int),
+                )
             ),
         )
         for i, (name, image) in enumerate(zip(data['filenames'], data['annotation']))
     ]
-    return images, Triplets.from_images([image['eval_gt'] for image in images], 'hoi_labels'), data
+    return images, Triplets.join([image['eval_gt'].triplets for image in images]), data
 
 
 def test_ground_truth_as_detections_is_perfect(split):

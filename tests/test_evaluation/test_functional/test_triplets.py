@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from genvlkt_mmdet.evaluation.functional import Triplets, evaluate_hico
+from genvlkt_mmdet.evaluation.functional import evaluate_hico
+from genvlkt_mmdet.structures import Triplets
 
 GROUND_TRUTH = Triplets(np.zeros(1, int), np.ones((1, 4)), np.ones((1, 4)), np.zeros(1, int))
 

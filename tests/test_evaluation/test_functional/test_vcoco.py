@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from genvlkt_mmdet.evaluation import Detections, evaluate_detections, load_detections
 from genvlkt_mmdet.evaluation.functional import (
-    Triplets,
     VCOCODetections,
     VCOCOGroundTruth,
     evaluate_vcoco,
     summarize_vcoco,
 )
+from genvlkt_mmdet.structures import Triplets
 from genvlkt_mmdet.vocabulary import action_slots
 
 settings.register_profile('evaluation', max_examples=60, deadline=None)
@@ -242,6 +242,6 @@ def test_order_does_not_matter_and_scenario_2_is_no_stricter(seed):
 
 
 def test_protocol_and_zero_shot_are_not_for_vcoco(vcoco_fixture):
-    nothing = Detections(Triplets.from_images([]))
+    nothing = Detections(Triplets.join([]))
     with pytest.raises(ValueError, match="V-COCO has the protocol 'official' only"):
         evaluate_detections(nothing, vcoco_fixture.images, 'vcoco', protocol='qpic')

@@ -7,13 +7,13 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from genvlkt_mmdet.evaluation import Detections, evaluate_detections, export_detections, load_detections
-from genvlkt_mmdet.evaluation.functional import Triplets
+from genvlkt_mmdet.structures import Triplets
 
 
 @pytest.fixture(scope='module')
 def mats(hico_fixture, tmp_path_factory):
     folder = tmp_path_factory.mktemp('mats')
-    dets = Detections(Triplets.from_images(hico_fixture.dets['no_nms']))
+    dets = Detections(hico_fixture.triplets['no_nms'])
     return folder, dets, export_detections(folder, dets, hico_fixture.images, 'hico')
 
 
@@ -109,7 +109,7 @@ def test_pickle_round_trip(vcoco_fixture, tmp_path):
 def test_a_results_file_exports_to_the_same_numbers(vcoco_fixture, tmp_path):
     """A role that was detected twice on one pair becomes a person of its own."""
     image = vcoco_fixture.images[3]
-    person, other = image['eval_gt']['boxes'][:2].tolist()
+    person, other = image['eval_gt'].triplets.human_boxes[0].tolist(), [3.0, 4.0, 50.0, 60.0]
     entry = dict(
         file_name=image['file_name'],
         human_boxes=[person, person, person, person],

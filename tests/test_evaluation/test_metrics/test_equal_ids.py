@@ -42,14 +42,14 @@ def write(path, names, hoi, **fields):
 def perfect(dataset, index):
     """The sample of an image with its annotation as prediction."""
     item = dataset.get_data_info(index)
-    gt = item['eval_gt']
+    gt = item['eval_gt'].triplets
     pred = InstanceData(
-        human_boxes=torch.tensor(gt['human_boxes']),
-        object_boxes=torch.tensor(gt['object_boxes']),
-        hoi_labels=torch.tensor(gt['hoi_labels']),
-        scores=torch.ones(len(gt['hoi_labels'])),
+        human_boxes=torch.tensor(gt.human_boxes),
+        object_boxes=torch.tensor(gt.object_boxes),
+        hoi_labels=torch.tensor(gt.labels),
+        scores=torch.ones(len(gt.labels)),
     )
-    return dict(img_id=item['img_id'], img_path=item['img_path'], eval_gt=gt, pred_hois=dict(pred.items()))
+    return dict(img_id=item['img_id'], img_path=item['img_path'], eval_gt=item['eval_gt'], pred_hois=dict(pred.items()))
 
 
 def evaluate(dataset, samples, **kwargs):
@@ -103,7 +103,7 @@ def test_another_number_of_images_is_an_error(tmp_path):
 def test_ground_truth_of_the_metric_must_be_finite(tmp_path):
     dataset = DATASETS.build(write(tmp_path / 'x.json', ['a.jpg'], 1))
     sample = perfect(dataset, 0)
-    sample['eval_gt']['human_boxes'][0, 0] = np.nan
+    sample['eval_gt'].triplets.human_boxes[0, 0] = np.nan
     with pytest.raises(ValueError, match=r"ground truth of image '.*a\.jpg' holds NaN or infinity"):
         evaluate(dataset, [sample])
 

@@ -7,7 +7,7 @@ from mmdet.registry import METRICS
 from mmengine.structures import InstanceData
 
 from genvlkt_mmdet.evaluation import HICOMetric, evaluate_detections, load_detections
-from genvlkt_mmdet.structures import HOIDataSample
+from genvlkt_mmdet.structures import GroundTruth, HOIDataSample, Triplets
 from genvlkt_mmdet.vocabulary import load_vocabulary
 
 
@@ -85,8 +85,9 @@ def test_keeps_the_best_triplets_only(hico_fixture):
     metric.process(None, samples)
     for kept, sample in zip(metric.results, samples):
         scores = np.sort(sample['pred_hois']['scores'].numpy())[::-1][:3]
-        assert kept['det']['scores'].tolist() == scores.tolist()
-        assert {key: value.dtype.itemsize for key, value in kept['det'].items()} == dict.fromkeys(kept['det'], 4)
+        assert kept['det'].scores.tolist() == scores.tolist()
+        det = kept['det']
+        assert {v.dtype.itemsize for v in (det.human_boxes, det.object_boxes, det.labels, det.scores)} == {4}
 
 
 def test_is_registered_and_has_defaults():
@@ -106,7 +107,7 @@ def test_qpic_protocol(hico_fixture):
 def sample(**changes):
     box = torch.tensor([[0.0, 0, 9, 9]])
     pred = dict(human_boxes=box, object_boxes=box, hoi_labels=torch.tensor([0]), scores=torch.tensor([0.5]))
-    gt = dict(human_boxes=box.numpy(), object_boxes=box.numpy(), hoi_labels=np.array([0]))
+    gt = GroundTruth(Triplets.of_image(box.numpy(), box.numpy(), np.array([0])))
     return dict(img_id=0, img_path='a.jpg', pred_hois={**pred, **changes}, eval_gt=gt)
 
 

@@ -8,6 +8,7 @@ import torch.distributed as dist
 from mmdet.registry import METRICS
 
 import genvlkt_mmdet.evaluation  # noqa: F401  (registers)
+from genvlkt_mmdet.structures import GroundTruth, Persons, Triplets
 from genvlkt_mmdet.vocabulary import load_vocabulary
 
 SIZE = 13
@@ -25,13 +26,11 @@ def make_sample(i, name):
 
     humans, objects = boxes(n), boxes(n)
     if name == 'HICOMetric':
-        gt = dict(human_boxes=humans, object_boxes=objects, hoi_labels=rng.integers(0, 5, n))
+        gt = GroundTruth(Triplets.of_image(humans, objects, rng.integers(0, 5, n)))
     else:
-        actions = np.concatenate([rng.integers(0, 2, (n, 26)), np.full((n, 26), -1)])
-        roles = np.concatenate([rng.integers(n, 2 * n, (n, 26, 2)), np.full((n, 26, 2), -1)])
-        gt = dict(
-            boxes=np.concatenate([humans, objects]), is_person=np.arange(2 * n) < n, actions=actions, role_ids=roles
-        )
+        persons, verbs = np.nonzero(rng.integers(0, 2, (n, 29)))
+        triplets = Triplets.of_image(humans[persons], objects[rng.integers(0, n, len(persons))], verbs)
+        gt = GroundTruth(triplets, persons=Persons(humans, np.ones(n, bool), persons))
     which = rng.integers(0, n, m)
     pred = dict(
         human_boxes=torch.from_numpy(humans[which] + rng.normal(0, 6, (m, 4)).astype(np.float32)),

@@ -4,6 +4,8 @@ import torch
 from mmdet.registry import METRICS
 
 from genvlkt_mmdet.evaluation import VCOCOMetric, evaluate_detections, load_detections
+from genvlkt_mmdet.structures import has_object
+from genvlkt_mmdet.vocabulary import HOIVocabulary
 
 
 def make_samples(fixture):
@@ -77,14 +79,27 @@ def test_classes_of_one_verb_count_once_with_the_best_score(vcoco_fixture):
         scores=np.array([0.9, 0.8, 0.7, 0.6]),
     )
     dets = make_metric(vcoco_fixture).make_detections(pred)
-    assert dets['labels'].tolist() == [vocabulary.verb_names.index('hold_obj')] * 2
-    assert dets['scores'].tolist() == pytest.approx([0.9, 0.6])
-    assert np.isnan(dets['object_boxes']).any(axis=1).tolist() == [False, True]
+    assert dets.labels.tolist() == [vocabulary.verb_names.index('hold_obj')] * 2
+    assert dets.scores.tolist() == pytest.approx([0.9, 0.6])
+    assert has_object(dets.object_boxes).tolist() == [True, False]
+
+
+def test_images_do_not_convert_the_vocabulary(vcoco_fixture, monkeypatch):
+    metric = make_metric(vcoco_fixture)
+    metric.dataset_meta = dict(vocabulary=vcoco_fixture.vocabulary)
+
+    def refuse(*args):
+        raise AssertionError('the vocabulary is converted')
+
+    monkeypatch.setattr(HOIVocabulary, 'to_dict', refuse)
+    monkeypatch.setattr(HOIVocabulary, 'from_dict', refuse)
+    metric.process(None, make_samples(vcoco_fixture)[:3])
+    assert len(metric.results) == 3
 
 
 def test_keeps_a_hundred_triplets_per_image(vcoco_fixture):
     metric = make_metric(vcoco_fixture)
     assert isinstance(metric, VCOCOMetric)
     metric.process(None, make_samples(vcoco_fixture)[:20])
-    counts = [len(entry['det']['scores']) for entry in metric.results]
+    counts = [len(entry['det']) for entry in metric.results]
     assert max(counts) == 100

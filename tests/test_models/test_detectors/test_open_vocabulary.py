@@ -8,12 +8,12 @@ import torch
 
 from genvlkt_mmdet.evaluation.metrics import HICOMetric
 from genvlkt_mmdet.models.dense_heads import gen_head as gen_head_module
+from genvlkt_mmdet.structures import GroundTruth, Triplets
 from genvlkt_mmdet.visualization import HOIVisualizer
 from genvlkt_mmdet.vocabulary import load_vocabulary
 from tests.test_models.tiny import CLIP_DIMS, HICO_LIKE, batch, build_detector, sample
 
 PAIRS = [('hold', 'cup'), ('hold', 'horse'), ('ride', 'horse'), ('hold', 'person'), ('ride', 'person')]
-HICO_LIKE_OBJECTS = [hoi['object'] for hoi in HICO_LIKE['hois']]
 KEYS = ('human_boxes', 'object_boxes', 'object_labels', 'hoi_labels', 'scores', 'query_ids')
 
 
@@ -99,12 +99,8 @@ def test_evaluation_with_all_classes_set(model):
         metric = HICOMetric()
         metric.dataset_meta = dict(vocabulary=load_vocabulary(HICO_LIKE).to_dict())
         for i, s in enumerate(samples):
-            gt = dict(
-                human_boxes=s.pred_hois.human_boxes[:2].numpy(),
-                object_boxes=s.pred_hois.object_boxes[:2].numpy(),
-                hoi_labels=s.pred_hois.hoi_labels[:2].numpy(),
-                object_labels=np.array(HICO_LIKE_OBJECTS)[s.pred_hois.hoi_labels[:2].numpy()],
-            )
+            best = s.pred_hois[:2].numpy()
+            gt = GroundTruth(Triplets.of_image(best.human_boxes, best.object_boxes, best.hoi_labels))
             entry = dict(pred_hois=dict(s.pred_hois.items()), eval_gt=gt, img_id=i, img_path=f'{i}.jpg')
             metric.process(None, [entry])
         return metric.evaluate(len(samples))
