@@ -35,7 +35,8 @@ def kitchen(tmp_path, monkeypatch):
 
 def test_page_trains_and_evaluates(kitchen, tmp_path):
     # no CLIP: this test is about data
-    plain = {'hoi_text': False, 'obj_text': False, 'loss_mimic': None, 'clip': None}
+    linear = dict(_delete_=True, type='LinearClassifier')
+    plain = {'hoi_classifier': linear, 'obj_classifier': dict(linear), 'loss_mimic': None}
     options = {f'model.bbox_head.{key}': value for key, value in plain.items()}
     options |= {'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1}
     options |= {f'{part}_dataloader.num_workers': 0 for part in ('train', 'val', 'test')}

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from genvlkt_mmdet.evaluation import Detections, evaluate_detections
-from genvlkt_mmdet.evaluation.evaluate import Detections
 from genvlkt_mmdet.evaluation.functional import VCOCODetections
 from genvlkt_mmdet.structures import Triplets
 

@@ -11,6 +11,7 @@ from mmengine.config import Config
 
 from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.engine import CheckpointError, embed_config, read_embedded_config
+from genvlkt_mmdet.engine.embedded_config import _with_present_settings
 
 IMAGE = np.full((96, 128, 3), 90, np.uint8)
 
@@ -180,7 +181,7 @@ def test_what_would_run_with_trust(config, save, trap):
     ],
 )
 def test_damaged_text(save, text):
-    refused(save(dict(cfg=text)), 'is damaged: it cannot be parsed|describes no model')
+    refused(save(dict(cfg=text)), 'is damaged: it cannot be parsed|describes no model|is nested too deeply')
 
 
 @pytest.mark.parametrize(
@@ -223,3 +224,33 @@ def test_config_that_is_more_than_data_is_not_embedded():
     meta = {}
     embed_config(dict(meta=meta), Config(dict(model=dict(type=torch.nn.Linear))))
     assert meta == {}
+
+
+def test_settings_of_earlier_versions_are_read_as_the_present_ones():
+    """An older head had flags for its classifiers; some registered names were shorter."""
+    clip = dict(model_name='some')
+    head = dict(
+        type='RandomTextGENHead',
+        decoder={},
+        clip=clip,
+        clip_dims=16,
+        hoi_prior=0.1,
+        obj_text=False,
+        loss_mimic=dict(type='VLKTLoss'),
+    )
+    nms = dict(type='TripletNMS')
+    old = dict(model=dict(bbox_head=head, test_cfg=dict(nms=nms)), pipeline=[dict(resize_type='ResizeShortSide')])
+    text = dict(type='TextClassifier', clip=clip, clip_dims=16, text='random', prior=0.1)
+    assert _with_present_settings(old) == dict(
+        model=dict(
+            bbox_head=dict(
+                type='GENHead',
+                decoder={},
+                hoi_classifier=text,
+                obj_classifier=dict(type='LinearClassifier'),
+                loss_mimic=dict(type='VLKTLoss', clip=clip),
+            ),
+            test_cfg=dict(nms=dict(type='HOITripletNMS')),
+        ),
+        pipeline=[dict(resize_type='HOIResizeShortSide')],
+    )
