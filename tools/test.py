@@ -41,7 +41,7 @@ def main() -> None:
         )
         if args.show or args.show_dir:
             cfg = trigger_visualization_hook(cfg, args)
-        test_model(cfg, out=args.out)
+        test_model(cfg, out=args.out, verbose=args.verbose)
     except (FileNotFoundError, CheckpointError, ConfigError) as error:
         sys.exit(f'error: {error}')
 

@@ -46,7 +46,8 @@ def main() -> None:
                 auto_scale_lr=args.auto_scale_lr,
                 resume=args.resume,
                 launcher=args.launcher,
-            )
+            ),
+            verbose=args.verbose,
         )
     except (FileNotFoundError, CheckpointError, ConfigError) as error:
         sys.exit(f'error: {error}')

@@ -10,11 +10,11 @@ import torch
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import Config
 from mmengine.evaluator import DumpResults
-from mmengine.logging import print_log
-from mmengine.runner import Runner
+from mmengine.logging import MMLogger, print_log
 from torch import nn
 
 from .checkpoints import latest_checkpoint
+from .console import build_runner, shorten_console
 from .hooks import CheckpointStartHook
 from .preflight import ConfigError, check_testing, check_training, has_accelerator
 
@@ -173,11 +173,13 @@ def _start_processes(cfg: Config) -> None:
     cfg.model_wrapper_cfg = dict(cfg.get('model_wrapper_cfg') or wrapper, device_ids=None)
 
 
-def train_model(cfg: Config) -> nn.Module:
+def train_model(cfg: Config, verbose: bool = True) -> nn.Module:
     """Trains.
 
     Args:
         cfg (Config): What :func:`training_config` returns.
+        verbose (bool): Whether the console shows all that the log file holds. False: one line per logging step. Defaults to
+            True.
 
     Returns:
         nn.Module: The trained model.
@@ -187,6 +189,8 @@ def train_model(cfg: Config) -> nn.Module:
         CheckpointError: If the checkpoint to start from cannot be used, or is of another config when resuming.
         FileNotFoundError: If data or weights that the training needs are missing.
     """
+    if not verbose:
+        shorten_console(MMLogger.get_current_instance())
     setup_cache_size_limit_of_dynamo()
     model, finished = check_training(cfg)
     if finished:
@@ -198,18 +202,19 @@ def train_model(cfg: Config) -> nn.Module:
         return model
     del model
     _start_processes(cfg)
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg, verbose)
     if not any(isinstance(hook, CheckpointStartHook) for hook in runner.hooks):
         runner.register_hook(CheckpointStartHook())
     return runner.train()
 
 
-def test_model(cfg: Config, out: str | Path | None = None) -> dict[str, float]:
+def test_model(cfg: Config, out: str | Path | None = None, verbose: bool = True) -> dict[str, float]:
     """Evaluates a checkpoint on the config's test set.
 
     Args:
         cfg (Config): What :func:`testing_config` returns.
         out (str | Path, optional): File to dump the predictions to, ending in ``.pkl`` or ``.pickle``.
+        verbose (bool): As in :func:`train_model`.
 
     Returns:
         dict[str, float]: The metrics.
@@ -221,10 +226,12 @@ def test_model(cfg: Config, out: str | Path | None = None) -> dict[str, float]:
     """
     if out is not None and Path(out).suffix not in ('.pkl', '.pickle'):
         raise ConfigError(f'The predictions are dumped as a pickle file: {out} has to end in .pkl or .pickle.')
+    if not verbose:
+        shorten_console(MMLogger.get_current_instance())
     setup_cache_size_limit_of_dynamo()
     check_testing(cfg)
     _start_processes(cfg)
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg, verbose)
     if out is not None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=str(out)))
     return runner.test()

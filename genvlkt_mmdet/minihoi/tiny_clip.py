@@ -22,10 +22,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genvlkt_mmdet.minihoi import Scene, render_scene, sample_scene
-from genvlkt_mmdet.minihoi.catalog import label_sets, vocabulary
-
 from ..models.vlkt.clip_source import CLIPSource
+from .catalog import label_sets, vocabulary
+from .scenes import Scene, render_scene, sample_scene
 
 IMAGE_SIZE = 64
 FEATURE_SCALE = 0.4
