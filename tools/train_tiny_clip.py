@@ -19,11 +19,11 @@ def parse_args() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description='Train the tiny CLIP of MiniHOI')
     parser.add_argument('--out', required=True, help='folder to write; afterwards a model_name of the clip setting')
-    parser.add_argument('--num-images', type=int, default=12000, help='pictures to render and train on')
+    parser.add_argument('--num-images', type=int, default=12000, help='images to render and train on')
     parser.add_argument('--steps', type=int, default=1400, help='optimiser steps')
-    parser.add_argument('--batch-size', type=int, default=128, help='pictures of a step')
+    parser.add_argument('--batch-size', type=int, default=128, help='images of a step')
     parser.add_argument('--lr', type=float, default=2e-3, help='highest learning rate')
-    parser.add_argument('--seed', type=int, default=0, help='seed of pictures, weights and order')
+    parser.add_argument('--seed', type=int, default=0, help='seed of images, weights and order')
     parser.add_argument(
         '--long-tail', action='store_true', help='HOI classes as frequent as in the training split, not all equally'
     )
