@@ -23,3 +23,5 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]
+
+default_hooks = dict(logger=dict(interval=100))

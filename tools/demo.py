@@ -1,27 +1,24 @@
 """Trains the small model on MiniHOI, evaluates it and draws its predictions.
 
-The last line printed is JSON: full, rare and non_rare mAP in [0, 1], minutes, pictures.
+The last line printed is JSON: full, rare and non_rare mAP in [0, 1], minutes, and the drawings (pictures).
 """
 
 import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
 
 import argparse
 import json
-from pathlib import Path
 
-from genvlkt_mmdet.minihoi import run_minihoi_demo
+from genvlkt_mmdet.minihoi import run_demo
 from genvlkt_mmdet.engine import command
+
+from genvlkt_mmdet.apis import find_config
 
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description='Demo of GEN-VLKT on MiniHOI')
-    parser.add_argument(
-        '--config',
-        default=str(Path(__file__).resolve().parents[1] / 'configs' / 'gen_vlkt_tiny_minihoi.py'),
-        help='config of the training',
-    )
-    parser.add_argument('--work-dir', default='work_dirs/demo', help='folder for logs, checkpoints and pictures')
+    parser.add_argument('--config', default=find_config('gen_vlkt_tiny_minihoi'), help='config of the training')
+    parser.add_argument('--work-dir', default='work_dirs/demo', help='folder for logs, checkpoints and drawings')
     parser.add_argument('--seed', type=int, default=0, help='seed of the training')
     parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint in the work folder')
     parser.add_argument('--pictures', type=int, default=8, help='number of test images to draw')
@@ -32,7 +29,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Runs the demo and prints its figures."""
     args = parse_args()
-    result = run_minihoi_demo(args.config, args.work_dir, args.seed, args.resume, args.pictures)
+    result = run_demo(args.config, args.work_dir, args.seed, args.resume, args.pictures)
     print(f'mAP on the MiniHOI test split, official HICO-DET protocol, after {result["minutes"]:.1f} minutes:')
     print(
         '  '.join(

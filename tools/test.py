@@ -39,7 +39,7 @@ def main() -> None:
     )
     if args.show or args.show_dir:
         cfg = trigger_visualization_hook(cfg, args)
-    test_model(cfg, out=args.out)
+    test_model(cfg, out=args.out, verbose=args.verbose)
 
 
 if __name__ == '__main__':

@@ -44,7 +44,8 @@ def main() -> None:
             auto_scale_lr=args.auto_scale_lr,
             resume=args.resume,
             launcher=args.launcher,
-        )
+        ),
+        verbose=args.verbose,
     )
 
 

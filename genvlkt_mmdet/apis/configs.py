@@ -5,6 +5,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+# mim's folder in the package: a link to configs/ in a checkout, a copy in an installation.
+CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
+
 
 def find_config(name: str) -> Path:
     """Path of a shipped config.
@@ -18,9 +21,7 @@ def find_config(name: str) -> Path:
     Raises:
         FileNotFoundError: If there is no such config. The message lists similar names.
     """
-    # mim's folder in the package: a link to configs/ in a clone, a copy in an installation.
-    root = Path(__file__).parents[1] / '.mim' / 'configs'
-    shipped = {p.stem: p for p in sorted(root.rglob('*.py')) if '_base_' not in p.parts}
+    shipped = {p.stem: p for p in sorted(CONFIGS.rglob('*.py')) if '_base_' not in p.parts}
     key = name.removesuffix('.py')
     if key in shipped:
         return shipped[key]

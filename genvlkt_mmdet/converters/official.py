@@ -22,7 +22,7 @@ class Recognised:
     """The config that a model belongs to.
 
     Attributes:
-        config (str): Name of the config in ``configs/``.
+        config (str): Path of the config below ``configs/``.
         options (dict): Differences to that config, as for ``--cfg-options``.
         zero_shot (str, optional): The zero-shot split.
         note (str): What cannot be found from the weights. Empty if there is nothing.
@@ -117,7 +117,7 @@ def recognise(weights: Mapping[str, Tensor], args: Mapping[str, Any] | None = No
 
     split, note = _split(dataset, rows, eval_rows, (args or {}).get('zero_shot_type'))
     if size == 's':
-        return Recognised(f'gen_vlkt_s_{dataset}_{_SPLITS[split]}.py', options, split, note)
+        return Recognised(f'zero_shot/gen_vlkt_s_{dataset}_{_SPLITS[split]}.py', options, split, note)
     options['model.bbox_head.zero_shot'] = split
     return Recognised(f'gen_vlkt_{size}_{dataset}.py', options, split, note)
 

@@ -21,8 +21,8 @@ def parse_runner_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
         parser (argparse.ArgumentParser): Parser with the tool's own options.
 
     Returns:
-        argparse.Namespace: The tool's own arguments, ``cfg_options`` and ``launcher``. If a launcher passes the rank as an
-        argument, the rank is set in the environment, where mmengine expects it.
+        argparse.Namespace: The tool's own arguments, ``cfg_options``, ``verbose`` and ``launcher``. If a launcher passes the
+        rank as an argument, the rank is set in the environment, where mmengine expects it.
     """
     parser.add_argument(
         '--cfg-options',
@@ -31,6 +31,7 @@ def parse_runner_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
         metavar='KEY=VALUE',
         help="override settings of the config: a.b=1 c=x,y d='[(1,2),(3,4)]' (lists quoted, without white space)",
     )
+    parser.add_argument('--verbose', action='store_true', help='show all that the log file holds')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     # Launchers pass the rank as an argument or in the environment.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)

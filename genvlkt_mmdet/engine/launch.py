@@ -11,11 +11,11 @@ from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import Config
 from mmengine.evaluator import DumpResults
 from mmengine.fileio import dump
-from mmengine.logging import print_log
-from mmengine.runner import Runner
+from mmengine.logging import MMLogger, print_log
 from torch import nn
 
 from .checkpoints import AtomicLocalBackend, latest_checkpoint
+from .console import build_runner, shorten_console
 from .hooks import CheckpointStartHook
 from .preflight import ConfigError, check_testing, check_training, has_accelerator
 
@@ -174,11 +174,12 @@ def _start_processes(cfg: Config) -> None:
     cfg.model_wrapper_cfg = dict(cfg.get('model_wrapper_cfg') or wrapper, device_ids=None)
 
 
-def train_model(cfg: Config) -> nn.Module:
+def train_model(cfg: Config, verbose: bool = True) -> nn.Module:
     """Trains a model.
 
     Args:
         cfg (Config): Config from :func:`training_config`.
+        verbose (bool): Whether the console shows the full log. False: one line per logging step. Defaults to True.
 
     Returns:
         nn.Module: The trained model.
@@ -188,6 +189,8 @@ def train_model(cfg: Config) -> nn.Module:
         CheckpointError: If the checkpoint to start from cannot be used, or, when resuming, belongs to another config.
         FileNotFoundError: If data or weights that the training needs are missing.
     """
+    if not verbose:
+        shorten_console(MMLogger.get_current_instance())
     setup_cache_size_limit_of_dynamo()
     model, finished = check_training(cfg)
     if finished:
@@ -199,7 +202,7 @@ def train_model(cfg: Config) -> nn.Module:
         return model
     del model
     _start_processes(cfg)
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg, verbose)
     if not any(isinstance(hook, CheckpointStartHook) for hook in runner.hooks):
         runner.register_hook(CheckpointStartHook())
     return runner.train()
@@ -213,12 +216,13 @@ class _Dump(DumpResults):
         return {}
 
 
-def test_model(cfg: Config, out: str | Path | None = None) -> dict[str, float]:
+def test_model(cfg: Config, out: str | Path | None = None, verbose: bool = True) -> dict[str, float]:
     """Evaluates a checkpoint on the config's test set.
 
     Args:
         cfg (Config): Config from :func:`testing_config`.
         out (str | Path, optional): File for the predictions, ending with ``.pkl`` or ``.pickle``.
+        verbose (bool): See :func:`train_model`.
 
     Returns:
         dict[str, float]: The metrics.
@@ -230,10 +234,12 @@ def test_model(cfg: Config, out: str | Path | None = None) -> dict[str, float]:
     """
     if out is not None and Path(out).suffix not in ('.pkl', '.pickle'):
         raise ConfigError(f'The predictions are dumped as a pickle file: {out} has to end in .pkl or .pickle.')
+    if not verbose:
+        shorten_console(MMLogger.get_current_instance())
     setup_cache_size_limit_of_dynamo()
     check_testing(cfg)
     _start_processes(cfg)
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg, verbose)
     if out is not None:
         runner.test_evaluator.metrics.append(_Dump(out_file_path=str(out)))
     return runner.test()

@@ -1,5 +1,5 @@
-from .demo import run_minihoi_demo
-from .minihoi_dataset import MiniHOIDataset
+from .dataset import MiniHOIDataset
+from .demo import run_demo
 from .rendering import SPLIT_SIZES, render_minihoi
 from .scenes import (
     DIFFICULTIES,
@@ -22,7 +22,7 @@ __all__ = [
     'get_difficulty',
     'render_minihoi',
     'render_scene',
-    'run_minihoi_demo',
+    'run_demo',
     'sample_pairs',
     'sample_scene',
 ]

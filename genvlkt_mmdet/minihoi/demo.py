@@ -1,4 +1,4 @@
-"""The demo: the small model from rendered images to figures and pictures."""
+"""The demo: trains the small model on rendered images, evaluates it and draws its predictions."""
 
 import time
 from pathlib import Path
@@ -16,34 +16,37 @@ from ..datasets.image_file import write_image
 from ..engine import latest_checkpoint, test_model, testing_config, train_model, training_config
 
 
-def run_minihoi_demo(
+def run_demo(
     config: str | Path,
     work_dir: str | Path,
     seed: int = 0,
     resume: bool = False,
     num_pictures: int = 8,
 ) -> dict[str, Any]:
-    """Renders MiniHOI, trains a model on it, evaluates it and draws predictions beside the ground truth.
+    """Trains a model on MiniHOI, evaluates it and draws predictions beside the ground truth.
+
+    MiniHOI is rendered if it is missing. The console shows a few lines; the log files in ``work_dir`` have every detail.
 
     Args:
-        config (str | Path): Config of the training; the ordinary runner trains it.
-        work_dir (str | Path): Folder for logs, checkpoints and pictures.
+        config (str | Path): Config of the training.
+        work_dir (str | Path): Folder for logs, checkpoints and drawings.
         seed (int): Seed of initialisation, shuffling and augmentation. Defaults to 0.
         resume (bool): Whether to go on from the last checkpoint in ``work_dir``. Defaults to False.
         num_pictures (int): Number of test images to draw. Defaults to 8.
 
     Returns:
         dict: ``full``, ``rare`` and ``non_rare``: mAP in [0, 1] on the test split; ``minutes`` of this call;
-        ``pictures``: files.
+        ``pictures``: files of the drawings.
     """
     start = time.time()
     work_dir = Path(work_dir)
-    train_model(training_config(config, work_dir=work_dir, cfg_options={'randomness.seed': seed}, resume=resume))
+    cfg = training_config(config, work_dir=work_dir, cfg_options={'randomness.seed': seed}, resume=resume)
+    train_model(cfg, verbose=False)
     checkpoint = latest_checkpoint(work_dir)
     if checkpoint is None:
         raise FileNotFoundError(f"The training left no checkpoint in '{work_dir}'.")
     cfg = testing_config(config, checkpoint, work_dir=work_dir)
-    metrics = test_model(cfg)
+    metrics = test_model(cfg, verbose=False)
     pictures = draw_test_images(cfg, checkpoint, work_dir / 'pictures', num_pictures)
     return dict(
         full=metrics['hico/full'],
@@ -60,11 +63,11 @@ def draw_test_images(cfg: Config, checkpoint: str, out_dir: Path, count: int) ->
     Args:
         cfg (Config): Config with a ``test_dataloader``.
         checkpoint (str): Weights of the model.
-        out_dir (Path): Folder for the pictures.
+        out_dir (Path): Folder for the drawings.
         count (int): Number of images.
 
     Returns:
-        list[Path]: The pictures, one per image, and a last one that shows them all.
+        list[Path]: The drawings, one per image, and a last one that shows them all.
     """
     inferencer = HOIInferencer(cfg, weights=checkpoint, show_progress=False)
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
@@ -86,7 +89,7 @@ def draw_test_images(cfg: Config, checkpoint: str, out_dir: Path, count: int) ->
 
 
 def _grid(images: list[np.ndarray], columns: int = 2) -> np.ndarray:
-    """Puts pictures beside and below each other, each on a white tile of the largest size."""
+    """Puts images into a grid, each on a white tile of the largest size."""
     height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
     rows = -(-len(images) // columns)
     sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)

@@ -24,7 +24,7 @@ from .catalog import vocabulary
 from .scenes import Difficulty, get_difficulty, render_scene, sample_scene
 
 VERSION = 1
-"""Raised whenever the same seed gives other pictures than before."""
+"""Raised whenever the same seed gives other images than before."""
 
 SPLIT_SIZES: Mapping[str, int] = {'pretrain': 12000, 'train': 6000, 'val': 500, 'test': 1000}
 """Images of each split. Every split draws from a random stream of its own."""

@@ -1,4 +1,4 @@
-"""Scenes: what is to be seen where, drawn from a random generator, and the picture and annotation of it."""
+"""Scenes: what is shown where, drawn from a random generator, and its image and annotation."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -193,7 +193,7 @@ def _sample_groups(
     vocab = vocabulary()
     pairs = sample_pairs(rng, settings, long_tail, num_pairs)
     groups = [_person_group(hois, rng, settings) for hois in _share_persons(pairs, rng, settings)]
-    # Nothing idle beside three pairs: the picture would be too full.
+    # Nothing idle beside three pairs: the image would be too full.
     idle = 0 if len(pairs) > 2 else 1
     for _ in range(idle * min(3, rng.poisson(settings.idle_objects))):
         label = int(rng.integers(1, vocab.num_objects))
@@ -254,7 +254,7 @@ def _layout(groups: list[Group], rng: np.random.Generator, settings: Difficulty)
                     group.transformed(scale, bool(flip), shift)
                     for group, scale, flip, shift in zip(groups, scales, flips, placed, strict=True)
                 ]
-                # What stands lower in the picture is nearer.
+                # What stands lower in the image is nearer.
                 return sorted(result, key=lambda group: float(group.extent[3]))
         scales = scales * 0.94
 

@@ -1,6 +1,6 @@
-"""A CLIP small enough to ship: an ``open_clip`` model that learns MiniHOI's pictures and their captions.
+"""A CLIP small enough to ship: an ``open_clip`` model that learns MiniHOI's images and their captions.
 
-It plays the part of CLIP on MiniHOI. Like CLIP it is trained by contrast between pictures and captions, never to
+It plays the part of CLIP on MiniHOI. Like CLIP it is trained by contrast between images and captions, never to
 classify, and like CLIP it has seen every combination of verb and object, those of the zero-shot splits included.
 """
 
@@ -22,11 +22,10 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genvlkt_mmdet.minihoi import Scene, render_scene, sample_scene
-from genvlkt_mmdet.minihoi.catalog import label_sets, vocabulary
-
 from ..files import write_file
 from ..models.vlkt.clip_source import CLIPSource
+from .catalog import label_sets, vocabulary
+from .scenes import Scene, render_scene, sample_scene
 
 IMAGE_SIZE = 64
 FEATURE_SCALE = 0.4
@@ -36,7 +35,7 @@ _WEIGHTS = 'open_clip_model.safetensors'
 _CONFIG = 'open_clip_config.json'
 _BPE = 'bpe.txt.gz'
 _CONTEXT = 24
-_STREAM = 100  # random stream of the pictures; MiniHOI's splits have others
+_STREAM = 100  # random stream of the images; MiniHOI's splits have others
 _EMPTY = 0.025  # share of the scenes without anybody and anything, for 'a photo of nothing'
 _HOI_CAPTIONS = 0.75  # share of the captions that name an interaction; the others name an object
 
@@ -85,7 +84,7 @@ def model_config(vocab_size: int, embed_dim: int = 128) -> dict[str, Any]:
     return dict(
         model_cfg=dict(
             embed_dim=embed_dim,
-            # Four stages make open_clip choose its ModifiedResNet, which learns faster from few pictures than a ViT.
+            # Four stages make open_clip choose its ModifiedResNet, which learns faster from few images than a ViT.
             vision_cfg=dict(image_size=IMAGE_SIZE, layers=[1, 1, 1, 1], width=16, head_width=64, patch_size=None),
             text_cfg=dict(
                 context_length=_CONTEXT,
@@ -103,17 +102,17 @@ def model_config(vocab_size: int, embed_dim: int = 128) -> dict[str, Any]:
 def render_captioned(
     num_images: int, seed: int, single_pair: float = 0.5, long_tail: bool = False
 ) -> tuple[Tensor, list[tuple[int, ...]], list[tuple[int, ...]]]:
-    """Renders MiniHOI pictures with what a caption may say of them.
+    """Renders MiniHOI images with what a caption may say of them.
 
     Args:
         num_images (int): N.
-        seed (int): Seed of the pictures; of a random stream apart from those of MiniHOI's splits.
-        single_pair (float): Share of the pictures that show one pair and nothing else; the others are ordinary scenes,
+        seed (int): Seed of the images; of a random stream apart from those of MiniHOI's splits.
+        single_pair (float): Share of the images that show one pair and nothing else; the others are ordinary scenes,
             and one in forty of those is empty.
         long_tail (bool): Whether HOI classes follow the training split's frequencies; else all are equally frequent.
 
     Returns:
-        tuple: Pictures (N, 3, 64, 64) uint8 RGB; and for each picture the indices of its HOI classes and of its object
+        tuple: Images (N, 3, 64, 64) uint8 RGB; and for each image the indices of its HOI classes and of its object
         classes.
     """
     vocab = vocabulary()
@@ -141,7 +140,7 @@ def render_captioned(
 
 
 def resize(image: np.ndarray) -> np.ndarray:
-    """Brings an RGB picture to the tiny CLIP's size as its preprocessing does: bicubic with antialiasing."""
+    """Brings an RGB image to the tiny CLIP's size as its preprocessing does: bicubic with antialiasing."""
     return np.array(Image.fromarray(image).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC))
 
 
@@ -163,19 +162,19 @@ def train_tiny_clip(
 ) -> dict[str, float]:
     """Trains the tiny CLIP and writes it as a folder that a ``clip`` setting, and ``open_clip`` itself, can load.
 
-    Every picture of a batch comes with one caption drawn from what is true of it. The loss is CLIP's contrast between
-    the pictures and the captions of the batch, in both directions; since few captions exist, several may be true of
-    a picture, and a caption that is true of it without being its own counts neither for nor against it.
+    Every image of a batch comes with one caption drawn from what is true of it. The loss is CLIP's contrast between
+    the images and the captions of the batch, in both directions; since few captions exist, several may be true of
+    an image, and a caption that is true of it without being its own counts neither for nor against it.
 
     Args:
         out (str | Path): Folder to write.
-        num_images (int): Pictures to render and train on.
+        num_images (int): Images to render and train on.
         steps (int): Optimiser steps.
-        batch_size (int): Pictures of a step.
+        batch_size (int): Images of a step.
         lr (float): Highest learning rate.
         seed (int): Seed of everything.
         long_tail (bool): Whether HOI classes follow the training split's frequencies; else all are equally frequent.
-        eval_images (int): Held-out pictures to measure the result on.
+        eval_images (int): Held-out images to measure the result on.
 
     Returns:
         dict: What :func:`evaluate_tiny_clip` measures of the written folder.
@@ -195,7 +194,7 @@ def train_tiny_clip(
     model = open_clip.CLIP(**config['model_cfg'])
     tokens = tokenizer(captions)
 
-    print_log(f'Renders {num_images} pictures.', logger='current')
+    print_log(f'Rendering {num_images} images.', logger='current')
     images, hois, objects = render_captioned(num_images, seed, long_tail=long_tail)
     truth = _true_captions(hois, objects, vocab.num_hois, vocab.num_object_logits)  # (N, captions)
 
@@ -234,16 +233,16 @@ def train_tiny_clip(
 
 @torch.no_grad()
 def evaluate_tiny_clip(folder: str | Path, num_images: int = 1000, seed: int = 1) -> dict[str, float]:
-    """Names what held-out pictures of a single pair show, by the nearest caption.
+    """Names what held-out images of a single pair show, by the nearest caption.
 
     Args:
         folder (str | Path): Folder that :func:`train_tiny_clip` wrote.
-        num_images (int): Pictures, all HOI classes equally frequent.
-        seed (int): Seed of the pictures; not the one of training.
+        num_images (int): Images, all HOI classes equally frequent.
+        seed (int): Seed of the images; not the one of training.
 
     Returns:
-        dict: ``hoi``, ``verb``, ``object``: share of pictures whose HOI class, its verb, or the object is named rightly
-        (the object among all objects but the person); ``nothing``: share of empty pictures that are named so;
+        dict: ``hoi``, ``verb``, ``object``: share of images whose HOI class, its verb, or the object is named rightly
+        (the object among all objects but the person); ``nothing``: share of empty images that are named so;
         ``feature_scale``: mean absolute value of the features that are not normalised.
     """
     vocab, source = vocabulary(), CLIPSource.from_cfg(str(folder))
@@ -272,7 +271,7 @@ def evaluate_tiny_clip(folder: str | Path, num_images: int = 1000, seed: int = 1
 def _true_captions(
     hois: Sequence[Sequence[int]], objects: Sequence[Sequence[int]], num_hois: int, num_object_logits: int
 ) -> Tensor:
-    """(N, num_hois + num_object_logits) bool: which captions are true of a picture; the last one is 'nothing'."""
+    """(N, num_hois + num_object_logits) bool: which captions are true of an image; the last one is 'nothing'."""
     truth = torch.zeros(len(hois), num_hois + num_object_logits, dtype=torch.bool)
     for row, (actions, things) in enumerate(zip(hois, objects, strict=True)):
         truth[row, list(actions)] = True
@@ -282,7 +281,7 @@ def _true_captions(
 
 
 def _draw_captions(true: Tensor, num_hois: int, generator: np.random.Generator) -> Tensor:
-    """One true caption for each picture (B,): of an interaction where it shows one, most of the times."""
+    """One true caption for each image (B,): of an interaction where it shows one, most of the times."""
     weights = true.double()
     is_hoi = torch.arange(true.shape[1]) < num_hois
     has_hoi = true[:, is_hoi].any(1, keepdim=True)
@@ -295,14 +294,14 @@ def _draw_captions(true: Tensor, num_hois: int, generator: np.random.Generator) 
 
 
 def _contrast(model: nn.Module, batch: Tensor, tokens: Tensor, own: Tensor, true: Tensor) -> Tensor:
-    """CLIP's loss in both directions over the pictures and the different captions of a batch.
+    """CLIP's loss in both directions over the images and the different captions of a batch.
 
     Args:
         model (nn.Module): The CLIP.
-        batch (Tensor): Pictures (B, 3, S, S).
+        batch (Tensor): Images (B, 3, S, S).
         tokens (Tensor): Of all captions (C, context length).
-        own (Tensor): Caption of each picture (B,).
-        true (Tensor): (B, C), captions that are true of each picture.
+        own (Tensor): Caption of each image (B,).
+        true (Tensor): (B, C), captions that are true of each image.
 
     Returns:
         Tensor: The loss.
@@ -314,7 +313,7 @@ def _contrast(model: nn.Module, batch: Tensor, tokens: Tensor, own: Tensor, true
     also_true = true[:, used].clone()
     also_true[torch.arange(len(own)), column] = False
     by_picture = F.cross_entropy(logits.masked_fill(also_true, float('-inf')), column)
-    # A caption has several pictures: its target is spread evenly over those of which it is true.
+    # A caption has several images: its target is spread evenly over those of which it is true.
     target = true[:, used].float()
     log_share = logits.log_softmax(0)
     by_caption = -((log_share * target).sum(0) / target.sum(0)).mean()

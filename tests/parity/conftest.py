@@ -24,7 +24,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 CONFIG_OF = {
     'hico_s': 'gen_vlkt_s_hico.py',
     'vcoco_s': 'gen_vlkt_s_vcoco.py',
-    'hico_s_zs_rf': 'gen_vlkt_s_hico_rf_uc.py',
+    'hico_s_zs_rf': 'zero_shot/gen_vlkt_s_hico_rf_uc.py',
     'hico_l': 'gen_vlkt_l_hico.py',
 }
 

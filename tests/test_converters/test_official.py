@@ -26,7 +26,7 @@ from genvlkt_mmdet.vocabulary import load_vocabulary
 REPO = Path(__file__).resolve().parents[2]
 NAMES = [
     *(f'gen_vlkt_{size}_{data}.py' for size in 'sml' for data in ('hico', 'vcoco')),
-    *(f'gen_vlkt_s_hico_{split}.py' for split in ('rf_uc', 'nf_uc', 'uo', 'uv')),
+    *(f'zero_shot/gen_vlkt_s_hico_{split}.py' for split in ('rf_uc', 'nf_uc', 'uo', 'uv')),
 ]
 
 
@@ -77,7 +77,7 @@ def test_round_trip_and_recognition(name):
 
 
 def test_names_of_the_authors():
-    official, _ = revert_official(weights('gen_vlkt_s_hico_uv.py'))
+    official, _ = revert_official(weights('zero_shot/gen_vlkt_s_hico_uv.py'))
     assert {
         'backbone.0.body.layer4.2.bn3.running_var',
         'transformer.encoder.layers.5.self_attn.in_proj_weight',
@@ -101,16 +101,16 @@ def test_names_of_the_authors():
 
 class TestRecognition:
     def test_training_arguments_tell_the_split(self):
-        official, _ = revert_official(weights('gen_vlkt_s_hico_rf_uc.py'))
+        official, _ = revert_official(weights('zero_shot/gen_vlkt_s_hico_rf_uc.py'))
         args = Namespace(zero_shot_type='non_rare_first', output_dir=Path('out'))
         converted, found, _ = official_to_genvlkt(dict(model=official, args=args))
-        assert (found.config, found.zero_shot) == ('gen_vlkt_s_hico_nf_uc.py', 'non_rare_first')
+        assert (found.config, found.zero_shot) == ('zero_shot/gen_vlkt_s_hico_nf_uc.py', 'non_rare_first')
         assert converted['meta']['dataset_meta']['zero_shot'] == 'non_rare_first'
         assert converted['meta']['official']['args']['output_dir'] == 'out'
 
     def test_says_what_the_weights_do_not_tell(self):
         # rows that differ between the classifiers: either split of 480 seen classes may be it
-        state = weights('gen_vlkt_s_hico_rf_uc.py')
+        state = weights('zero_shot/gen_vlkt_s_hico_rf_uc.py')
         assert 'rare_first and non_rare_first' in str(recognise(state))
 
     def test_other_sizes_become_options(self):

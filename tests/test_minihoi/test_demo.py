@@ -1,4 +1,4 @@
-"""The demo whole, on a handful of images: its figures are the test's own, its pictures exist, a resume adds nothing."""
+"""The whole demo on a few images: its figures are those of the test, its drawings exist, resuming adds nothing."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import cv2
 import pytest
 
 from genvlkt_mmdet.engine import latest_checkpoint, test_model, testing_config
-from genvlkt_mmdet.minihoi import run_minihoi_demo
+from genvlkt_mmdet.minihoi import run_demo
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def config(tmp_path_factory) -> Path:
 
 
 def test_demo_reports_what_the_test_measures(config: Path, tmp_path: Path):
-    result = run_minihoi_demo(config, tmp_path, seed=3, num_pictures=3)
+    result = run_demo(config, tmp_path, seed=3, num_pictures=3)
     metrics = test_model(testing_config(config, latest_checkpoint(tmp_path), work_dir=tmp_path / 'again'))
     assert [result['full'], result['rare'], result['non_rare']] == [
         metrics['hico/full'],
@@ -55,9 +55,12 @@ def test_tool_ends_in_json_and_resumes(config: Path, tmp_path: Path):
     for extra in ([], ['--resume']):
         done = subprocess.run([*command, *extra], cwd=tmp_path, capture_output=True, text=True, check=True)
         report = json.loads(done.stdout.splitlines()[-1])
+        assert len((done.stdout + done.stderr).splitlines()) < 40, 'the full demo adds 14 lines of training'
         assert set(report) == {'full', 'rare', 'non_rare', 'minutes', 'pictures'}
         assert all((tmp_path / picture).is_file() for picture in report['pictures'])
         figures.append([report['full'], report['rare'], report['non_rare']])
+    logs = ''.join(log.read_text() for log in (tmp_path / 'out').rglob('*.log'))
+    assert all(detail in logs for detail in ('System environment', 'Hooks will be executed', 'paramwise_options'))
     assert figures[0] == figures[1], 'a finished training is only evaluated again'
 
 

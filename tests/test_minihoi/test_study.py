@@ -1,4 +1,4 @@
-"""The ablation study: its rows differ in what they say, its results survive, its verdicts follow from the numbers."""
+"""The ablation study: rows differ only in what they compare, results are kept, verdicts follow from the numbers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from genvlkt_mmdet.apis.configs import CONFIGS
+from genvlkt_mmdet.minihoi.study import reproduce, reproduce_ablation
 from genvlkt_mmdet.minihoi.study.page import BEGIN, END, Study, render, spread, update, verdict
 from genvlkt_mmdet.minihoi.study.results import Result, read_results, write_results
-from genvlkt_mmdet.minihoi.study.runs import CONFIGS, digest, load_run, run, seen_only
-from genvlkt_mmdet.minihoi.study.study import (
+from genvlkt_mmdet.minihoi.study.runs import digest, load_run, run, seen_only
+from genvlkt_mmdet.minihoi.study.tables import (
     BASE,
     BASE_VERB,
     FULL,
@@ -22,7 +24,6 @@ from genvlkt_mmdet.minihoi.study.study import (
     configs_of,
 )
 from genvlkt_mmdet.vocabulary import load_vocabulary
-from tools import reproduce_ablation
 
 pytestmark = pytest.mark.slow
 RESULT = Result(
@@ -99,7 +100,7 @@ def test_digest_tells_settings_and_not_seeds(tmp_path):
 
 def test_published_results_are_of_the_present_settings(tmp_path):
     """A change of a config makes its published results another experiment's: run the tool again, or change it back."""
-    docs = reproduce_ablation.REPO / 'docs'
+    docs = Path(__file__).resolve().parents[2] / 'docs'
     results = read_results(docs / 'ablation.csv')
     current = {config: digest(load_run(config, 0, tmp_path)) for config in configs_of(['3', '4a', '4b', '4c'])}
     assert {result.config: result.digest for result in results} == current
@@ -120,7 +121,7 @@ def test_a_torn_line_counts_as_not_run(tmp_path):
     path = tmp_path / 'results.csv'
     write_results(path, [RESULT, replace(RESULT, seed=1)])
     path.write_text(path.read_text()[:-40])
-    with pytest.warns(UserWarning, match='results.csv, line 3 is not a whole result'):
+    with pytest.warns(UserWarning, match='results.csv, line 3 is incomplete'):
         assert read_results(path) == [RESULT]
 
 
@@ -148,7 +149,7 @@ def test_page_shows_what_was_run(tmp_path):
     ap = tuple(i / 100 for i in range(46))
     runs = [replace(RESULT, ap=ap, seed=seed, full=0.5 + 0.02 * seed) for seed in range(2)]
     runs += [replace(RESULT, ap=ap, config=BASE, seed=seed, full=0.4) for seed in range(2)]
-    l2 = 'ablation/gen_vlkt_tiny_minihoi_mimic_l2.py'
+    l2 = 'minihoi/ablation/gen_vlkt_tiny_minihoi_mimic_l2.py'
     runs += [replace(RESULT, ap=ap, config=l2, seed=seed, full=0.51) for seed in range(2)]
     text = render(Study(runs))
     assert '| L1 beats L2 | full | +0.0 | -1.0, +1.0 | not settled |' in text
@@ -199,18 +200,12 @@ def small_study(tmp_path, monkeypatch) -> Path:
             dataset.render = dict(sizes={part: count}, workers=1, progress=False)
         return cfg
 
-    monkeypatch.setattr(reproduce_ablation, 'load_run', small)
+    monkeypatch.setattr(reproduce, 'load_run', small)
     return docs
 
 
-def study(docs: Path, monkeypatch, *arguments: str) -> None:
-    command = ['reproduce_ablation.py', '--docs', str(docs), '--work-dir', str(docs.parent / 'work'), *arguments]
-    monkeypatch.setattr('sys.argv', command)
-    reproduce_ablation.main()
-
-
-def test_a_rerun_does_only_what_is_missing(small_study, monkeypatch, capsys):
-    study(small_study, monkeypatch, '--tables', '4c', '--seeds', '0')
+def test_a_rerun_does_only_what_is_missing(small_study, tmp_path, capsys):
+    reproduce_ablation(small_study, tmp_path / 'work', ['4c'], [0])
     first = read_results(small_study / 'ablation.csv')
     assert {(result.config, result.seed, result.images) for result in first} == {
         (config, 0, 8) for config in configs_of(['4c'])
@@ -222,7 +217,7 @@ def test_a_rerun_does_only_what_is_missing(small_study, monkeypatch, capsys):
     # one line is lost, one is of other settings: both are made again, with the same figures
     write_results(small_study / 'ablation.csv', [first[0], replace(first[1], digest='00000000')])
     capsys.readouterr()
-    study(small_study, monkeypatch, '--tables', '4c', '--seeds', '0')
+    reproduce_ablation(small_study, tmp_path / 'work', ['4c'], [0])
     assert '1 runs were done before, 3 now' in capsys.readouterr().out
     again = read_results(small_study / 'ablation.csv')
     assert [replace(result, minutes=0) for result in again] == [replace(result, minutes=0) for result in first]
@@ -231,13 +226,13 @@ def test_a_rerun_does_only_what_is_missing(small_study, monkeypatch, capsys):
 
 
 def test_phrases_alone_find_what_the_zero_shot_rows_find(small_study, tmp_path):
-    config = 'minihoi/gen_vlkt_tiny_minihoi_uo.py'
-    cfg = reproduce_ablation.load_run(config, 0, tmp_path)
+    config = 'minihoi/zero_shot/gen_vlkt_tiny_minihoi_uo.py'
+    cfg = reproduce.load_run(config, 0, tmp_path)
     result = run(config, cfg)
     assert result.unseen is not None and result.seen is not None
     assert result.phrases_unseen == pytest.approx(result.unseen, abs=1e-6)
 
 
-def test_tool_refuses_a_folder_without_the_page(tmp_path, monkeypatch):
-    with pytest.raises(SystemExit, match='ablation.md does not exist: --docs is the folder of the page.'):
-        study(tmp_path, monkeypatch)
+def test_a_folder_without_the_page_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match='ablation.md does not exist: --docs is the folder of the page.'):
+        reproduce_ablation(tmp_path, tmp_path / 'work')

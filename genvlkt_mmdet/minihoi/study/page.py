@@ -1,4 +1,4 @@
-"""What the finished runs of the ablation study say: tables, verdicts and a plot."""
+"""The page of the ablation study: tables, verdicts and a plot of the finished runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from genvlkt_mmdet.minihoi.study.results import Result
-from genvlkt_mmdet.minihoi.study.study import FULL, ORDERINGS, ROWS, SPLITS, ZERO_SHOT_VLKT, Ordering, Row
-from genvlkt_mmdet.plotting import BLUE, ORANGE, VERMILION, new_figure
-from genvlkt_mmdet.vocabulary import load_vocabulary
+from ...plotting import BLUE, ORANGE, VERMILION, new_figure
+from ...vocabulary import load_vocabulary
+from .results import Result
+from .tables import FULL, ORDERINGS, ROWS, SPLITS, ZERO_SHOT_VLKT, Ordering, Row
 
 BEGIN, END = '<!-- results: begin -->', '<!-- results: end -->'
 _COLOURS = {'baseline': '#999999', 'VLKT, random text': ORANGE, 'VLKT': BLUE}
@@ -28,7 +28,7 @@ class Study:
             self.runs.setdefault(result.config, {})[result.seed] = result
 
     def values(self, config: str, figure: str) -> dict[int, float]:
-        """A figure of all seeds of a config, in percent.
+        """Values of a figure for all seeds of a config, in percent.
 
         Args:
             config (str): Config below ``configs/``.
@@ -54,7 +54,7 @@ class Study:
         return {seed: 100 * float(np.mean([run.ap[i] for i in classes])) for seed, run in runs}
 
     def differences(self, ordering: Ordering) -> list[float]:
-        """What ``better`` has more than ``worse``, in points, for every seed that both have.
+        """Figure of ``better`` minus that of ``worse``, in percentage points, for every seed that both have.
 
         Args:
             ordering (Ordering): The comparison.
@@ -77,13 +77,13 @@ def spread(values: Sequence[float]) -> str:
 
 
 def verdict(differences: Sequence[float]) -> str:
-    """Whether an ordering holds, by the seeds: all of them have to agree.
+    """Whether an ordering holds: all seeds have to agree.
 
     Args:
         differences (Sequence[float]): One per seed.
 
     Returns:
-        str: 'holds', 'does not hold', or 'not settled' where seeds disagree or there is only one; '-' without runs.
+        str: 'holds', 'does not hold', or 'not settled' if seeds disagree or there is only one; '-' without runs.
     """
     if len(differences) < 2:
         return 'not settled' if differences else '-'
@@ -245,7 +245,7 @@ def update(page: Path, generated: str) -> None:
 
     Args:
         page (Path): The page, with the markers around that part.
-        generated (str): Of :func:`render`.
+        generated (str): What :func:`render` returns.
 
     Raises:
         ValueError: If the page has no markers.

@@ -1,31 +1,33 @@
 """The finished runs of the ablation study: one line of a CSV file each."""
 
 import csv
-import os
+import io
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+from ...files import write_file
 
 FIGURES = ('full', 'rare', 'non_rare', 'unseen', 'seen', 'phrases_unseen')
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished run is known by and what it gave.
+    """A finished run: its identity and its figures.
 
     Attributes:
         config (str): Config below ``configs/``.
         seed (int): Seed of the training.
-        digest (str): Digest of the settings that decide the figures; another one means another experiment.
+        digest (str): Digest of the settings that decide the figures; a different digest means a different experiment.
         images (int): Images seen in training.
-        full (float): mAP in [0, 1] on the test split, as all figures that follow.
+        full (float): mAP of all classes on the test split. All figures are in [0, 1].
         rare (float): mAP of the rare classes.
         non_rare (float): mAP of the other classes.
         unseen (float | None): mAP of the unseen classes; None without zero-shot split.
         seen (float | None): mAP of the seen classes; None without zero-shot split.
-        phrases_unseen (float | None): mAP of the unseen classes when the model gets them as phrases at inference only;
-            None where it was not measured.
+        phrases_unseen (float | None): mAP of the unseen classes if the model gets them as phrases at inference only;
+            None if it was not measured.
         minutes (float): Minutes of the run, its evaluation included.
         date (str): Day of the run.
         ap (tuple[float, ...]): AP of every class.
@@ -51,7 +53,7 @@ class Result:
         return self.config, self.seed
 
     def to_row(self) -> dict[str, str]:
-        """The line of the CSV file."""
+        """Returns the line of the CSV file as column to text."""
         row = {name: '' if value is None else str(value) for name, value in asdict(self).items()}
         row.update({name: f'{getattr(self, name):.6f}' for name in FIGURES if getattr(self, name) is not None})
         return row | dict(ap=' '.join(f'{value:.4f}' for value in self.ap))
@@ -67,7 +69,7 @@ class Result:
             Result: The result.
 
         Raises:
-            ValueError: If the line is not whole.
+            ValueError: If the line is incomplete.
         """
         if any(row.get(field.name) is None for field in fields(cls)):
             raise ValueError('columns are missing')
@@ -84,7 +86,7 @@ def read_results(path: Path) -> list[Result]:
         path (Path): The CSV file; it need not exist.
 
     Returns:
-        list[Result]: The runs. A line that is not whole, as a copy that broke off may leave one, is left out with a warning.
+        list[Result]: The runs. An incomplete line is left out with a warning.
     """
     if not path.is_file():
         return []
@@ -94,24 +96,20 @@ def read_results(path: Path) -> list[Result]:
             try:
                 results.append(Result.from_row(row))
             except ValueError as error:
-                warnings.warn(
-                    f'{path}, line {number} is not a whole result ({error}): it counts as not run.', stacklevel=2
-                )
+                warnings.warn(f'{path}, line {number} is incomplete ({error}): it counts as not run.', stacklevel=2)
     return results
 
 
 def write_results(path: Path, results: Iterable[Result]) -> None:
-    """Writes all finished runs, in one step, so that an interruption leaves the old file or the new one.
+    """Writes all finished runs.
 
     Args:
         path (Path): The CSV file.
-        results (Iterable[Result]): The runs; of those with one config and seed the last one counts.
+        results (Iterable[Result]): The runs. If several have the same config and seed, the last one is kept.
     """
     latest = {result.key: result for result in results}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix('.part')
-    with part.open('w', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, fieldnames=[field.name for field in fields(Result)], lineterminator='\n')
-        writer.writeheader()
-        writer.writerows(latest[key].to_row() for key in sorted(latest))
-    os.replace(part, path)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=[field.name for field in fields(Result)], lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(latest[key].to_row() for key in sorted(latest))
+    write_file(path, text.getvalue().encode())

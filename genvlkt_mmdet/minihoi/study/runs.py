@@ -14,21 +14,22 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import nn
 
-from genvlkt_mmdet.engine import training_config
-from genvlkt_mmdet.minihoi.study.results import Result
-from genvlkt_mmdet.vocabulary import HOIVocabulary, load_vocabulary
+from ...apis.configs import CONFIGS
+from ...engine import training_config
+from ...vocabulary import HOIVocabulary, load_vocabulary
+from .results import Result
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-DECISIVE = ('model', 'train_dataloader', 'test_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler')
+# The settings that decide a result. The test data are the same for all runs.
+DECISIVE = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler')
 
 
 def load_run(config: str, seed: int, work_dir: Path) -> Config:
-    """The config of a run: what the file says, with the seed.
+    """Reads the config of a run and sets the seed.
 
     Args:
         config (str): Config below ``configs/``.
         seed (int): Seed of the training.
-        work_dir (Path): Folder for logs; a run leaves nothing else there.
+        work_dir (Path): Folder for logs; nothing else is written there.
 
     Returns:
         Config: The config for :func:`run`.
@@ -38,13 +39,13 @@ def load_run(config: str, seed: int, work_dir: Path) -> Config:
         work_dir=work_dir / Path(config).stem / f'seed_{seed}',
         cfg_options={'randomness.seed': seed, 'default_hooks.checkpoint': None, 'log_level': 'ERROR'},
     )
-    # the test split is what is reported; looking at another one meanwhile would only take time
+    # Only results on the test split are reported.
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     return cfg
 
 
 def digest(cfg: Config) -> str:
-    """What tells one experiment from another: the settings of model, data and schedule.
+    """Digest of the settings that decide a result: model, training data and schedule.
 
     Args:
         cfg (Config): A config.
@@ -57,14 +58,14 @@ def digest(cfg: Config) -> str:
 
 
 def run(config: str, cfg: Config) -> Result:
-    """Trains and evaluates.
+    """Trains a config and evaluates it on the test split.
 
     Args:
-        config (str): What the run is called in the results.
-        cfg (Config): Of :func:`load_run`.
+        config (str): Config below ``configs/``, the name of the run in the results.
+        cfg (Config): What :func:`load_run` returns.
 
     Returns:
-        Result: What came out.
+        Result: The figures of the run.
     """
     start = time.time()
     runner = Runner.from_cfg(cfg)

@@ -1,9 +1,12 @@
 import json
 import pickle
+from pathlib import Path
 
+import mmcv
 import numpy as np
 import pytest
 from mmdet.registry import DATASETS
+from mmengine.config import Config
 
 from genvlkt_mmdet.minihoi import MiniHOIDataset
 from genvlkt_mmdet.vocabulary import load_vocabulary
@@ -51,6 +54,18 @@ def test_renders_on_first_use_and_gives_pairs(root):
     assert len(packed['data_samples'].gt_pairs.hoi_labels) == len(dataset.get_data_info(0)['pairs']['human_ids'])
     assert dataset.metainfo['dataset_name'] == 'minihoi'
     assert len(pickle.loads(pickle.dumps(dataset))) == len(entries)
+
+
+def test_the_test_pipeline_keeps_the_rendered_pixels(root):
+    base = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'datasets' / 'minihoi.py'
+    cfg = config(root, 'test', test_mode=True) | dict(pipeline=Config.fromfile(base).test_pipeline)
+    dataset = DATASETS.build(cfg)
+    for i in range(len(dataset)):
+        packed = dataset[i]
+        sample = packed['data_samples']
+        image = mmcv.imread(sample.img_path, channel_order='bgr')
+        assert np.array_equal(packed['inputs'].permute(1, 2, 0).numpy(), image)
+        assert sample.img_shape == sample.ori_shape == (128, 128) and tuple(sample.scale_factor) == (1.0, 1.0)
 
 
 def test_testing_keeps_images_without_pairs(root):

@@ -1,5 +1,6 @@
-"""What the ablation study trains: the rows of the paper's Tables 3 and 4 at MiniHOI's size, and what they should show."""
+"""The rows of the paper's Tables 3 and 4 at MiniHOI's size, and the orderings that they should show."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 SPLITS = {
@@ -8,25 +9,25 @@ SPLITS = {
     'uo': ('unseen_object', 'UO'),
     'uv': ('unseen_verb', 'UV'),
 }
-# Configs of a zero-shot split
-ZERO_SHOT_BASE = 'minihoi/gen_tiny_minihoi_{}.py'
-ZERO_SHOT_CONTROL = 'minihoi/gen_vlkt_tiny_minihoi_{}_random_text.py'
-ZERO_SHOT_VLKT = 'minihoi/gen_vlkt_tiny_minihoi_{}.py'
+# Configs of a zero-shot split, by the split's key
+ZERO_SHOT_BASE = 'minihoi/zero_shot/gen_tiny_minihoi_{}.py'
+ZERO_SHOT_CONTROL = 'minihoi/zero_shot/gen_vlkt_tiny_minihoi_{}_random_text.py'
+ZERO_SHOT_VLKT = 'minihoi/zero_shot/gen_vlkt_tiny_minihoi_{}.py'
 FULL = 'minihoi/gen_vlkt_tiny_minihoi_short.py'
-BASE = 'ablation/gen_tiny_minihoi_base_triplet.py'
-BASE_VERB = 'ablation/gen_tiny_minihoi_base_verb.py'
-WITHOUT_PGE = 'ablation/gen_tiny_minihoi_wo_pge.py'
-WITHOUT_IGE = 'ablation/gen_tiny_minihoi_wo_ige.py'
-CONTROL = 'ablation/gen_tiny_minihoi_hoi_obj_random_text.py'
+BASE = 'minihoi/ablation/gen_tiny_minihoi_base_triplet.py'
+BASE_VERB = 'minihoi/ablation/gen_tiny_minihoi_base_verb.py'
+WITHOUT_PGE = 'minihoi/ablation/gen_tiny_minihoi_wo_pge.py'
+WITHOUT_IGE = 'minihoi/ablation/gen_tiny_minihoi_wo_ige.py'
+CONTROL = 'minihoi/ablation/gen_tiny_minihoi_hoi_obj_random_text.py'
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table; rows of different tables may share a config, which is then trained once.
+    """A row of a table. Rows of different tables may share a config, which is then trained once.
 
     Attributes:
         table (str): '3', '4a', '4b' or '4c'.
-        label (str): What the row is called.
+        label (str): Name of the row.
         config (str): Its config below ``configs/``.
         split (str, optional): Key of :data:`SPLITS` for a row of Table 3.
     """
@@ -52,26 +53,27 @@ ROWS = (
     Row('4a', 'Base-verb without p-GE', WITHOUT_PGE),
     Row('4a', 'Base-verb without i-GE', WITHOUT_IGE),
     Row('4b', 'Base-triplet', BASE),
-    Row('4b', '+ interaction text', 'ablation/gen_tiny_minihoi_hoi_text.py'),
-    Row('4b', '+ object text', 'ablation/gen_tiny_minihoi_hoi_obj_text.py'),
+    Row('4b', '+ interaction text', 'minihoi/ablation/gen_tiny_minihoi_hoi_text.py'),
+    Row('4b', '+ object text', 'minihoi/ablation/gen_tiny_minihoi_hoi_obj_text.py'),
     Row('4b', '+ mimic (GEN-VLKT)', FULL),
     Row('4b', 'control: random text, no mimic', CONTROL),
-    Row('4b', 'GEN-VLKT, biases start by chance', 'ablation/gen_vlkt_tiny_minihoi_wo_prior.py'),
+    Row('4b', 'GEN-VLKT, biases start by chance', 'minihoi/ablation/gen_vlkt_tiny_minihoi_wo_prior.py'),
     Row('4c', 'L1 (GEN-VLKT)', FULL),
-    Row('4c', 'L2', 'ablation/gen_vlkt_tiny_minihoi_mimic_l2.py'),
-    Row('4c', 'L1 + L2', 'ablation/gen_vlkt_tiny_minihoi_mimic_l1_l2.py'),
-    Row('4c', "L1 with the paper's weight of 20", 'ablation/gen_vlkt_tiny_minihoi_mimic_weight_20.py'),
+    Row('4c', 'L2', 'minihoi/ablation/gen_vlkt_tiny_minihoi_mimic_l2.py'),
+    Row('4c', 'L1 + L2', 'minihoi/ablation/gen_vlkt_tiny_minihoi_mimic_l1_l2.py'),
+    Row('4c', "L1 with the paper's weight of 20", 'minihoi/ablation/gen_vlkt_tiny_minihoi_mimic_weight_20.py'),
 )
+TABLES = tuple(dict.fromkeys(row.table for row in ROWS))
 
 
 @dataclass(frozen=True)
 class Ordering:
-    """A comparison of two rows: ``better`` is expected to have more of ``figure`` than ``worse``.
+    """A comparison of two rows: ``better`` is expected to have a higher ``figure`` than ``worse``.
 
     Attributes:
         claim (str): The expectation in words.
-        better (str): Config that should win.
-        worse (str): Config that should lose.
+        better (str): Config that should have the higher figure.
+        worse (str): Config that should have the lower figure.
         figure (str): Column of the results.
         paper (bool): Whether the paper claims it; the others are controls.
     """
@@ -95,16 +97,16 @@ ORDERINGS = (
         for split, (_, title) in SPLITS.items()
     ),
     Ordering('VLKT helps rare HOIs', FULL, BASE, 'rare'),
-    Ordering('Interaction text helps', 'ablation/gen_tiny_minihoi_hoi_text.py', BASE, 'full'),
+    Ordering('Interaction text helps', 'minihoi/ablation/gen_tiny_minihoi_hoi_text.py', BASE, 'full'),
     Ordering(
         'Object text adds',
-        'ablation/gen_tiny_minihoi_hoi_obj_text.py',
-        'ablation/gen_tiny_minihoi_hoi_text.py',
+        'minihoi/ablation/gen_tiny_minihoi_hoi_obj_text.py',
+        'minihoi/ablation/gen_tiny_minihoi_hoi_text.py',
         'full',
     ),
-    Ordering('Mimic adds', FULL, 'ablation/gen_tiny_minihoi_hoi_obj_text.py', 'full'),
-    Ordering('L1 beats L2', FULL, 'ablation/gen_vlkt_tiny_minihoi_mimic_l2.py', 'full'),
-    Ordering('L1 beats L1 + L2', FULL, 'ablation/gen_vlkt_tiny_minihoi_mimic_l1_l2.py', 'full'),
+    Ordering('Mimic adds', FULL, 'minihoi/ablation/gen_tiny_minihoi_hoi_obj_text.py', 'full'),
+    Ordering('L1 beats L2', FULL, 'minihoi/ablation/gen_vlkt_tiny_minihoi_mimic_l2.py', 'full'),
+    Ordering('L1 beats L1 + L2', FULL, 'minihoi/ablation/gen_vlkt_tiny_minihoi_mimic_l1_l2.py', 'full'),
     Ordering('Base-verb beats Base-triplet', BASE_VERB, BASE, 'full'),
     Ordering('p-GE helps Base-verb', BASE_VERB, WITHOUT_PGE, 'full'),
     Ordering('i-GE helps Base-verb', BASE_VERB, WITHOUT_IGE, 'full'),
@@ -120,7 +122,7 @@ ORDERINGS = (
     ),
     Ordering(
         'Text, not just any directions, helps',
-        'ablation/gen_tiny_minihoi_hoi_obj_text.py',
+        'minihoi/ablation/gen_tiny_minihoi_hoi_obj_text.py',
         CONTROL,
         'full',
         paper=False,
@@ -128,7 +130,7 @@ ORDERINGS = (
 )
 
 
-def configs_of(tables: 'tuple[str, ...] | list[str]') -> list[str]:
+def configs_of(tables: Sequence[str]) -> list[str]:
     """The configs of some tables, each once.
 
     Args:

@@ -1,5 +1,5 @@
 # Table 4a at MiniHOI's size, the base: guided embeddings, a plain classifier of the 46 HOI classes, nothing of CLIP.
-_base_ = '../minihoi/gen_vlkt_tiny_minihoi_short.py'
+_base_ = '../gen_vlkt_tiny_minihoi_short.py'
 
 model = dict(
     bbox_head=dict(

@@ -1,4 +1,4 @@
 # Table 4c at MiniHOI's size: mimic loss as mean squared error.
-_base_ = '../minihoi/gen_vlkt_tiny_minihoi_short.py'
+_base_ = '../gen_vlkt_tiny_minihoi_short.py'
 
 model = dict(bbox_head=dict(loss_mimic=dict(distance='l2')))

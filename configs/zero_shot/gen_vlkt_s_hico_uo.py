@@ -1,7 +1,7 @@
-# Table 3, unseen verb: pairs with an unseen HOI are dropped in training, the text classifiers are frozen.
-_base_ = 'gen_vlkt_s_hico.py'
+# Table 3, unseen object: pairs with an unseen HOI are dropped in training, the text classifiers are frozen.
+_base_ = '../gen_vlkt_s_hico.py'
 
-zero_shot = 'unseen_verb'
+zero_shot = 'unseen_object'
 model = dict(bbox_head=dict(zero_shot=zero_shot))
 train_dataloader = dict(dataset=dict(zero_shot=zero_shot))
 test_dataloader = dict(dataset=dict(zero_shot=zero_shot))

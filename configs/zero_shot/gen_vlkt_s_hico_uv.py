@@ -1,7 +1,7 @@
-# Table 3, rare first, unseen composition: pairs with an unseen HOI are dropped in training, the text classifiers are frozen.
-_base_ = 'gen_vlkt_s_hico.py'
+# Table 3, unseen verb: pairs with an unseen HOI are dropped in training, the text classifiers are frozen.
+_base_ = '../gen_vlkt_s_hico.py'
 
-zero_shot = 'rare_first'
+zero_shot = 'unseen_verb'
 model = dict(bbox_head=dict(zero_shot=zero_shot))
 train_dataloader = dict(dataset=dict(zero_shot=zero_shot))
 test_dataloader = dict(dataset=dict(zero_shot=zero_shot))
