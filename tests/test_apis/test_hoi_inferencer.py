@@ -219,7 +219,7 @@ def test_short_names():
     assert path.name == 'gen_vlkt_s_hico.py' and path == find_config('gen_vlkt_s_hico.py')
     with pytest.raises(FileNotFoundError, match=r"'gen_vlkt_s_hicco' is neither .* did you mean gen_vlkt_s_hico"):
         find_config('gen_vlkt_s_hicco')
-    with pytest.raises(FileNotFoundError, match=r'shipped are .*gen_vlkt_tiny_minihoi'):
+    with pytest.raises(FileNotFoundError, match=r"'/nowhere/qqq.py' is neither .* shipped .* such as .*gen_vlkt_s_hico"):
         find_config('/nowhere/qqq.py')
 
 
@@ -294,8 +294,8 @@ def test_checkpoint_of_another_vocabulary_of_the_same_size(weights, tmp_path):
         ({'model.bbox_head.type': 'GENHed'}, "^model: no part is registered as 'GENHed': did you mean GENHead"),
         ({'model.backbone.depth': 7}, '^model: .*7'),
         (
-            {'test_dataloader.dataset.pipeline.1': dict(type='ResizeShort')},
-            "^test_dataloader.dataset.pipeline: no part is registered as 'ResizeShort': did you mean ResizeShortSide",
+            {'test_dataloader.dataset.pipeline.1': dict(type='HOIResizeShort')},
+            "^test_dataloader.dataset.pipeline: no part is registered as 'HOIResizeShort': did you mean HOIResizeShortSide",
         ),
         ({'visualizer.max_hoi': 3}, "^visualizer: HOIVisualizer has no setting 'max_hoi': did you mean max_hois"),
     ],

@@ -14,7 +14,7 @@ from genvlkt_mmdet.minihoi import annotate, render_minihoi, sample_scene
 from genvlkt_mmdet.minihoi import rendering as module
 
 SIZES = dict(pretrain=60, train=110, val=20, test=30)
-TOOL = Path(__file__).parents[3] / 'tools' / 'dataset_converters' / 'render_minihoi.py'
+TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'render_minihoi.py'
 
 
 @pytest.fixture(scope='module')

@@ -82,7 +82,7 @@ def test_tool_tells_what_trust_means(monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', ['infer.py', '--help'])
     with pytest.raises(SystemExit):
         runpy.run_path(str(Path(__file__).parents[2] / 'tools' / 'infer.py'), run_name='__main__')
-    assert 'do anything on this machine' in ' '.join(capsys.readouterr().out.split())
+    assert 'run any code on this machine' in ' '.join(capsys.readouterr().out.split())
 
 
 def test_custom_imports(config, with_json, save, tmp_path, monkeypatch, trap):

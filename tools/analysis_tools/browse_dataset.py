@@ -40,7 +40,7 @@ def main() -> None:
     torch.manual_seed(args.seed)
     cfg = load_config(args.config, args.cfg_options)
     count = sum(1 for _ in browse_dataset(cfg, args.out_dir, args.split, args.num or None))
-    print(f'{count} pictures in {args.out_dir}')
+    print(f'{count} images in {args.out_dir}')
 
 
 if __name__ == '__main__':

@@ -47,9 +47,11 @@ class SafeCheckpointHook(CheckpointHook):
             checkpoint (dict): The checkpoint to be saved.
         """
         embed_config(checkpoint, runner.cfg)
-        meta = checkpoint_meta(checkpoint).get('dataset_meta')
-        if isinstance(meta, Mapping) and isinstance(meta.get('vocabulary'), HOIVocabulary):
-            checkpoint['meta']['dataset_meta'] = dict(meta, vocabulary=meta['vocabulary'].to_dict())
+        # mmengine writes the metainfo of the dataset twice: the message hub keeps it as well.
+        for holder in (checkpoint_meta(checkpoint), checkpoint.get('message_hub', {}).get('runtime_info', {})):
+            meta = holder.get('dataset_meta')
+            if isinstance(meta, Mapping) and isinstance(meta.get('vocabulary'), HOIVocabulary):
+                holder['dataset_meta'] = dict(meta, vocabulary=meta['vocabulary'].to_dict())
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Restores the vocabulary.

@@ -10,6 +10,7 @@ from scipy.sparse import csc_matrix
 
 from genvlkt_mmdet.evaluation import evaluate_detections, load_detections
 from genvlkt_mmdet.evaluation.io import read_results
+from genvlkt_mmdet.structures import GroundTruth, Triplets
 from tests.mutations import error_of, mutations, texts
 
 BOX = [5.0, 5.0, 30.0, 40.0]
@@ -17,9 +18,7 @@ IMAGES = [
     dict(
         file_name=name,
         img_id=i,
-        eval_gt=dict(
-            human_boxes=np.array([BOX]), object_boxes=np.array([BOX]), hoi_labels=np.array([152]), image_hois=[152]
-        ),
+        eval_gt=GroundTruth(Triplets.of_image(np.array([BOX]), np.array([BOX]), np.array([152])), np.array([152])),
     )
     for i, name in enumerate(('a.png', 'b.png'))
 ]

@@ -214,8 +214,12 @@ def test_full_or_read_only_disk_under_the_cache_is_only_a_warning(small_clip, ca
     assert list(cache.iterdir()) == []
     encode_text(PROMPTS, str(folder))
 
+    exists = Path.exists
+
     def closed(path):
-        raise PermissionError(13, 'Permission denied')
+        if path.is_relative_to(cache):
+            raise PermissionError(13, 'Permission denied')
+        return exists(path)
 
     monkeypatch.setattr(Path, 'exists', closed)
     monkeypatch.setattr(module, 'write_file', lambda path, content: closed(path))
