@@ -26,7 +26,8 @@ def find_config(name: str) -> Path:
     if key in shipped:
         return shipped[key]
     near = difflib.get_close_matches(key, shipped, n=3, cutoff=0.5)
-    hint = f'did you mean {" or ".join(near)}?' if near else 'check its path, or give a shipped name such as gen_vlkt_s_hico or gen_vlkt_tiny_minihoi.'
+    other = 'check its path, or give a shipped name such as gen_vlkt_s_hico or gen_vlkt_tiny_minihoi.'
+    hint = f'did you mean {" or ".join(near)}?' if near else other
     raise FileNotFoundError(f"Model '{name}' is neither a config file nor a shipped config: {hint}")
 
 
