@@ -219,7 +219,9 @@ def test_short_names():
     assert path.name == 'gen_vlkt_s_hico.py' and path == find_config('gen_vlkt_s_hico.py')
     with pytest.raises(FileNotFoundError, match=r"'gen_vlkt_s_hicco' is neither .* did you mean gen_vlkt_s_hico"):
         find_config('gen_vlkt_s_hicco')
-    with pytest.raises(FileNotFoundError, match=r"'/nowhere/qqq.py' is neither .* shipped .* such as .*gen_vlkt_s_hico"):
+    with pytest.raises(
+        FileNotFoundError, match=r"'/nowhere/qqq.py' is neither .* shipped .* such as .*gen_vlkt_s_hico"
+    ):
         find_config('/nowhere/qqq.py')
 
 
