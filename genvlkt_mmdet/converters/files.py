@@ -48,13 +48,20 @@ def is_intact(path: str | Path) -> bool:
 
 
 @contextmanager
-def _safely(name: str) -> Iterator[None]:
-    """Allows the classes of mmengine's checkpoints while a file is read, and turns errors into one sentence."""
+def allow_checkpoint_classes() -> Iterator[None]:
+    """Lets torch's safe loading read what the checkpoints of a training hold. What the user allowed stays allowed."""
     known = torch.serialization.get_safe_globals()
+    needed = [*checkpoint_globals(), restore_vocabulary]
+    # Leaves out those that the user allowed, because the context would remove them at its end.
+    with torch.serialization.safe_globals([entry for entry in needed if entry not in known]):
+        yield
+
+
+@contextmanager
+def _safely(name: str) -> Iterator[None]:
+    """Allows the classes of checkpoints while a file is read, and turns errors into one sentence."""
     try:
-        needed = [*checkpoint_globals(), restore_vocabulary]
-        # Leaves out those that the user allowed, because the context would remove them at its end.
-        with torch.serialization.safe_globals([entry for entry in needed if entry not in known]):
+        with allow_checkpoint_classes():
             yield
     except (CheckpointError, FileNotFoundError, torch.OutOfMemoryError, MemoryError):
         raise

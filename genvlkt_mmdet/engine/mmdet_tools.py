@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mmdet
-import torch
 
-from ..compat import checkpoint_globals
+from ..converters.files import allow_checkpoint_classes
 
 
 def mmdet_tools() -> dict[str, Path]:
@@ -46,10 +45,8 @@ def run_mmdet_tool(name: str, arguments: Sequence[str]) -> None:
         near = difflib.get_close_matches(name, tools, n=3)
         raise FileNotFoundError(f"MMDetection has no script '{name}': did you mean {', '.join(near) or 'another'}?")
     before, sys.argv = sys.argv, [str(tools[name]), *arguments]
-    # At its end, the context removes what it was given, so leave out what was allowed before.
-    allowed = torch.serialization.get_safe_globals()
     try:
-        with torch.serialization.safe_globals([entry for entry in checkpoint_globals() if entry not in allowed]):
+        with allow_checkpoint_classes():
             runpy.run_path(str(tools[name]), run_name='__main__')
     finally:
         sys.argv = before

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +118,9 @@ def _image_id(path: str | Path, number: int, person: Mapping[str, Any]) -> int:
     if 'image_id' not in person:
         raise ValueError(f"'{path}', person {number}: `image_id` is missing.")
     value = person['image_id']
-    try:
+    with suppress(TypeError, ValueError, OverflowError):
         if int(value) == value:
             return int(value)
-    except (TypeError, ValueError, OverflowError):
-        pass
     raise ValueError(f"'{path}', person {number}: `image_id` must be a whole number, not {show(value)}.")
 
 
