@@ -10,8 +10,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
-from ...vocabulary import HOIVocabulary
-from ..vlkt import encode_text
+from ...vocabulary import HOIVocabulary, OpenVocabulary
+from ..vlkt import encode_new_text, encode_text
 
 
 def _logit(prior: float | None) -> float | None:
@@ -192,6 +192,55 @@ class TextClassifier(BaseModule):
             # Trained classes are computed as always and then picked, so that the others cannot change their logits.
             scores = torch.cat([scores, new], dim=-1)[..., self.order]
         return self.logit_scale.exp() * scores, embeds
+
+
+def extend_classifiers(
+    hoi_classifier: nn.Module,
+    obj_classifier: nn.Module,
+    trained: HOIVocabulary,
+    opened: OpenVocabulary,
+    clip: Mapping[str, Any] | None = None,
+) -> None:
+    """Extends the classifiers of a head to an open vocabulary, see :meth:`TextClassifier.extend`.
+
+    Args:
+        hoi_classifier (nn.Module): The HOI classifier, a :class:`TextClassifier`.
+        obj_classifier (nn.Module): The object classifier. Without a new object, it can also be a :class:`LinearClassifier`,
+            which stays as it is.
+        trained (HOIVocabulary): The vocabulary of the training.
+        opened (OpenVocabulary): The classes to predict.
+        clip (dict, optional): The CLIP model that encodes new prompts. Defaults to None: that of the HOI classifier.
+
+    Raises:
+        ValueError: If a classifier has no text, or there is no CLIP setting for new prompts.
+        FileNotFoundError: If the CLIP weights are missing. The message says which file to bring.
+    """
+    new_hois, new_objects = (
+        [prompt for prompt, known in zip(prompts, known_classes, strict=True) if known is None]
+        for prompts, known_classes in (
+            (opened.vocabulary.hoi_prompts, opened.trained_hois),
+            (opened.vocabulary.object_prompts, opened.trained_objects),
+        )
+    )
+    extends_objects = bool(new_objects) or isinstance(obj_classifier, TextClassifier)
+    classifiers = [hoi_classifier] + [obj_classifier] * extends_objects
+    if not all(isinstance(classifier, TextClassifier) for classifier in classifiers):
+        raise ValueError(
+            'An open vocabulary needs text classifiers: this model has '
+            f'{" and ".join(type(classifier).__name__ for classifier in classifiers)}.'
+        )
+    prompts, clip = [*new_hois, *new_objects], clip or hoi_classifier.clip
+    if prompts and clip is None:
+        raise ValueError(
+            f"'{prompts[0]}' is new to the model and its text must be encoded: say by which CLIP, "
+            'set_vocabulary(hois, clip=...) or model.bbox_head.hoi_classifier.clip in the config.'
+        )
+    width = hoi_classifier.fc.in_features
+    embeddings = encode_new_text(prompts, clip) if prompts else torch.zeros(0, width)
+    hoi_classifier.extend(opened.trained_hois, embeddings[: len(new_hois)])
+    if extends_objects:
+        # The biases of 'nothing' and 'person only' are left out: they say nothing about a new object.
+        obj_classifier.extend(opened.trained_objects, embeddings[len(new_hois) :], trained.num_objects)
 
 
 @MODELS.register_module()
