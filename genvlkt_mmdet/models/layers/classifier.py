@@ -1,4 +1,4 @@
-"""The two classifiers that a head can be configured with: text embeddings as class weights, or a plain linear layer."""
+"""The classifiers of a head: with text embeddings as class weights, or a plain linear layer."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,13 +26,11 @@ def _logit(prior: float | None) -> float | None:
 class TextClassifier(BaseModule):
     """Projects decoder features to CLIP's space and compares them with the text embedding of each class (section 3.3).
 
-    ``logits = exp(logit_scale) * Linear(x / |x|)`` with ``x = LayerNorm(Linear(features))``. The bias is scaled too. The
-    class weights start as text embeddings of length 1 and are not normalised again.
+    ``logits = exp(logit_scale) * Linear(x / |x|)`` with ``x = LayerNorm(Linear(features))``. The scale includes the bias. The
+    class weights start as L2-normalised text embeddings and are not normalised again.
 
-    In zero-shot training the classifier holds two sets of class weights: ``fc`` of the seen classes, for the loss, and
-    ``eval_fc`` of all classes, for prediction.
-
-    After training it can predict any classes, see :meth:`extend`.
+    In zero-shot training there are two sets of class weights: ``fc`` of the seen classes, for the loss, and ``eval_fc`` of
+    all classes, for prediction. After training, any classes can be predicted, see :meth:`extend`.
 
     Args:
         in_channels (int): Channels C of the decoder features. Set by the head.
@@ -41,13 +39,13 @@ class TextClassifier(BaseModule):
         zero_shot (str, optional): Zero-shot split of the vocabulary. Set by the head. Defaults to None.
         clip_dims (int): Embedding width D of the CLIP model. Defaults to 512.
         clip (dict, optional): CLIP model that encodes the prompts, see
-            :meth:`genvlkt_mmdet.models.vlkt.CLIPSource.from_cfg`. Read by ``init_weights()`` only; building, loading a
-            checkpoint and predicting do without it. None: the class weights start as PyTorch's default.
-        text (str): ``'clip'`` starts from CLIP's text embeddings; ``'random'`` starts from random directions, evenly
-            distributed on the sphere, which is the control for what text embeddings add. Defaults to ``'clip'``.
-        frozen (bool, optional): Whether class weights and biases stay as they were initialised; all biases are then
-            equal. Defaults to None: frozen in zero-shot training.
-        prior (float, optional): Initial probability of every class; sets one bias for all classes. Defaults to None:
+            :meth:`genvlkt_mmdet.models.vlkt.CLIPSource.from_cfg`. Only ``init_weights()`` and new classes need it. None: the
+            class weights start as PyTorch's default.
+        text (str): ``'clip'`` starts from CLIP's text embeddings. ``'random'`` starts from random directions, evenly
+            distributed on the sphere, to measure what text embeddings add. Defaults to ``'clip'``.
+        frozen (bool, optional): Whether class weights and biases stay as initialised. All biases are then equal. Defaults to
+            None: frozen in zero-shot training.
+        prior (float, optional): Initial probability of every class. Sets one bias for all classes. Defaults to None:
             PyTorch's default initialisation, or 0 if the classifier is frozen or in zero-shot training.
 
     Raises:
@@ -81,19 +79,19 @@ class TextClassifier(BaseModule):
         self.proj = nn.Sequential(nn.Linear(in_channels, clip_dims), nn.LayerNorm(clip_dims))
         self.fc = nn.Linear(clip_dims, len(self.prompts if self.seen is None else self.seen))
         if self.seen is not None:
-            # Class weights of all classes; never trained, since the loss does not see them.
+            # The loss does not see the weights of all classes, so they are never trained.
             self.eval_fc = nn.Linear(clip_dims, len(self.prompts)).requires_grad_(False)
         if frozen:
             self.fc.requires_grad_(False)
-        # CLIP's temperature: starts at 1 / 0.07 and is learned.
+        # CLIP's temperature. It is learned.
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         logit = _logit(prior)
         if frozen or self.seen is not None or logit is not None:
-            # Unseen classes learn no bias. If seen ones did, the split would decide the scores.
+            # Unseen classes cannot learn a bias. Different biases of seen classes would distort the scores.
             bias = 0.0 if logit is None else logit / self.logit_scale.exp().item()
             for fc in {self.fc, self._prediction_fc}:
                 nn.init.constant_(fc.bias, bias)
-        # Open vocabulary: follows the module to its device and precision, and never enters a checkpoint.
+        # Buffers of an open vocabulary: they are moved and cast with the module, and are not in its checkpoints.
         self.register_buffer('new_weight', None, persistent=False)
         self.register_buffer('order', None, persistent=False)
         self.num_bias_classes = 0
@@ -104,11 +102,11 @@ class TextClassifier(BaseModule):
         self.init_class_weights()
 
     def init_class_weights(self) -> None:
-        """Writes the text embeddings, or random directions, into the class weights.
+        """Sets the class weights to the text embeddings, or to random directions.
 
         Raises:
-            FileNotFoundError: If the CLIP weights are missing; the message says which file to bring.
-            ValueError: If the CLIP model has another embedding width than ``clip_dims``.
+            FileNotFoundError: If the CLIP weights are missing. The message says which file to bring.
+            ValueError: If the embedding width of the CLIP model is not ``clip_dims``.
         """
         if self.text == 'random':
             self.set_embeddings(torch.randn(len(self.prompts), self.fc.in_features))
@@ -117,10 +115,7 @@ class TextClassifier(BaseModule):
 
     @torch.no_grad()
     def set_embeddings(self, embeddings: Tensor) -> None:
-        """Writes the class weights.
-
-        Args:
-            embeddings (Tensor): One per class, (num_classes, D), any length; they are L2-normalised.
+        """Sets the class weights to the L2-normalised embeddings of all classes, (num_classes, D).
 
         Raises:
             ValueError: If their number or width does not fit.
@@ -138,15 +133,15 @@ class TextClassifier(BaseModule):
 
     @torch.no_grad()
     def extend(self, classes: Sequence[int | None], embeddings: Tensor, num_bias_classes: int | None = None) -> None:
-        """Predicts other classes from now on, until :meth:`reset`. The trained class weights stay as they are.
+        """Predicts other classes until :meth:`reset` is called. The trained class weights do not change.
 
-        A trained class keeps its logit, bit for bit. The weight of a new one is its L2-normalised embedding. Its bias is
-        the mean of the trained biases: a bias says how often a class is found, which its text does not tell.
+        A trained class keeps its logit, bit for bit. The weight of a new class is its L2-normalised embedding. Its bias is the
+        mean of the trained biases, because a bias depends on how frequent a class is, which its text does not tell.
 
         Args:
-            classes (Sequence[int | None]): For each class to predict, the index of the trained class; None for a new one.
-            embeddings (Tensor): Text embeddings of the new classes, in order, (N, D), any length.
-            num_bias_classes (int, optional): Only the first so many trained classes enter the mean of the biases.
+            classes (Sequence[int | None]): Index of the trained class for each class to predict. None for a new class.
+            embeddings (Tensor): Text embeddings of the N new classes, in order, (N, D). They are L2-normalised here.
+            num_bias_classes (int, optional): Number of trained classes, from the first one, whose biases enter the mean.
                 Defaults to None: all.
 
         Raises:
@@ -174,22 +169,22 @@ class TextClassifier(BaseModule):
         return self.fc if self.seen is None else self.eval_fc
 
     def forward(self, features: Tensor, seen_only: bool = False) -> tuple[Tensor, Tensor]:
-        """Classifies.
+        """Classifies decoder features.
 
         Args:
             features (Tensor): (..., C).
-            seen_only (bool): Whether to give logits of the seen classes only. Defaults to False.
+            seen_only (bool): Whether to return logits of the seen classes only. Defaults to False.
 
         Returns:
-            tuple[Tensor, Tensor]: Logits (..., num_classes), or (..., seen) with ``seen_only``; embeddings (..., D) before
-            L2 normalisation.
+            tuple[Tensor, Tensor]: Logits (..., num_classes), or (..., seen) with ``seen_only``. Embeddings (..., D) before L2
+            normalisation.
         """
         embeds = self.proj(features)
         unit = normalize(embeds, dim=-1)
         scores = (self.fc if seen_only else self._prediction_fc)(unit)
         if self.order is not None and not seen_only:
             new = linear(unit, self.new_weight) + self._prediction_fc.bias[: self.num_bias_classes].mean()
-            # Trained classes are computed as always and then picked, so that the others cannot change their logits.
+            # Computing all trained classes as before keeps their logits bit for bit.
             scores = torch.cat([scores, new], dim=-1)[..., self.order]
         return self.logit_scale.exp() * scores, embeds
 
@@ -201,15 +196,16 @@ def extend_classifiers(
     opened: OpenVocabulary,
     clip: Mapping[str, Any] | None = None,
 ) -> None:
-    """Extends the classifiers of a head to an open vocabulary, see :meth:`TextClassifier.extend`.
+    """Extends the classifiers of a head to the classes of an open vocabulary, see :meth:`TextClassifier.extend`.
+
+    Without a new object, the object classifier can also be a :class:`LinearClassifier`, which does not change.
 
     Args:
-        hoi_classifier (nn.Module): The HOI classifier, a :class:`TextClassifier`.
-        obj_classifier (nn.Module): The object classifier. Without a new object, it can also be a :class:`LinearClassifier`,
-            which stays as it is.
+        hoi_classifier (nn.Module): The HOI classifier.
+        obj_classifier (nn.Module): The object classifier.
         trained (HOIVocabulary): The vocabulary of the training.
         opened (OpenVocabulary): The classes to predict.
-        clip (dict, optional): The CLIP model that encodes new prompts. Defaults to None: that of the HOI classifier.
+        clip (dict, optional): CLIP model that encodes new prompts. Defaults to None: that of the HOI classifier.
 
     Raises:
         ValueError: If a classifier has no text, or there is no CLIP setting for new prompts.
@@ -247,16 +243,15 @@ def extend_classifiers(
 class LinearClassifier(BaseModule):
     """A linear layer on decoder features: the classifier without text embeddings (Table 4b, first row).
 
-    In zero-shot training the loss reaches the weights of seen classes only. The weights of unseen classes are zero, so that
-    their logit is the prior's for every query: without text nothing is known of them but their object.
+    In zero-shot training, the loss reaches the weights of seen classes only. The weights of unseen classes are zero: without
+    text, only their object is known, so every query gives them the logit of the prior.
 
     Args:
-        in_channels (int): Channels C of the decoder features. Set by the head.
-        vocabulary (HOIVocabulary): What can be detected. Set by the head.
+        in_channels (int): As in :class:`TextClassifier`.
+        vocabulary (HOIVocabulary): As in :class:`TextClassifier`.
         classes (str): What to classify, ``'hois'``, ``'objects'`` or ``'verbs'``. Set by the head.
-        zero_shot (str, optional): Zero-shot split of the vocabulary. Set by the head. Defaults to None.
-        prior (float, optional): Initial probability of every class; sets one bias for all classes. Defaults to None:
-            PyTorch's default initialisation.
+        zero_shot (str, optional): As in :class:`TextClassifier`.
+        prior (float, optional): As in :class:`TextClassifier`, but None is always PyTorch's default.
 
     Raises:
         ValueError: If ``prior`` is out of its range.
@@ -281,14 +276,6 @@ class LinearClassifier(BaseModule):
                 self.linear.weight[list(vocabulary.unseen(zero_shot))] = 0
 
     def forward(self, features: Tensor, seen_only: bool = False) -> tuple[Tensor, Tensor]:
-        """Classifies.
-
-        Args:
-            features (Tensor): (..., C).
-            seen_only (bool): Whether to give logits of the seen classes only. Defaults to False.
-
-        Returns:
-            tuple[Tensor, Tensor]: Logits (..., num_classes), or (..., seen) with ``seen_only``; the features themselves.
-        """
+        """Logits as in :meth:`TextClassifier.forward`, and the features themselves."""
         logits = self.linear(features)
         return logits[..., list(self.seen)] if seen_only and self.seen is not None else logits, features

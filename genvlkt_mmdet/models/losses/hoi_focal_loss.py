@@ -31,14 +31,13 @@ class HOIFocalLoss(nn.Module):
             targets (Tensor): Multi-hot targets in {0, 1}, same shape.
 
         Returns:
-            Tensor: (L,), float32 or finer. The sum over a layer divided by its number of positives; undivided when it
-            has none.
+            Tensor: (L,), at least float32. The sum over a layer, divided by its number of positives if it has any.
         """
-        # In half precision 1 - eps is 1, and the logarithm of 0 would follow.
+        # In half precision, 1 - eps is 1, and its loss would be infinite.
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         prob = logits.sigmoid().clamp(self.eps, 1 - self.eps)
         positive = targets.eq(1)
-        # The probability of the right answer: one logarithm and one power serve both signs.
+        # With the probability of the right answer, one formula serves positives and negatives.
         right = torch.where(positive, prob, 1 - prob)
         weight = torch.where(positive, self.alpha, 1 - self.alpha)
         loss = -(weight * (1 - right) ** self.gamma * right.log()).flatten(1).sum(1)
