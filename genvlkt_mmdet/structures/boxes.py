@@ -35,16 +35,7 @@ def box_iou(boxes1: np.ndarray, boxes2: np.ndarray, plus_one: bool = True) -> np
 
 
 def tensor_box_iou(boxes1: Tensor, boxes2: Tensor, plus_one: bool = True) -> Tensor:
-    """Intersection over union of tensors, as :func:`box_iou`. NaN also where both boxes are empty.
-
-    Args:
-        boxes1 (Tensor): As in :func:`box_iou`.
-        boxes2 (Tensor): As in :func:`box_iou`.
-        plus_one (bool): As in :func:`box_iou`. Defaults to True.
-
-    Returns:
-        Tensor: As of :func:`box_iou`.
-    """
+    """Intersection over union of tensors, as :func:`box_iou`, but NaN where both boxes are empty."""
     one = 1 if plus_one else 0
     top_left = boxes1[..., :2].maximum(boxes2[..., :2])
     bottom_right = boxes1[..., 2:].minimum(boxes2[..., 2:])

@@ -68,17 +68,13 @@ class PairBoxes(HorizontalBoxes):
         joined = super().cat(box_list, dim)
         if joined.dim() != 2 or any(boxes.ids is None and len(boxes) for boxes in box_list):
             return joined
-        sources: list[Mapping[str, np.ndarray]] = []
+        sources = {id(source): source for boxes in box_list for source in boxes.sources}
+        places = {key: i for i, key in enumerate(sources)}
         ids = [np.zeros((0, 2), dtype=np.int64)]
-        for boxes in box_list:
-            places = np.zeros(len(boxes.sources), dtype=np.int64)
-            for i, source in enumerate(boxes.sources):
-                known = [k for k, other in enumerate(sources) if other is source]
-                places[i] = known[0] if known else len(sources)
-                sources += [] if known else [source]
-            if len(boxes):
-                ids.append(np.stack([places[boxes.ids[:, 0]], boxes.ids[:, 1]], axis=1))
-        return joined._identify(sources, np.concatenate(ids))
+        for boxes in filter(len, box_list):
+            images = np.array([places[id(source)] for source in boxes.sources])
+            ids.append(np.stack([images[boxes.ids[:, 0]], boxes.ids[:, 1]], axis=1))
+        return joined._identify(list(sources.values()), np.concatenate(ids))
 
     def find_pairs(self) -> dict[str, np.ndarray]:
         """Finds the pairs whose boxes are all still there.

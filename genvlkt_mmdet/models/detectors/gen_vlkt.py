@@ -227,11 +227,7 @@ class GENVLKT(BaseDetector):
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: Sequence[HOIDataSample], rescale: bool = True
     ) -> list[HOIDataSample]:
-        """Fills ``pred_hois`` of every sample, see :meth:`GENHead.predict_by_feat`.
-
-        Raises:
-            ValueError: If a score or a box is not finite.
-        """
+        """Fills ``pred_hois`` of every sample, see :meth:`GENHead.predict`. Values that are not finite are a ValueError."""
         encoded = self.encode(batch_inputs, batch_data_samples)
         results = self.bbox_head.predict(**encoded, batch_data_samples=batch_data_samples, rescale=rescale)
         for sample, result in zip(batch_data_samples, results, strict=True):

@@ -102,12 +102,7 @@ class TextClassifier(BaseModule):
         self.init_class_weights()
 
     def init_class_weights(self) -> None:
-        """Sets the class weights to the text embeddings, or to random directions.
-
-        Raises:
-            FileNotFoundError: If the CLIP weights are missing. The message says which file to bring.
-            ValueError: If the embedding width of the CLIP model is not ``clip_dims``.
-        """
+        """Sets the class weights to the text embeddings, or to random directions, see :func:`encode_text` for errors."""
         if self.text == 'random':
             self.set_embeddings(torch.randn(len(self.prompts), self.fc.in_features))
         elif self.clip is not None:
@@ -196,20 +191,10 @@ def extend_classifiers(
     opened: OpenVocabulary,
     clip: Mapping[str, Any] | None = None,
 ) -> None:
-    """Extends the classifiers of a head to the classes of an open vocabulary, see :meth:`TextClassifier.extend`.
+    """Extends the classifiers of a head to an open vocabulary, see :meth:`GENVLKT.set_vocabulary` for errors.
 
-    Without a new object, the object classifier can also be a :class:`LinearClassifier`, which does not change.
-
-    Args:
-        hoi_classifier (nn.Module): The HOI classifier.
-        obj_classifier (nn.Module): The object classifier.
-        trained (HOIVocabulary): The vocabulary of the training.
-        opened (OpenVocabulary): The classes to predict.
-        clip (dict, optional): CLIP model that encodes new prompts. Defaults to None: that of the HOI classifier.
-
-    Raises:
-        ValueError: If a classifier has no text, or there is no CLIP setting for new prompts.
-        FileNotFoundError: If the CLIP weights are missing. The message says which file to bring.
+    Without a new object, the object classifier can also be a :class:`LinearClassifier`, which does not change. ``clip`` encodes
+    new prompts; None takes that of the HOI classifier.
     """
     new_hois, new_objects = (
         [prompt for prompt, known in zip(prompts, known_classes, strict=True) if known is None]
@@ -246,15 +231,12 @@ class LinearClassifier(BaseModule):
     In zero-shot training, the loss reaches the weights of seen classes only. The weights of unseen classes are zero: without
     text, only their object is known, so every query gives them the logit of the prior.
 
-    Args:
-        in_channels (int): As in :class:`TextClassifier`.
-        vocabulary (HOIVocabulary): As in :class:`TextClassifier`.
-        classes (str): What to classify, ``'hois'``, ``'objects'`` or ``'verbs'``. Set by the head.
-        zero_shot (str, optional): As in :class:`TextClassifier`.
-        prior (float, optional): As in :class:`TextClassifier`, but None is always PyTorch's default.
+    The head sets ``in_channels``, ``vocabulary`` and ``zero_shot``, as for :class:`TextClassifier`.
 
-    Raises:
-        ValueError: If ``prior`` is out of its range.
+    Args:
+        classes (str): What to classify, ``'hois'``, ``'objects'`` or ``'verbs'``. Set by the head.
+        prior (float, optional): Initial probability of every class, more than 0 and less than 1. Defaults to None: PyTorch's
+            default initialisation.
     """
 
     def __init__(

@@ -15,25 +15,24 @@ from torch import Tensor, nn
 from .attention import FusedMultiheadAttention
 
 
-class HOIEncoderLayer(DetrTransformerEncoderLayer):
+class _FusedLayer:
+    """What both kinds of layers have in common: fused attention and post-norm."""
+
+    def _init_layers(self) -> None:
+        self.self_attn = FusedMultiheadAttention(**self.self_attn_cfg)
+        if crosses := hasattr(self, 'cross_attn_cfg'):
+            self.cross_attn = FusedMultiheadAttention(**self.cross_attn_cfg)
+        self.embed_dims = self.self_attn.embed_dims
+        self.ffn = FFN(**self.ffn_cfg)
+        self.norms = ModuleList([build_norm_layer(self.norm_cfg, self.embed_dims)[1] for _ in range(2 + crosses)])
+
+
+class HOIEncoderLayer(_FusedLayer, DetrTransformerEncoderLayer):
     """DETR encoder layer (post-norm) on fused attention."""
 
-    def _init_layers(self) -> None:
-        self.self_attn = FusedMultiheadAttention(**self.self_attn_cfg)
-        self.embed_dims = self.self_attn.embed_dims
-        self.ffn = FFN(**self.ffn_cfg)
-        self.norms = ModuleList([build_norm_layer(self.norm_cfg, self.embed_dims)[1] for _ in range(2)])
 
-
-class HOIDecoderLayer(DetrTransformerDecoderLayer):
+class HOIDecoderLayer(_FusedLayer, DetrTransformerDecoderLayer):
     """DETR decoder layer (post-norm) on fused attention."""
-
-    def _init_layers(self) -> None:
-        self.self_attn = FusedMultiheadAttention(**self.self_attn_cfg)
-        self.cross_attn = FusedMultiheadAttention(**self.cross_attn_cfg)
-        self.embed_dims = self.self_attn.embed_dims
-        self.ffn = FFN(**self.ffn_cfg)
-        self.norms = ModuleList([build_norm_layer(self.norm_cfg, self.embed_dims)[1] for _ in range(3)])
 
 
 class _FusedStack:
@@ -96,13 +95,6 @@ class GuidedDecoder(_FusedStack, DetrTransformerDecoder):
         query = torch.zeros_like(query_pos[0])
         outputs = []
         for layer, layer_pos in zip(self.layers, query_pos, strict=True):
-            query = layer(
-                query,
-                key=memory,
-                value=memory,
-                query_pos=layer_pos,
-                key_pos=memory_pos,
-                key_padding_mask=memory_mask,
-            )
+            query = layer(query, memory, memory, query_pos=layer_pos, key_pos=memory_pos, key_padding_mask=memory_mask)
             outputs.append(self.post_norm(query))
         return torch.stack(outputs)

@@ -24,14 +24,9 @@ class HOIFocalLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Loss of every decoder layer.
+        """Loss of every decoder layer, (L,), from logits (L, ...) and multi-hot targets in {0, 1} of the same shape.
 
-        Args:
-            logits (Tensor): HOI logits, (L, ...).
-            targets (Tensor): Multi-hot targets in {0, 1}, same shape.
-
-        Returns:
-            Tensor: (L,), at least float32. The sum over a layer, divided by its number of positives if it has any.
+        It is the sum over a layer, divided by its number of positives if it has any, in at least float32.
         """
         # In half precision, 1 - eps is 1, and its loss would be infinite.
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -56,28 +56,20 @@ class VLKTLoss(nn.Module):
         if self.teacher is None:
             CLIPSource.from_cfg(self.clip).need_weights()
 
-    @torch.no_grad()
-    def embed(self, clip_images: Tensor) -> Tensor:
-        """CLIP embeddings (B, D), float32, not normalised, of images (B, 3, S, S) that are normalised for CLIP."""
-        if self.teacher is None:
-            self.teacher = build_teacher(self.clip)
-        self.teacher.to(clip_images.device)
-        return self.teacher(clip_images).float()
-
     def forward(self, hoi_embeds: Tensor, clip_images: Tensor) -> Tensor:
-        """Loss of every decoder layer.
+        """Loss of every decoder layer, (L,).
 
         Args:
             hoi_embeds (Tensor): Interaction features before L2 normalisation, (L, B, Q, D).
             clip_images (Tensor): (B, 3, S, S), normalised for CLIP.
 
-        Returns:
-            Tensor: (L,).
-
         Raises:
             ValueError: If the embedding and the features differ in width.
         """
-        target = self.embed(clip_images)
+        if self.teacher is None:
+            self.teacher = build_teacher(self.clip)
+        with torch.no_grad():
+            target = self.teacher.to(clip_images.device)(clip_images).float()
         student = hoi_embeds.float().mean(2)
         if target.shape != student.shape[1:]:
             raise ValueError(

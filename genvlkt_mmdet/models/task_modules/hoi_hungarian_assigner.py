@@ -16,19 +16,12 @@ _ANNOTATED = ('hoi_labels', 'object_labels', 'human_boxes', 'object_boxes')
 
 
 class PairMatches(NamedTuple):
-    """K matches of a batch, ordered by layer, image and query.
-
-    Attributes:
-        layers (Tensor): Decoder layer of each match, (K,).
-        images (Tensor): Image in the batch, (K,).
-        queries (Tensor): Query, (K,).
-        pairs (Tensor): Index of the pair in its image, (K,).
-    """
+    """K matches of a batch, ordered by layer, image and query. Each field is (K,)."""
 
     layers: Tensor
     images: Tensor
     queries: Tensor
-    pairs: Tensor
+    pairs: Tensor  # index of the pair in its image
 
 
 @TASK_UTILS.register_module()
@@ -97,13 +90,7 @@ class HOIHungarianAssigner(BaseAssigner):
     def assign(
         self, pred_instances: InstanceData, gt_instances: InstanceData, img_meta: dict | None = None, **kwargs
     ) -> AssignResult:
-        """Matches one image and one layer, with mmdet's interface.
-
-        Args:
-            pred_instances (InstanceData): As for :meth:`cost`, without the dimensions L and B.
-            gt_instances (InstanceData): The pairs, as for :meth:`cost`.
-            img_meta (dict, optional): Not used: boxes are relative.
-            **kwargs: Not used.
+        """Matches one image and one layer, with mmdet's interface. Fields are as for :meth:`cost`, without L and B.
 
         Returns:
             AssignResult: ``gt_inds`` has the 1-based pair of each query, 0 for none; ``labels`` its object class.

@@ -55,18 +55,18 @@ class CLIPSource:
 
         Args:
             clip (Mapping | str | CLIPSource): ``dict(model_name='ViT-B-32-quickgelu', pretrained='openai')`` for a
-                weights tag of open_clip; ``pretrained`` may be a weights file or a folder instead. A folder that holds
-                ``open_clip_config.json`` (or ``'genvlkt://<name>'``, a shipped one) may stand alone, as
-                ``model_name``, as ``pretrained`` or as the whole setting. ``text_embeddings`` names a file that
-                :func:`~genvlkt_mmdet.models.vlkt.save_text_embeddings` wrote.
+                weights tag of open_clip. ``pretrained`` can also be a weights file or a folder. A folder that contains
+                ``open_clip_config.json`` (or ``'genvlkt://<name>'``, a shipped one) is enough as ``model_name``, as
+                ``pretrained`` or as the whole setting. ``text_embeddings`` names a file of
+                :func:`~genvlkt_mmdet.models.vlkt.save_text_embeddings`.
 
         Returns:
             CLIPSource: The source.
 
         Raises:
-            TypeError: If the setting has a key that does not exist.
+            TypeError: If the setting has an unknown key.
             ValueError: If model or weights are not named.
-            FileNotFoundError: If a named file or folder does not exist or a folder lacks what is needed.
+            FileNotFoundError: If a named file or folder does not exist, or a folder is incomplete.
         """
         if isinstance(clip, CLIPSource):
             return clip
@@ -80,7 +80,8 @@ class CLIPSource:
         named = {key: given[key] for key in ('pretrained', 'model_name') if key in given}
         for key, value in named.items():
             # A scheme such as 'genvlkt://' is looked up below.
-            if ':' not in value and _looks_like_path(value) and not _resolve(value).exists():
+            is_path = ':' not in value and ('/' in value or os.sep in value or value.endswith(_WEIGHTS))
+            if is_path and not _resolve(value).exists():
                 raise FileNotFoundError(f"'{value}', named as '{key}' in the 'clip' setting, does not exist.")
         for value in named.values():
             if _is_model_folder(value):
@@ -253,7 +254,7 @@ def save_clip_model(folder: str | Path, clip: Mapping[str, Any] | str | CLIPSour
 
     Raises:
         FileNotFoundError: If the weights are not on this machine and cannot be downloaded.
-        ValueError: If the tokenizer needs files that such a folder does not hold.
+        ValueError: If the tokenizer needs files that such a folder does not contain.
     """
     import open_clip
     from safetensors.torch import save
@@ -271,8 +272,7 @@ def save_clip_model(folder: str | Path, clip: Mapping[str, Any] | str | CLIPSour
             'repository instead and name it in the clip setting.'
         )
     model = source.load_model()
-    transform = image_transform(source)
-    preprocess = dict(mean=transform['mean'], std=transform['std'], interpolation=transform['interpolation'])
+    preprocess = {key: value for key, value in image_transform(source).items() if key != 'size'}
     write_file(folder / _CONFIG, json.dumps(dict(model_cfg=config, preprocess_cfg=preprocess), indent=2).encode())
     state = {k: v.contiguous().clone() for k, v in model.state_dict().items()}
     write_file(folder / 'open_clip_model.safetensors', save(state))
@@ -282,10 +282,6 @@ def _resolve(value: str) -> Path:
     if value.startswith(SCHEME):
         return asset_path(value)
     return Path(value.removeprefix(_FOLDER_SCHEME)).expanduser()
-
-
-def _looks_like_path(value: str) -> bool:
-    return '/' in value or os.sep in value or value.endswith(_WEIGHTS)
 
 
 def _is_model_folder(value: str) -> bool:

@@ -45,17 +45,7 @@ class CLIPTeacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Embeds images.
-
-        Args:
-            images (Tensor): (B, 3, S, S), normalised for the CLIP model.
-
-        Returns:
-            Tensor: Embeddings (B, D), float32, not normalised.
-
-        Raises:
-            ValueError: If the images have another size.
-        """
+        """Embeds images (B, 3, S, S), normalised for the CLIP model: (B, D), float32, not normalised."""
         size = (3, self.image_size, self.image_size)
         if tuple(images.shape[1:]) != size:
             raise ValueError(
@@ -72,17 +62,6 @@ class CLIPTeacher(nn.Module):
 
 
 def build_teacher(clip: Mapping[str, Any] | str | CLIPSource) -> CLIPTeacher:
-    """Makes the teacher of a ``clip`` setting, on the CPU.
-
-    Args:
-        clip (Mapping | str | CLIPSource): The ``clip`` setting, see :meth:`CLIPSource.from_cfg`.
-
-    Returns:
-        CLIPTeacher: The teacher.
-
-    Raises:
-        FileNotFoundError: If the weights are not on this machine and cannot be downloaded.
-        ValueError: If the setting is wrong.
-    """
+    """Makes the teacher of a ``clip`` setting, on the CPU. See :meth:`CLIPSource.from_cfg` for settings and errors."""
     source = CLIPSource.from_cfg(clip)
     return CLIPTeacher(source.load_model().visual, image_transform(source)['size'])

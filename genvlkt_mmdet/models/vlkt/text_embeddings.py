@@ -92,18 +92,7 @@ def encode_new_text(prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIP
 
 @torch.no_grad()
 def compute_text_embeddings(prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIPSource) -> Tensor:
-    """Encodes prompts with the model itself. Does not read or write any cache.
-
-    Args:
-        prompts (Sequence[str]): N texts.
-        clip (Mapping | str | CLIPSource): The ``clip`` setting.
-
-    Returns:
-        Tensor: As of :func:`encode_text`.
-
-    Raises:
-        FileNotFoundError: If the weights are not on this machine and cannot be downloaded.
-    """
+    """Encodes prompts with the model itself, without any cache. Arguments and result are as for :func:`encode_text`."""
     source = CLIPSource.from_cfg(clip)
     model, tokenizer = source.load_model(), source.load_tokenizer()
     chunks = [model.encode_text(tokenizer(list(prompts[i : i + _BATCH]))) for i in range(0, len(prompts), _BATCH)]
@@ -120,9 +109,6 @@ def save_text_embeddings(
         prompts (Sequence[str]): N texts.
         embeddings (Tensor): (N, D), not normalised.
         clip (Mapping | str | CLIPSource): The ``clip`` setting of the model that computed them.
-
-    Raises:
-        OSError: If the file cannot be written.
     """
     source, path = CLIPSource.from_cfg(clip), Path(path)
     metadata = dict(
