@@ -13,8 +13,8 @@ from mmdet.structures.bbox import HorizontalBoxes, register_box, register_box_co
 class PairBoxes(HorizontalBoxes):
     """Horizontal boxes that remember which instances of which image they are.
 
-    mmdet's transforms drop, reorder and join boxes, and know nothing of pairs. They do so by indexing or with :meth:`cat`, and
-    these boxes keep their identity in both. After any other operation, boxes have no identity, and :meth:`find_pairs` raises
+    mmdet's transforms have no notion of pairs. They drop, reorder and join boxes, by indexing or with :meth:`cat`. These boxes
+    keep their identity in both. After any other operation, boxes have no identity, and :meth:`find_pairs` raises
     an error: a pair never gets the boxes of other instances.
 
     Args:

@@ -92,7 +92,7 @@ class GENHead(BaseModule):
         for name, value in sizes.items():
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f'{type(self).__name__}: {name} must be a whole number of at least 1, not {value!r}.')
-        self.trained_vocabulary = load_vocabulary(vocabulary)
+        self.vocabulary = self.trained_vocabulary = load_vocabulary(vocabulary)
         self.zero_shot = zero_shot
         self.num_queries = num_queries
         self.embed_dims = embed_dims
@@ -135,6 +135,7 @@ class GENHead(BaseModule):
         return MODELS.build(dict(cfg, **given, classes=classes))
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any) -> None:
+        # Checkpoints of earlier versions have other names.
         for name in [name for name in state_dict if name.startswith(prefix)]:
             state_dict[current_name(name)] = state_dict.pop(name)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

@@ -196,13 +196,10 @@ def extend_classifiers(
     Without a new object, the object classifier can also be a :class:`LinearClassifier`, which does not change. ``clip`` encodes
     new prompts; None takes that of the HOI classifier.
     """
-    new_hois, new_objects = (
-        [prompt for prompt, known in zip(prompts, known_classes, strict=True) if known is None]
-        for prompts, known_classes in (
-            (opened.vocabulary.hoi_prompts, opened.trained_hois),
-            (opened.vocabulary.object_prompts, opened.trained_objects),
-        )
-    )
+    hois = zip(opened.vocabulary.hoi_prompts, opened.trained_hois, strict=True)
+    objects = zip(opened.vocabulary.object_prompts, opened.trained_objects, strict=True)
+    new_hois = [prompt for prompt, known in hois if known is None]
+    new_objects = [prompt for prompt, known in objects if known is None]
     extends_objects = bool(new_objects) or isinstance(obj_classifier, TextClassifier)
     classifiers = [hoi_classifier] + [obj_classifier] * extends_objects
     if not all(isinstance(classifier, TextClassifier) for classifier in classifiers):
@@ -213,11 +210,10 @@ def extend_classifiers(
     prompts, clip = [*new_hois, *new_objects], clip or hoi_classifier.clip
     if prompts and clip is None:
         raise ValueError(
-            f"'{prompts[0]}' is new to the model and its text must be encoded: say by which CLIP, "
-            'set_vocabulary(hois, clip=...) or model.bbox_head.hoi_classifier.clip in the config.'
+            f"'{prompts[0]}' is new to the model and its text must be encoded: name the CLIP model by "
+            'set_vocabulary(hois, clip=...) or by model.bbox_head.hoi_classifier.clip in the config.'
         )
-    width = hoi_classifier.fc.in_features
-    embeddings = encode_new_text(prompts, clip) if prompts else torch.zeros(0, width)
+    embeddings = encode_new_text(prompts, clip) if prompts else torch.zeros(0, hoi_classifier.fc.in_features)
     hoi_classifier.extend(opened.trained_hois, embeddings[: len(new_hois)])
     if extends_objects:
         # The biases of 'nothing' and 'person only' are left out: they say nothing about a new object.

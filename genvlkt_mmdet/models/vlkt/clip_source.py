@@ -131,7 +131,7 @@ class CLIPSource:
         """Checks that the weights are on this machine or can be downloaded, without downloading them.
 
         Raises:
-            FileNotFoundError: If neither is so. The libraries that download would try for most of a minute.
+            FileNotFoundError: If neither is possible. open_clip itself would try for most of a minute.
             ValueError: If open_clip has no such weights.
         """
         if self.local_weights() is not None:
