@@ -1,5 +1,6 @@
 from .detr import DETRTransfer, convert_detr, load_detr, read_detr
 from .files import CheckpointError, is_intact, load_checkpoint, load_strictly, save_checkpoint, weights_of
+from .names import current_name
 from .official import (
     Recognised,
     convert_official,
@@ -16,6 +17,7 @@ __all__ = [
     'Recognised',
     'convert_detr',
     'convert_official',
+    'current_name',
     'genvlkt_to_official',
     'is_intact',
     'load_checkpoint',

@@ -20,19 +20,19 @@ _OFFICIAL = (
     ),
     (
         *transformer_rules('transformer.decoder', 'bbox_head.instance_decoder'),
-        *mlp_rules('bbox_embed', 'bbox_head.human_bbox'),
+        *mlp_rules('bbox_embed', 'bbox_head.human_box_mlp'),
         ('query_embed.{}', 'bbox_head.human_embed.{}'),
     ),
     (
         *transformer_rules('transformer.decoder', 'bbox_head.interaction_decoder'),
-        *mlp_rules('bbox_embed', 'bbox_head.object_bbox'),
+        *mlp_rules('bbox_embed', 'bbox_head.object_box_mlp'),
         ('query_embed.{}', 'bbox_head.object_embed.{}'),
     ),
 )
 
 
 def _mmdet_rules(part: str) -> tuple[tuple[str, str], ...]:
-    ours = f'bbox_head.{part}_bbox'
+    ours = f'bbox_head.{part}_box_mlp'
     return (
         ('query_embedding.{}', f'bbox_head.{part}_embed.{{}}'),
         ('bbox_head.reg_ffn.layers.0.0.{}', f'{ours}.0.{{}}'),

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ..compat import checkpoint_globals
 from ..files import write_file
 from ..vocabulary.hoi_vocabulary import restore_vocabulary
+from .names import current_name
 
 
 class CheckpointError(ValueError):
@@ -210,7 +211,8 @@ def weights_of(checkpoint: Mapping[str, Any], name: str = 'The checkpoint') -> d
         name (str): Name of the checkpoint for messages.
 
     Returns:
-        dict[str, Tensor]: The state dict, without the prefix ``module.`` of a distributed wrapper.
+        dict[str, Tensor]: The state dict, without the prefix ``module.`` of a distributed wrapper, and with the names of this
+        version, see :func:`current_name`.
 
     Raises:
         CheckpointError: If there are no weights, or weights that are not finite.
@@ -224,7 +226,7 @@ def weights_of(checkpoint: Mapping[str, Any], name: str = 'The checkpoint') -> d
             f'{name} holds NaN or infinity in {len(broken)} of {len(weights)} weights, e.g. {broken[0]}: its training has '
             'diverged, or the file is damaged; take another one.'
         )
-    return {str(key).removeprefix('module.'): value for key, value in weights.items()}
+    return {current_name(str(key).removeprefix('module.')): value for key, value in weights.items()}
 
 
 def load_strictly(

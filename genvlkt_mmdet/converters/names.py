@@ -37,7 +37,7 @@ def mlp_rules(official: str, ours: str) -> tuple[tuple[str, str], ...]:
 
     Args:
         official (str): Prefix in the research code, e.g. ``'bbox_embed'``.
-        ours (str): Prefix here, e.g. ``'bbox_head.human_bbox'``.
+        ours (str): Prefix here, e.g. ``'bbox_head.human_box_mlp'``.
 
     Returns:
         tuple[tuple[str, str]]: Pairs of patterns, official first.
@@ -56,8 +56,8 @@ GEN_VLKT_RULES = (
     ('query_embed_h.{}', 'bbox_head.human_embed.{}'),
     ('query_embed_o.{}', 'bbox_head.object_embed.{}'),
     ('pos_guided_embedd.{}', 'bbox_head.pair_embed.{}'),
-    *mlp_rules('hum_bbox_embed', 'bbox_head.human_bbox'),
-    *mlp_rules('obj_bbox_embed', 'bbox_head.object_bbox'),
+    *mlp_rules('hum_bbox_embed', 'bbox_head.human_box_mlp'),
+    *mlp_rules('obj_bbox_embed', 'bbox_head.object_box_mlp'),
     ('hoi_class_fc.{}', 'bbox_head.hoi_classifier.proj.{}'),
     ('visual_projection.{}', 'bbox_head.hoi_classifier.fc.{}'),
     ('eval_visual_projection.{}', 'bbox_head.hoi_classifier.eval_fc.{}'),
@@ -83,3 +83,15 @@ def rename(name: str, rules: Sequence[tuple[str, str]]) -> str | None:
         if match:
             return target.format(*match.groups())
     return None
+
+
+def current_name(name: str) -> str:
+    """Returns the present name of a weight. Earlier versions called the box MLPs ``human_bbox`` and ``object_bbox``.
+
+    Args:
+        name (str): Name of a weight of :class:`GENHead`, or of a model that has one.
+
+    Returns:
+        str: The name in this version. Any other name stays as it is.
+    """
+    return re.sub(r'(^|\.)(human|object)_bbox\.', r'\1\2_box_mlp.', name)

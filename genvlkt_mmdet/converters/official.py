@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..vocabulary import load_vocabulary
 from .files import weights_of
-from .names import GEN_VLKT_RULES, rename
+from .names import GEN_VLKT_RULES, current_name, rename
 
 _REVERSED = tuple((ours, official) for official, ours in GEN_VLKT_RULES)
 _HOI_ROWS = 'bbox_head.hoi_classifier.{}.weight'
@@ -74,7 +74,7 @@ def revert_official(ours: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tupl
     for name, value in ours.items():
         if name.endswith('.num_batches_tracked'):
             continue
-        target = rename(name, _REVERSED)
+        target = rename(current_name(name), _REVERSED)
         if target is None:
             unknown.append(name)
         else:

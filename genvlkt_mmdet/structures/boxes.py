@@ -7,17 +7,17 @@ from torch import Tensor
 def box_iou(boxes1: np.ndarray, boxes2: np.ndarray, plus_one: bool = True) -> np.ndarray:
     """Intersection over union of numpy boxes, element by element with broadcasting.
 
-    Two lists of boxes give a matrix as ``box_iou(a[:, None], b[None])``. The result has the precision of the input:
-    the official V-COCO program computes in float32, and a borderline overlap is decided there.
+    For a matrix of overlaps, call ``box_iou(a[:, None], b[None])``. The result has the precision of the input. The official
+    V-COCO program computes in float32, which matters for overlaps at the threshold.
 
     Args:
         boxes1 (np.ndarray): (..., 4) xyxy boxes in pixels.
         boxes2 (np.ndarray): (..., 4) boxes that broadcast against ``boxes1``.
-        plus_one (bool): Count a box from x1 to x2 as x2 - x1 + 1 pixels wide, as the official HICO-DET and V-COCO
-            programs do.
+        plus_one (bool): Whether a box from x1 to x2 is x2 - x1 + 1 pixels wide, as in the official HICO-DET and V-COCO
+            programs. Defaults to True.
 
     Returns:
-        np.ndarray: (...) overlaps in [0, 1]; 0 where both boxes are empty, NaN where a coordinate is NaN.
+        np.ndarray: (...) overlaps in [0, 1]. 0 where both boxes are empty, NaN where a coordinate is NaN.
 
     Example:
         >>> import numpy as np
@@ -35,21 +35,7 @@ def box_iou(boxes1: np.ndarray, boxes2: np.ndarray, plus_one: bool = True) -> np
 
 
 def tensor_box_iou(boxes1: Tensor, boxes2: Tensor, plus_one: bool = True) -> Tensor:
-    """Intersection over union of tensors, see :func:`box_iou`.
-
-    Args:
-        boxes1 (Tensor): (..., 4) xyxy boxes in pixels.
-        boxes2 (Tensor): (..., 4) boxes that broadcast against ``boxes1``.
-        plus_one (bool): As in :func:`box_iou`. Defaults to True.
-
-    Returns:
-        Tensor: (...) overlaps in [0, 1]; NaN where a coordinate is NaN or both boxes are empty.
-
-    Example:
-        >>> import torch
-        >>> tensor_box_iou(torch.tensor([0.0, 0, 9, 9]), torch.tensor([0.0, 0, 9, 4])).item()
-        0.5
-    """
+    """Intersection over union of tensors, as :func:`box_iou`, but NaN where both boxes are empty."""
     one = 1 if plus_one else 0
     top_left = boxes1[..., :2].maximum(boxes2[..., :2])
     bottom_right = boxes1[..., 2:].minimum(boxes2[..., 2:])

@@ -1,9 +1,21 @@
 """Data sample of human-object interaction detection."""
 
+from operator import attrgetter
+from typing import Any
+
 import numpy as np
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
+
+
+def _field(name: str, dtype: type | tuple[type, ...], doc: str) -> Any:
+    """A property that is stored in a data field, so that the sample moves and copies it with its other data."""
+
+    def set_value(sample: DetDataSample, value: Any) -> None:
+        sample.set_field(value, name, dtype=dtype)
+
+    return property(attrgetter(name), set_value, lambda sample: delattr(sample, name), doc)
 
 
 class HOIDataSample(DetDataSample):
@@ -13,49 +25,14 @@ class HOIDataSample(DetDataSample):
         gt_pairs (InstanceData): n human-object pairs. ``human_boxes`` (n, 4) and ``object_boxes`` (n, 4): xyxy pixels
             of the network input, zeros where the pair has no object; ``object_labels`` (n): object class index;
             ``hoi_labels`` (n, A): multi-hot float.
-        pred_hois (InstanceData): m triplets, best first. ``human_boxes`` (m, 4) and ``object_boxes`` (m, 4): xyxy
+        pred_hois (InstanceData): m triplets, highest score first. ``human_boxes`` (m, 4) and ``object_boxes`` (m, 4): xyxy
             pixels of the original image, NaN where the pair has no object; ``object_labels`` (m): predicted object
-            class; ``hoi_labels`` (m): HOI class index; ``scores`` (m), in [0, 2]; ``query_ids`` (m): the query that
-            the triplet comes from.
-        clip_image (Tensor): (3, S, S), the augmented image as CLIP's image encoder wants it; training only.
+            class; ``hoi_labels`` (m): HOI class index; ``scores`` (m), in [0, 2]; ``query_ids`` (m): the query of
+            each triplet.
+        clip_image (Tensor): (3, S, S), the augmented image, resized and normalised for CLIP. Training only.
     """
 
-    @property
-    def gt_pairs(self) -> InstanceData:
-        """InstanceData: annotated human-object pairs."""
-        return self._gt_pairs
-
-    @gt_pairs.setter
-    def gt_pairs(self, value: InstanceData) -> None:
-        self.set_field(value, '_gt_pairs', dtype=InstanceData)
-
-    @gt_pairs.deleter
-    def gt_pairs(self) -> None:
-        del self._gt_pairs
-
-    @property
-    def pred_hois(self) -> InstanceData:
-        """InstanceData: predicted triplets."""
-        return self._pred_hois
-
-    @pred_hois.setter
-    def pred_hois(self, value: InstanceData) -> None:
-        self.set_field(value, '_pred_hois', dtype=InstanceData)
-
-    @pred_hois.deleter
-    def pred_hois(self) -> None:
-        del self._pred_hois
-
-    @property
-    def clip_image(self) -> Tensor | np.ndarray:
-        """Tensor: (3, S, S) input of the CLIP teacher."""
-        return self._clip_image
-
-    @clip_image.setter
-    def clip_image(self, value: Tensor | np.ndarray) -> None:
-        # an array after `numpy()`, which mmdet's browse_dataset calls
-        self.set_field(value, '_clip_image', dtype=(Tensor, np.ndarray))
-
-    @clip_image.deleter
-    def clip_image(self) -> None:
-        del self._clip_image
+    gt_pairs = _field('_gt_pairs', InstanceData, 'InstanceData: annotated human-object pairs.')
+    pred_hois = _field('_pred_hois', InstanceData, 'InstanceData: predicted triplets.')
+    # An array after `numpy()`, which mmdet's browse_dataset calls
+    clip_image = _field('_clip_image', (Tensor, np.ndarray), 'Tensor: (3, S, S) input of the CLIP teacher.')

@@ -1,4 +1,4 @@
-"""Boxes that know which instances they are, so that pairs find their boxes again after any transform."""
+"""Boxes that remember their instances, so that pairs keep their boxes through any transform."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -13,20 +13,20 @@ from mmdet.structures.bbox import HorizontalBoxes, register_box, register_box_co
 class PairBoxes(HorizontalBoxes):
     """Horizontal boxes that remember which instances of which image they are.
 
-    mmdet's transforms drop, reorder and join boxes, and know nothing of pairs. They do so by indexing the boxes or by
-    :meth:`cat`, and these boxes take their identity along. An operation that does not say where its boxes come from gives
-    boxes without identity, for which :meth:`find_pairs` raises: no pair ever gets the boxes of other instances.
+    mmdet's transforms have no notion of pairs. They drop, reorder and join boxes, by indexing or with :meth:`cat`. These boxes
+    keep their identity in both. After any other operation, boxes have no identity, and :meth:`find_pairs` raises
+    an error: a pair never gets the boxes of other instances.
 
     Args:
         data (Tensor | np.ndarray | Sequence): (N, 4) boxes, xyxy pixels.
-        *args: Further arguments of :class:`mmdet.structures.bbox.HorizontalBoxes`.
-        pairs (Mapping, optional): Pairs of the image, with ``human_ids`` and ``object_ids`` (-1 for none) as positions in
+        *args: See :class:`mmdet.structures.bbox.HorizontalBoxes`.
+        pairs (Mapping, optional): Pairs of the image. ``human_ids`` and ``object_ids`` (-1 for none) are positions in
             ``data``. None: boxes without identity.
-        **kwargs: Further arguments of :class:`mmdet.structures.bbox.HorizontalBoxes`.
+        **kwargs: See :class:`mmdet.structures.bbox.HorizontalBoxes`.
 
     Attributes:
         sources (list[Mapping]): Pairs of each image that boxes come from.
-        ids (np.ndarray, optional): (N, 2) index in ``sources`` and position in that image of each box; None for boxes
+        ids (np.ndarray, optional): (N, 2) index in ``sources`` and position in that image of each box. None for boxes
             without identity.
     """
 
@@ -50,7 +50,7 @@ class PairBoxes(HorizontalBoxes):
 
     def __deepcopy__(self, memo: dict) -> 'PairBoxes':
         boxes = super().__deepcopy__(memo)
-        # A copy is another image to `cat`: a mosaic may show an image twice.
+        # For `cat`, a copy is another image, because a mosaic can contain an image twice.
         return boxes._identify(copy.deepcopy(self.sources, memo), copy.deepcopy(self.ids, memo))
 
     def clone(self) -> 'PairBoxes':
@@ -59,38 +59,29 @@ class PairBoxes(HorizontalBoxes):
 
     @classmethod
     def cat(cls, box_list: Sequence[HorizontalBoxes], dim: int = 0) -> 'PairBoxes':
-        """Joins boxes, of several images too; each keeps its identity.
+        """Joins boxes of one or more images, see :class:`mmdet.structures.bbox.BaseBoxes`.
 
-        Args:
-            box_list (Sequence[HorizontalBoxes]): The boxes.
-            dim (int): As in :class:`mmdet.structures.bbox.BaseBoxes`.
-
-        Returns:
-            PairBoxes: All boxes; without identity where some boxes have none.
+        The result has no identity if some of the boxes have none.
         """
-        # boxes that were made from masks are plain ones
+        # Boxes that were made from masks are of another class.
         box_list = [boxes if isinstance(boxes, cls) else cls(boxes.tensor, clone=False) for boxes in box_list]
         joined = super().cat(box_list, dim)
         if joined.dim() != 2 or any(boxes.ids is None and len(boxes) for boxes in box_list):
             return joined
-        sources: list[Mapping[str, np.ndarray]] = []
+        sources = {id(source): source for boxes in box_list for source in boxes.sources}
+        places = {key: i for i, key in enumerate(sources)}
         ids = [np.zeros((0, 2), dtype=np.int64)]
-        for boxes in box_list:
-            places = np.zeros(len(boxes.sources), dtype=np.int64)
-            for i, source in enumerate(boxes.sources):
-                known = [k for k, other in enumerate(sources) if other is source]
-                places[i] = known[0] if known else len(sources)
-                sources += [] if known else [source]
-            if len(boxes):
-                ids.append(np.stack([places[boxes.ids[:, 0]], boxes.ids[:, 1]], axis=1))
-        return joined._identify(sources, np.concatenate(ids))
+        for boxes in filter(len, box_list):
+            images = np.array([places[id(source)] for source in boxes.sources])
+            ids.append(np.stack([images[boxes.ids[:, 0]], boxes.ids[:, 1]], axis=1))
+        return joined._identify(list(sources.values()), np.concatenate(ids))
 
     def find_pairs(self) -> dict[str, np.ndarray]:
-        """The pairs whose boxes are all still there.
+        """Finds the pairs whose boxes are all still there.
 
         Returns:
-            dict[str, np.ndarray]: As in the sources, joined: ``human_ids`` (n) and ``object_ids`` (n), -1 for none, are
-            positions in these boxes.
+            dict[str, np.ndarray]: The fields of all sources, joined. ``human_ids`` (n) and ``object_ids`` (n), -1 for none,
+            are positions in these boxes.
 
         Raises:
             ValueError: If the boxes have no identity, or one of them occurs twice.
@@ -102,7 +93,7 @@ class PairBoxes(HorizontalBoxes):
         for i, source in enumerate(self.sources):
             mine = np.flatnonzero(ids[:, 0] == i)
             known = np.concatenate([ids[mine, 1], source['human_ids'], source['object_ids'], [-1]])
-            position = np.full(known.max() + 2, -1)  # its last entry is what -1, no object, finds
+            position = np.full(known.max() + 2, -1)  # index -1, no object, reads its last entry
             position[ids[mine, 1]] = mine
             human, obj = position[source['human_ids']], position[source['object_ids']]
             keep = (human >= 0) & ((obj >= 0) | (source['object_ids'] < 0))
@@ -115,6 +106,6 @@ class PairBoxes(HorizontalBoxes):
         return self
 
 
-# In both directions the coordinates stay as they are.
+# Both kinds have the same coordinates.
 register_box_converter('pair_box', 'hbox', lambda boxes: boxes)
 register_box_converter('hbox', 'pair_box', lambda boxes: boxes)

@@ -11,13 +11,7 @@ Boxes = TypeVar('Boxes', np.ndarray, Tensor)
 
 
 def has_object(object_boxes: Boxes) -> Boxes:
-    """Which pairs have an object: the box of an object that is not there is NaN.
-
-    Args:
-        object_boxes (np.ndarray | Tensor): (..., 4) boxes.
-
-    Returns:
-        np.ndarray | Tensor: (...) bool.
+    """Returns which pairs have an object, (...) bool, from object boxes (..., 4). Without an object, the box is NaN.
 
     Example:
         >>> has_object(np.array([[0.0, 0, 9, 9], [np.nan] * 4])).tolist()
@@ -27,14 +21,7 @@ def has_object(object_boxes: Boxes) -> Boxes:
 
 
 def zeros_to_no_object(object_boxes: Boxes) -> Boxes:
-    """Replaces boxes of four zeros, which ``gt_pairs`` and V-COCO's files use for 'no object', by NaN.
-
-    Args:
-        object_boxes (np.ndarray | Tensor): (..., 4) float boxes; they are not changed.
-
-    Returns:
-        np.ndarray | Tensor: (..., 4) boxes.
-    """
+    """Returns a copy of float boxes (..., 4) with NaN for four zeros, 'no object' in ``gt_pairs`` and V-COCO's files."""
     boxes = object_boxes + 0
     boxes[~(boxes != 0).any(-1)] = float('nan')
     return boxes
@@ -45,11 +32,11 @@ class Triplets:
     """n <human box, object box, class> triplets of one or many images, annotated or detected.
 
     Attributes:
-        images (np.ndarray): (n,) index of the image of each triplet; zeros for one image.
+        images (np.ndarray): (n,) index of the image of each triplet. Zeros if there is one image.
         human_boxes (np.ndarray): (n, 4) xyxy pixels of the original image, 0-based.
-        object_boxes (np.ndarray): (n, 4) likewise; NaN where there is no object, see :func:`has_object`.
-        labels (np.ndarray): (n,) class index: HOI classes, or V-COCO's verbs.
-        scores (np.ndarray, optional): (n,) confidence; None for ground truth.
+        object_boxes (np.ndarray): (n, 4) likewise. NaN if there is no object, see :func:`has_object`.
+        labels (np.ndarray): (n,) index of the HOI class, or of V-COCO's verb.
+        scores (np.ndarray, optional): (n,) confidence. None for ground truth.
     """
 
     images: np.ndarray
@@ -63,11 +50,7 @@ class Triplets:
 
     @property
     def detection_scores(self) -> np.ndarray:
-        """np.ndarray: (n,) The scores of detections.
-
-        Raises:
-            ValueError: If the triplets have none, as ground truth has not.
-        """
+        """np.ndarray: (n,) scores of detections. Raises a ValueError for ground truth."""
         if self.scores is None:
             raise ValueError('These triplets have no scores: they are ground truth, not detections.')
         return self.scores
@@ -81,36 +64,19 @@ class Triplets:
 
     @classmethod
     def of_image(cls, human_boxes: Any, object_boxes: Any, labels: Any, scores: Any = None) -> 'Triplets':
-        """Triplets of one image.
-
-        Args:
-            human_boxes (array_like): (n, 4) boxes.
-            object_boxes (array_like): (n, 4) boxes, NaN without object.
-            labels (array_like): (n,) class indices.
-            scores (array_like, optional): (n,) confidences.
-
-        Returns:
-            Triplets: The triplets.
-        """
+        """Makes the triplets of one image from anything that numpy turns into arrays."""
         labels = np.asarray(labels)
         return cls(
             np.zeros(len(labels), dtype=np.int64),
             np.asarray(human_boxes).reshape(-1, 4),
             np.asarray(object_boxes).reshape(-1, 4),
-            labels.astype(np.int64) if labels.dtype.kind == 'f' else labels,  # an empty list has floats
+            labels.astype(np.int64) if labels.dtype.kind == 'f' else labels,  # of an empty list
             None if scores is None else np.asarray(scores),
         )
 
     @classmethod
     def join(cls, images: Sequence['Triplets']) -> 'Triplets':
-        """Joins the triplets of images; entry i becomes image i.
-
-        Args:
-            images (Sequence[Triplets]): The triplets of each image, all with scores or all without.
-
-        Returns:
-            Triplets: All of them, in float64 and int64.
-        """
+        """Joins the triplets of images, all with scores or all without, in float64 and int64. Entry i becomes image i."""
 
         def stack(arrays: list[np.ndarray], empty: np.ndarray) -> np.ndarray:
             return np.concatenate([array.astype(empty.dtype, copy=False) for array in [*arrays, empty]])
@@ -127,15 +93,15 @@ class Triplets:
 
 @dataclass(frozen=True, eq=False)
 class Persons:
-    """The annotated persons of an image, which V-COCO's evaluation counts whether they do something or not.
+    """The annotated persons of an image, which V-COCO's evaluation counts with and without actions.
 
-    They cannot be told from triplets: a person without a triplet may be annotated (with no action) or not, and two
-    persons may have one box.
+    Triplets do not determine them: a person without a triplet can be annotated (with no action) or not, and two persons can
+    have the same box.
 
     Attributes:
         boxes (np.ndarray): (P, 4) xyxy pixels of the original image.
-        annotated (np.ndarray): (P,) bool, False for a person whose actions were not annotated.
-        of_triplets (np.ndarray): (n,) the person of each triplet.
+        annotated (np.ndarray): (P,) bool. False if the person's actions were not annotated.
+        of_triplets (np.ndarray): (n,) index of the person of each triplet.
     """
 
     boxes: np.ndarray
@@ -145,13 +111,12 @@ class Persons:
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """Annotation of one image for the evaluation, as it is in the file.
+    """Annotation of one image for the evaluation, as in the file.
 
     Attributes:
-        triplets (Triplets): The annotated triplets.
-        image_hois (np.ndarray, optional): (k,) HOI classes of the image-level labels, where the dataset has more of them
-            than boxes.
-        persons (Persons, optional): V-COCO's persons. Labels of the triplets are verbs then, else HOI classes.
+        triplets (Triplets): The annotated triplets. Labels are verbs if there are ``persons``, else HOI classes.
+        image_hois (np.ndarray, optional): (k,) HOI classes of the image-level labels, if the dataset has them.
+        persons (Persons, optional): V-COCO's persons.
     """
 
     triplets: Triplets

@@ -425,7 +425,7 @@ def test_full_disk_leaves_no_empty_image(inferencer, folder, tmp_path, monkeypat
 def test_output_that_is_not_finite(weights):
     inferencer = HOIInferencer(MODEL, weights, device='cpu', show_progress=False)
     with torch.no_grad():
-        next(inferencer.model.bbox_head.human_bbox.parameters()).fill_(float('nan'))
+        next(inferencer.model.bbox_head.human_box_mlp.parameters()).fill_(float('nan'))
     with pytest.raises(ValueError, match="The model's output is not finite"):
         inferencer(_photo(0))
 

@@ -111,7 +111,7 @@ def test_both_decoders_and_box_heads_start_alike(detr, model):
     missing, unexpected = model.load_state_dict(converted, strict=False)
     assert not unexpected
     head = model.bbox_head
-    for first, second in ((head.instance_decoder, head.interaction_decoder), (head.human_bbox, head.object_bbox)):
+    for first, second in ((head.instance_decoder, head.interaction_decoder), (head.human_box_mlp, head.object_box_mlp)):
         pairs = zip(first.named_parameters(), second.parameters(), strict=True)
         assert all(torch.equal(a, b) for (_, a), b in pairs)
     theirs = detr.decoder
@@ -121,7 +121,7 @@ def test_both_decoders_and_box_heads_start_alike(detr, model):
     assert torch.equal(head.instance_decoder.post_norm.bias, theirs.post_norm.bias)
     x = torch.randn(3, CHANNELS)
     expected = detr.bbox_head.fc_reg(torch.relu(detr.bbox_head.reg_ffn(x)))
-    torch.testing.assert_close(head.human_bbox(x), expected)
+    torch.testing.assert_close(head.human_box_mlp(x), expected)
 
 
 def test_transfer_tells_what_is_left_and_new(detr, model):

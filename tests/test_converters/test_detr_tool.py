@@ -62,8 +62,8 @@ NAMES = {  # which tensor of the DETR fills which of ours
         'bbox_head.instance_decoder.layers.2.norms.2.weight': 'decoder.layers.2.norms.2.weight',
         'bbox_head.interaction_decoder.layers.2.norms.2.weight': 'decoder.layers.2.norms.2.weight',
         'bbox_head.interaction_decoder.post_norm.bias': 'decoder.post_norm.bias',
-        'bbox_head.human_bbox.2.weight': 'bbox_head.reg_ffn.layers.1.weight',
-        'bbox_head.object_bbox.4.bias': 'bbox_head.fc_reg.bias',
+        'bbox_head.human_box_mlp.2.weight': 'bbox_head.reg_ffn.layers.1.weight',
+        'bbox_head.object_box_mlp.4.bias': 'bbox_head.fc_reg.bias',
     },
     'facebookresearch': {
         'backbone.layer4.2.bn3.running_var': 'backbone.0.body.layer4.2.bn3.running_var',
@@ -73,8 +73,8 @@ NAMES = {  # which tensor of the DETR fills which of ours
             'transformer.decoder.layers.2.multihead_attn.out_proj.bias'
         ),
         'bbox_head.interaction_decoder.post_norm.bias': 'transformer.decoder.norm.bias',
-        'bbox_head.human_bbox.2.weight': 'bbox_embed.layers.1.weight',
-        'bbox_head.object_bbox.4.bias': 'bbox_embed.layers.2.bias',
+        'bbox_head.human_box_mlp.2.weight': 'bbox_embed.layers.1.weight',
+        'bbox_head.object_box_mlp.4.bias': 'bbox_embed.layers.2.bias',
     },
 }
 
@@ -119,7 +119,7 @@ def test_tool_writes_a_start_and_says_what_it_did(tmp_path, monkeypatch, capsys)
     assert '  class_embed.weight\n' in said.split('Left:')[1].split('New:')[0]
     assert '  bbox_head.pair_embed.weight\n' in said.split('New:')[1]
     start = torch.load(tmp_path / 'start.pth')['state_dict']
-    assert torch.equal(start['bbox_head.object_bbox.4.weight'], detr['bbox_embed.layers.2.weight'])
+    assert torch.equal(start['bbox_head.object_box_mlp.4.weight'], detr['bbox_embed.layers.2.weight'])
 
     torch.save(dict(model={'fc.weight': torch.zeros(1)}), tmp_path / 'detr.pth')
     with pytest.raises(SystemExit, match='is no DETR'):

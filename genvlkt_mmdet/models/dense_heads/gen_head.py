@@ -1,7 +1,6 @@
 """GENHead: guided-embedding network with an instance and an interaction decoder (section 3.2)."""
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -13,11 +12,11 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ...converters import current_name
 from ...structures import HOIDataSample
 from ...vocabulary import HOIEntry, HOIReading, HOIVocabulary, load_vocabulary, open_vocabulary
-from ..layers import GuidedDecoder, TextClassifier
+from ..layers import GuidedDecoder, TextClassifier, extend_classifiers
 from ..task_modules import PairMatches, triplet_scores
-from ..vlkt import encode_new_text
 
 Outputs = dict[str, Tensor]
 
@@ -40,34 +39,33 @@ def _at_least_float32(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
 class GENHead(BaseModule):
     """Finds human-object pairs and their interactions in the memory of a transformer encoder.
 
-    The instance decoder has a human and an object query per pair; queries of one index belong together because they
-    share a position guided embedding (p-GE). The interaction decoder takes, layer by layer, the mean of the two as its
-    query position (i-GE).
+    The instance decoder has a human query and an object query per pair. The two have the same index and share a position
+    guided embedding (p-GE). In each layer, the query position of the interaction decoder is the mean of the two outputs of
+    the instance decoder (i-GE).
 
     Symbols: B batch, Q queries, C channels, D CLIP width, L decoder layers, A HOI classes, O object logits.
 
     Args:
-        vocabulary (str | dict): HOI vocabulary, see :func:`genvlkt_mmdet.vocabulary.load_vocabulary`; it
-            decides A and O.
+        vocabulary (str | dict): HOI vocabulary, see :func:`genvlkt_mmdet.vocabulary.load_vocabulary`. It determines A and O.
         decoder (dict): Arguments of :class:`GuidedDecoder`, for both decoders.
         hoi_classifier (dict): Config of the HOI classifier, a :class:`TextClassifier` or a :class:`LinearClassifier`.
         obj_classifier (dict): Config of the object classifier, likewise.
         loss_hoi (dict): Config of the HOI loss.
-        loss_obj (dict): Config of the object loss; ``bg_cls_weight`` is the weight of 'nothing'.
-        loss_bbox (dict): Config of the L1 loss, for human and object boxes alike.
-        loss_iou (dict): Config of the GIoU loss, for human and object boxes alike.
+        loss_obj (dict): Config of the object loss. ``bg_cls_weight`` is the weight of 'nothing'.
+        loss_bbox (dict): Config of the L1 loss of human and object boxes.
+        loss_iou (dict): Config of the GIoU loss of human and object boxes.
         loss_mimic (dict, optional): Config of the :class:`VLKTLoss`. Defaults to None: no teacher.
         num_queries (int): Q. Defaults to 64.
         embed_dims (int): C. Defaults to 256.
-        zero_shot (str, optional): Zero-shot split of the vocabulary. The loss then sees its seen classes only. Defaults to
+        zero_shot (str, optional): Zero-shot split of the vocabulary. The loss then sees the seen classes only. Defaults to
             None: all classes are trained.
-        train_cfg (dict, optional): ``assigner``: config of the :class:`HOIHungarianAssigner`. Needed by the loss only.
-        test_cfg (dict, optional): Config of what selects the triplets of an image: :class:`TopHOITriplets`, the default
-            ``type``, or :class:`VerbHOITriplets`.
+        train_cfg (dict, optional): ``assigner``: config of the :class:`HOIHungarianAssigner`. Only the loss needs it.
+        test_cfg (dict, optional): Config of the selection of triplets, :class:`TopHOITriplets` (the default ``type``) or
+            :class:`VerbHOITriplets`.
         init_cfg (dict, optional): Initialisation config.
 
     Raises:
-        ValueError: If a size is out of its range, or the decoder has another width than ``embed_dims``.
+        ValueError: If a size is out of its range, or the width of the decoder is not ``embed_dims``.
         KeyError: If the vocabulary has no such zero-shot split.
     """
 
@@ -96,25 +94,35 @@ class GENHead(BaseModule):
                 raise ValueError(f'{type(self).__name__}: {name} must be a whole number of at least 1, not {value!r}.')
         self.vocabulary = self.trained_vocabulary = load_vocabulary(vocabulary)
         self.zero_shot = zero_shot
-        self.readings: tuple[HOIReading, ...] = ()  # of the open vocabulary; empty while none is set
         self.num_queries = num_queries
         self.embed_dims = embed_dims
         assigner = (train_cfg or {}).get('assigner')
         self.assigner = assigner and TASK_UTILS.build(assigner)
         self.triplet_selector = TASK_UTILS.build(dict(dict(type='TopHOITriplets'), **(test_cfg or {})))
         self._init_queries()
-        self._init_layers(decoder)
+        self.instance_decoder = GuidedDecoder(**decoder)
+        self.interaction_decoder = GuidedDecoder(**decoder)
         if self.instance_decoder.embed_dims != embed_dims:
             raise ValueError(
                 f'{type(self).__name__}: embed_dims is {embed_dims}, but the layers of its decoder have '
                 f'{self.instance_decoder.embed_dims} channels: set both to the same number.'
             )
+        self.human_box_mlp = _box_mlp(embed_dims)
+        self.object_box_mlp = _box_mlp(embed_dims)
         self.hoi_classifier = self._build_classifier(hoi_classifier, 'hois')
         self.obj_classifier = self._build_classifier(obj_classifier, 'objects')
-        self._init_losses(loss_hoi, loss_obj, loss_bbox, loss_iou, loss_mimic)
-        # Object and verb of every HOI class. Derived from the vocabulary, hence not in the checkpoint.
-        self.register_buffer('hoi_objects', torch.tensor(self.vocabulary.hoi_objects), persistent=False)
-        self.register_buffer('hoi_verbs', torch.tensor(self.vocabulary.hoi_verbs), persistent=False)
+        self.loss_hoi = MODELS.build(loss_hoi)
+        loss_obj = dict(loss_obj)
+        class_weight = [1.0] * self.trained_vocabulary.num_object_logits
+        class_weight[-1] = loss_obj.pop('bg_cls_weight', 1.0)
+        self.loss_obj = MODELS.build(dict(**loss_obj, class_weight=class_weight))
+        self.loss_bbox = MODELS.build(loss_bbox)
+        self.loss_iou = MODELS.build(loss_iou)
+        self.loss_mimic = loss_mimic and MODELS.build(loss_mimic)
+        # Object and verb of every HOI class. The vocabulary determines them, so they are not in the checkpoint.
+        self.register_buffer('hoi_objects', torch.empty(0, dtype=torch.long), persistent=False)
+        self.register_buffer('hoi_verbs', torch.empty(0, dtype=torch.long), persistent=False)
+        self._use(self.trained_vocabulary)
 
     def _init_queries(self) -> None:
         self.human_embed = nn.Embedding(self.num_queries, self.embed_dims)
@@ -122,73 +130,22 @@ class GENHead(BaseModule):
         self.pair_embed = nn.Embedding(self.num_queries, self.embed_dims)  # p-GE
         nn.init.uniform_(self.pair_embed.weight)
 
-    def _init_layers(self, decoder: Mapping[str, Any]) -> None:
-        self.instance_decoder = GuidedDecoder(**decoder)
-        self.interaction_decoder = GuidedDecoder(**decoder)
-        self.human_bbox = _box_mlp(self.embed_dims)
-        self.object_bbox = _box_mlp(self.embed_dims)
-
     def _build_classifier(self, cfg: Mapping[str, Any], classes: str) -> nn.Module:
-        given = dict(in_channels=self.embed_dims, vocabulary=self.vocabulary, classes=classes, zero_shot=self.zero_shot)
-        return MODELS.build(dict(cfg, **given))
+        given = dict(in_channels=self.embed_dims, vocabulary=self.trained_vocabulary, zero_shot=self.zero_shot)
+        return MODELS.build(dict(cfg, **given, classes=classes))
 
-    def _init_losses(self, hoi, obj, bbox, iou, mimic) -> None:
-        self.loss_hoi = MODELS.build(hoi)
-        obj = dict(obj)
-        class_weight = [1.0] * self.vocabulary.num_object_logits
-        class_weight[-1] = obj.pop('bg_cls_weight', 1.0)
-        self.loss_obj = MODELS.build(dict(**obj, class_weight=class_weight))
-        self.loss_bbox = MODELS.build(bbox)
-        self.loss_iou = MODELS.build(iou)
-        self.loss_mimic = mimic and MODELS.build(mimic)
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any) -> None:
+        # Checkpoints of earlier versions have other names.
+        for name in [name for name in state_dict if name.startswith(prefix)]:
+            state_dict[current_name(name)] = state_dict.pop(name)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> tuple[HOIReading, ...]:
-        """Predicts these HOI classes from now on, seen in training or not, until :meth:`reset_vocabulary`.
-
-        Classes of the training keep their class weights; new ones get text embeddings. All objects of the training remain,
-        since the object label is the best of all objects. Nothing that a checkpoint holds changes.
-
-        Args:
-            hois (Sequence[str | tuple[str, str | None]]): Phrases and (verb, object) pairs, see
-                :func:`genvlkt_mmdet.vocabulary.open_vocabulary`. Their order is that of the classes.
-            clip (dict, optional): The CLIP model that encodes new phrases. Not needed where no phrase is new. Defaults to
-                None: that of the HOI classifier.
-
-        Returns:
-            tuple[HOIReading]: How each entry was read, in the order of the classes.
-
-        Raises:
-            ValueError: If an entry cannot be read or is ambiguous, a classifier has no text, or there is no CLIP setting
-                for new phrases.
-            FileNotFoundError: If the CLIP weights are missing; the message says which file to bring.
-        """
+        """Predicts other HOI classes until :meth:`reset_vocabulary` is called, see :meth:`GENVLKT.set_vocabulary`."""
         opened = open_vocabulary(self.trained_vocabulary, hois)
-        vocabulary = opened.vocabulary
-        new_hois, new_objects = (
-            [prompt for prompt, known in zip(prompts, trained, strict=True) if known is None]
-            for prompts, trained in (
-                (vocabulary.hoi_prompts, opened.trained_hois),
-                (vocabulary.object_prompts, opened.trained_objects),
-            )
-        )
-        # A linear object classifier can stay as it is while no object is new.
-        extends_objects = bool(new_objects) or isinstance(self.obj_classifier, TextClassifier)
-        classifiers = [self.hoi_classifier] + [self.obj_classifier] * extends_objects
-        if not all(isinstance(classifier, TextClassifier) for classifier in classifiers):
-            raise ValueError(
-                'An open vocabulary needs text classifiers: this model has '
-                f'{" and ".join(type(c).__name__ for c in classifiers)}.'
-            )
-        embeddings = self._encode_new([*new_hois, *new_objects], clip or self.hoi_classifier.clip)
-        self.hoi_classifier.extend(opened.trained_hois, embeddings[: len(new_hois)])
-        if extends_objects:
-            # 'nothing' and 'person only' are no objects: their bias says nothing of a new one.
-            self.obj_classifier.extend(
-                opened.trained_objects, embeddings[len(new_hois) :], self.trained_vocabulary.num_objects
-            )
-        self._use(vocabulary)
-        self.readings = opened.readings
-        return self.readings
+        extend_classifiers(self.hoi_classifier, self.obj_classifier, self.trained_vocabulary, opened, clip)
+        self._use(opened.vocabulary, opened.readings)
+        return opened.readings
 
     def reset_vocabulary(self) -> None:
         """Predicts the classes of the training again, exactly as before :meth:`set_vocabulary`."""
@@ -196,33 +153,23 @@ class GENHead(BaseModule):
             if isinstance(classifier, TextClassifier):
                 classifier.reset()
         self._use(self.trained_vocabulary)
-        self.readings = ()
 
-    def _encode_new(self, prompts: Sequence[str], clip: Mapping[str, Any] | None) -> Tensor:
-        if not prompts:
-            return self.hoi_classifier.fc.weight.new_zeros(0, self.hoi_classifier.fc.in_features)
-        if clip is None:
-            raise ValueError(
-                f"'{prompts[0]}' is new to the model and its text must be encoded: say by which CLIP, "
-                'set_vocabulary(hois, clip=...) or model.bbox_head.hoi_classifier.clip in the config.'
-            )
-        return encode_new_text(prompts, clip)
-
-    def _use(self, vocabulary: HOIVocabulary) -> None:
+    def _use(self, vocabulary: HOIVocabulary, readings: tuple[HOIReading, ...] = ()) -> None:
         self.vocabulary = vocabulary
+        self.readings = readings  # empty while no open vocabulary is set
         self.hoi_objects = self.hoi_objects.new_tensor(vocabulary.hoi_objects)
         self.hoi_verbs = self.hoi_verbs.new_tensor(vocabulary.hoi_verbs)
 
     def forward(
         self, memory: Tensor, memory_pos: Tensor, memory_mask: Tensor | None = None, seen_only: bool = False
     ) -> Outputs:
-        """Runs both decoders and all heads.
+        """Runs both decoders, the box MLPs and the classifiers.
 
         Args:
             memory (Tensor): Output of the transformer encoder, (B, HW, C).
             memory_pos (Tensor): Its position encoding, (B, HW, C).
             memory_mask (Tensor, optional): True where the memory is padding, (B, HW).
-            seen_only (bool): Whether HOI logits are those of the seen classes, as in zero-shot training.
+            seen_only (bool): Whether HOI logits are those of the seen classes, as in zero-shot training. Defaults to False.
 
         Returns:
             dict: ``hoi_logits`` (L, B, Q, A), ``obj_logits`` (L, B, Q, O), ``human_boxes`` and ``object_boxes``
@@ -236,8 +183,8 @@ class GENHead(BaseModule):
         return dict(
             hoi_logits=hoi_logits,
             obj_logits=self.obj_classifier(obj)[0],
-            human_boxes=self.human_bbox(human).sigmoid(),
-            object_boxes=self.object_bbox(obj).sigmoid(),
+            human_boxes=self.human_box_mlp(human).sigmoid(),
+            object_boxes=self.object_box_mlp(obj).sigmoid(),
             hoi_embeds=hoi_embeds,
         )
 
@@ -262,21 +209,11 @@ class GENHead(BaseModule):
         memory_mask: Tensor | None,
         batch_data_samples: Sequence[HOIDataSample],
     ) -> dict[str, Tensor]:
-        """Losses of a batch.
-
-        Args:
-            memory (Tensor): (B, HW, C).
-            memory_pos (Tensor): (B, HW, C).
-            memory_mask (Tensor, optional): (B, HW).
-            batch_data_samples (Sequence[HOIDataSample]): Samples with ``gt_pairs`` and, for the mimic loss,
-                ``clip_image``.
-
-        Returns:
-            dict: See :meth:`loss_by_feat`.
+        """Losses of a batch, see :meth:`loss_by_feat`, from the arguments of :meth:`forward` and samples with ``gt_pairs``.
 
         Raises:
             RuntimeError: If an open vocabulary is set.
-            ValueError: If there is no assigner, or the mimic loss is on and a sample lacks its ``clip_image``.
+            ValueError: If there is no assigner, or the mimic loss is on and a sample has no ``clip_image``.
         """
         if self.assigner is None:
             raise ValueError('The loss needs a matching: set model.train_cfg.assigner.')
@@ -292,7 +229,7 @@ class GENHead(BaseModule):
                     'model.bbox_head.loss_mimic=None.'
                 )
             clip_images = torch.stack([sample.clip_image for sample in batch_data_samples])
-        # Under automatic mixed precision half precision is for the network: costs and losses add up small numbers.
+        # Costs and losses add up small numbers, so they are not computed in half precision.
         with torch.autocast(memory.device.type, enabled=False):
             return self.loss_by_feat(_at_least_float32(outputs), targets, clip_images)
 
@@ -305,7 +242,7 @@ class GENHead(BaseModule):
             hoi_labels=pairs.hoi_labels,
             object_labels=pairs.object_labels,
             human_boxes=bbox_xyxy_to_cxcywh(pairs.human_boxes / size),
-            # A pair without object has zeros or NaN; costs and losses take zeros.
+            # A pair without object has zeros or NaN. Costs and losses take zeros.
             object_boxes=bbox_xyxy_to_cxcywh(pairs.object_boxes / size).nan_to_num(0),
         )
 
@@ -315,7 +252,7 @@ class GENHead(BaseModule):
         """Losses of the network's outputs (section 3.4).
 
         Args:
-            outputs (dict): What :meth:`forward` gives.
+            outputs (dict): Outputs of :meth:`forward`.
             targets (Sequence[InstanceData]): Pairs of the B images: ``hoi_labels`` (n, A), ``object_labels`` (n),
                 ``human_boxes`` and ``object_boxes`` (n, 4), cxcywh in [0, 1], zeros without object.
             clip_images (Tensor, optional): (B, 3, S, S), for the mimic loss.
@@ -325,12 +262,15 @@ class GENHead(BaseModule):
             ``loss_mimic`` of the last layer, ``d0.loss_hoi`` ... of the earlier ones, all weighted.
         """
         matches = self.assigner.assign_batch(outputs, targets)
-        matched = self._matched(targets, matches)
-        num_pairs = sum(len(target.object_labels) for target in targets)
+        sizes = torch.tensor([len(target.object_labels) for target in targets], device=matches.images.device)
+        starts = sizes.cumsum(0) - sizes
+        matched = InstanceData.cat(list(targets))[starts[matches.images] + matches.pairs]  # (K, ...) each
+        hoi_labels = torch.zeros_like(outputs['hoi_logits'])
+        hoi_labels[matches[:3]] = matched.hoi_labels.to(hoi_labels.dtype)
         losses = dict(
-            loss_hoi=self._hoi_loss(outputs['hoi_logits'], matched['hoi_labels'], matches),
-            loss_obj=self._object_loss(outputs['obj_logits'], matched['object_labels'], matches),
-            **self._box_losses(outputs, matched, matches, num_pairs),
+            loss_hoi=self.loss_hoi(outputs['hoi_logits'], hoi_labels),
+            loss_obj=self._object_loss(outputs['obj_logits'], matched.object_labels, matches),
+            **self._box_losses(outputs, matched, matches, sizes.sum()),
         )
         if self.loss_mimic is not None:
             losses['loss_mimic'] = self.loss_mimic(outputs['hoi_embeds'], clip_images)
@@ -341,44 +281,26 @@ class GENHead(BaseModule):
             for layer, value in enumerate(values.unbind())
         }
 
-    @staticmethod
-    def _matched(targets: Sequence[InstanceData], matches: PairMatches) -> dict[str, Tensor]:
-        """Everything that is annotated of the matched pairs, (K, ...) each."""
-        starts = list(accumulate((len(target.object_labels) for target in targets[:-1]), initial=0))
-        index = torch.tensor(starts, device=matches.images.device)[matches.images] + matches.pairs
-        keys = ('hoi_labels', 'object_labels', 'human_boxes', 'object_boxes')
-        return {key: torch.cat([getattr(target, key) for target in targets])[index] for key in keys}
-
-    def _hoi_loss(self, logits: Tensor, matched_labels: Tensor, matches: PairMatches) -> Tensor:
-        labels = torch.zeros_like(logits)
-        labels[matches.layers, matches.images, matches.queries] = matched_labels.to(logits.dtype)
-        return self.loss_hoi(logits, labels)
-
     def _object_loss(self, logits: Tensor, matched_labels: Tensor, matches: PairMatches) -> Tensor:
         labels = logits.new_full(logits.shape[:-1], logits.shape[-1] - 1, dtype=torch.long)  # 'nothing'
-        labels[matches.layers, matches.images, matches.queries] = matched_labels
+        labels[matches[:3]] = matched_labels
         loss = self.loss_obj(logits.flatten(0, -2), labels.flatten(), reduction_override='none')
         weight = logits.new_tensor(self.loss_obj.class_weight)[labels]
         return loss.view_as(labels).flatten(1).sum(1) / weight.flatten(1).sum(1)
 
-    def _box_losses(
-        self, outputs: Outputs, matched: Mapping[str, Tensor], matches: PairMatches, num_pairs: int
-    ) -> Outputs:
-        layers, images, queries, _ = matches
-        num_layers = len(outputs['human_boxes'])
-        mean_pairs = reduce_mean(outputs['human_boxes'].new_tensor([num_pairs])).clamp(min=1)
+    def _box_losses(self, outputs: Outputs, matched: InstanceData, matches: PairMatches, num_pairs: Tensor) -> Outputs:
+        mean_pairs = reduce_mean(num_pairs.to(outputs['human_boxes'].dtype)).clamp(min=1)
 
         def per_layer(values: Tensor) -> Tensor:
-            return values.new_zeros(num_layers).index_add(0, layers, values)
+            return values.new_zeros(len(outputs['human_boxes'])).index_add(0, matches.layers, values)
 
         losses = {}
         for part in ('human', 'object'):
-            if not len(queries):  # keeps the box heads in the graph, as DDP wants
-                losses[f'loss_{part}_bbox'] = losses[f'loss_{part}_iou'] = (
-                    outputs[f'{part}_boxes'].flatten(1).sum(1) * 0
-                )
+            boxes = outputs[f'{part}_boxes']
+            if not len(matched):  # DDP needs a gradient for the box MLPs in every step
+                losses[f'loss_{part}_bbox'] = losses[f'loss_{part}_iou'] = boxes.flatten(1).sum(1) * 0
                 continue
-            pred = outputs[f'{part}_boxes'][layers, images, queries]
+            pred = boxes[matches[:3]]
             target = matched[f'{part}_boxes'].to(pred.dtype)
             exists = pred.new_ones(len(pred)) if part == 'human' else target.ne(0).any(1).to(pred.dtype)
             norm = mean_pairs if part == 'human' else per_layer(exists) + 1e-4
@@ -396,21 +318,12 @@ class GENHead(BaseModule):
         batch_data_samples: Sequence[HOIDataSample],
         rescale: bool = True,
     ) -> list[InstanceData]:
-        """Triplets of every image.
+        """Triplets of every image, see :meth:`predict_by_feat`, from the arguments of :meth:`forward`.
 
         The head computes in float32 (or float64), also under automatic mixed precision and in a model that was cast to
         half precision: there, a box from 0 to 1 has steps of up to 0.3 pixels (float16) or 2.5 pixels (bfloat16) in an
-        image of 640 pixels, and many scores are equal.
-
-        Args:
-            memory (Tensor): (B, HW, C).
-            memory_pos (Tensor): (B, HW, C).
-            memory_mask (Tensor, optional): (B, HW).
-            batch_data_samples (Sequence[HOIDataSample]): Samples with ``ori_shape`` and ``img_shape``.
-            rescale (bool): Whether boxes are pixels of the original image (True) or of the network input.
-
-        Returns:
-            list[InstanceData]: See :meth:`predict_by_feat`.
+        image of 640 pixels, and many scores are equal. Boxes are in pixels of the original image (``ori_shape``) with
+        ``rescale``, and of the network input (``img_shape``) without.
         """
         weights = _at_least_float32(dict([*self.named_parameters(), *self.named_buffers()]))
         encoded = _at_least_float32(dict(memory=memory, memory_pos=memory_pos))
@@ -420,7 +333,7 @@ class GENHead(BaseModule):
         return self.predict_by_feat({key: value[-1] for key, value in outputs.items()}, sizes)
 
     def predict_by_feat(self, outputs: Outputs, sizes: Sequence[tuple[int, int]]) -> list[InstanceData]:
-        """Triplets from the outputs of one layer (section 3.5), as ``test_cfg`` selects them.
+        """Triplets from the outputs of one layer (section 3.5), selected as ``test_cfg`` says.
 
         Args:
             outputs (dict): ``hoi_logits`` (B, Q, A), ``obj_logits`` (B, Q, O), ``human_boxes`` and ``object_boxes``
@@ -428,26 +341,26 @@ class GENHead(BaseModule):
             sizes (Sequence[tuple[int, int]]): Height and width of the B images in pixels.
 
         Returns:
-            list[InstanceData]: For every image its triplets, best first: ``human_boxes``, ``object_boxes`` (xyxy
+            list[InstanceData]: The triplets of each image, highest score first: ``human_boxes``, ``object_boxes`` (xyxy
             pixels, not clipped, NaN where the pair has no object), ``object_labels``, ``hoi_labels``, ``scores`` (in
             [0, 2]) and ``query_ids``.
         """
         outputs = _at_least_float32(outputs)
         scores = triplet_scores(outputs['hoi_logits'], outputs['obj_logits'], self.hoi_objects)
-        object_labels = outputs['obj_logits'][..., :-1].argmax(-1)
-        factor = scores.new_tensor([[w, h, w, h] for h, w in sizes])[:, None]
-        human_boxes = bbox_cxcywh_to_xyxy(outputs['human_boxes']) * factor
-        object_boxes = bbox_cxcywh_to_xyxy(outputs['object_boxes']) * factor
-        return [
-            self._select(InstanceData(human_boxes=human, object_boxes=obj, object_labels=label), score)
-            for human, obj, label, score in zip(human_boxes, object_boxes, object_labels, scores, strict=True)
-        ]
-
-    def _select(self, pairs: InstanceData, scores: Tensor) -> InstanceData:
-        queries, hois = self.triplet_selector(
-            scores, pairs.human_boxes, pairs.object_boxes, pairs.object_labels, self.hoi_verbs
-        )
-        result = pairs[queries]
-        result.hoi_labels, result.scores, result.query_ids = hois, scores[queries, hois], queries
-        result.object_boxes[result.object_labels == self.vocabulary.no_object] = float('nan')
-        return result
+        parts = (scores, outputs['human_boxes'], outputs['object_boxes'], outputs['obj_logits'], sizes)
+        results = []
+        for hoi_scores, human_boxes, object_boxes, obj_logits, (height, width) in zip(*parts, strict=True):
+            size = scores.new_tensor([width, height, width, height])
+            pairs = InstanceData(
+                human_boxes=bbox_cxcywh_to_xyxy(human_boxes) * size,
+                object_boxes=bbox_cxcywh_to_xyxy(object_boxes) * size,
+                object_labels=obj_logits[:, :-1].argmax(-1),
+            )
+            queries, hois = self.triplet_selector(
+                hoi_scores, pairs.human_boxes, pairs.object_boxes, pairs.object_labels, self.hoi_verbs
+            )
+            triplets = pairs[queries]
+            triplets.set_data(dict(hoi_labels=hois, scores=hoi_scores[queries, hois], query_ids=queries))
+            triplets.object_boxes[triplets.object_labels == self.vocabulary.no_object] = float('nan')
+            results.append(triplets)
+        return results

@@ -13,23 +13,21 @@ from .gen_head import GENHead, Outputs
 
 @MODELS.register_module()
 class VerbGENHead(GENHead):
-    """GENHead that classifies verbs instead of HOI classes: an HOI class scores as its verb.
+    """GENHead that classifies verbs instead of HOI classes. The score of an HOI class is that of its verb.
 
-    ``hoi_logits`` of the network's outputs, and so the matching and the loss, are those of the V verbs. The labels of a
-    pair are the union of the verbs of its HOI classes.
+    ``hoi_logits`` are those of the V verbs, also in matching and loss. The labels of a pair are the verbs of its HOI classes.
 
-    This is the paper's Base-verb, from which Table 4a takes away one guided embedding at a time:
+    This is the paper's Base-verb. Table 4a removes one guided embedding at a time:
 
-    - Without 'p-GE' there is one query per pair instead of a human and an object query. Nothing has to tell which human
-      belongs to which object, since both boxes and the object class are read from the same Q outputs of the instance
-      decoder.
-    - Without 'i-GE' the interaction queries are learned, the same for every image and layer. They carry the position
-      guided embedding of their pair, which is then the only link between the decoders.
+    - Without 'p-GE' there is one query per pair instead of a human and an object query. Both boxes and the object class are
+      predicted from the same Q outputs of the instance decoder, so human and object need no association.
+    - Without 'i-GE' the interaction queries are learned, the same for every image and layer. Only the position guided
+      embedding of a pair, which is added to them, connects the decoders.
 
     Args:
         *args: See :class:`GENHead`.
         hoi_classifier (dict): Config of the classifier of verbs, a :class:`LinearClassifier`.
-        without (str, optional): The guided embedding to take away, 'p-GE' or 'i-GE'. Defaults to None.
+        without (str, optional): The guided embedding to remove, 'p-GE' or 'i-GE'. Defaults to None.
         **kwargs: See :class:`GENHead`.
 
     Raises:
@@ -41,9 +39,9 @@ class VerbGENHead(GENHead):
     ) -> None:
         if without not in (None, 'p-GE', 'i-GE'):
             raise ValueError(f"VerbGENHead: without={without!r} is unknown; it is 'p-GE', 'i-GE' or None.")
-        self.without = without  # before the rest, which makes the queries
+        self.without = without  # read by _init_queries()
         super().__init__(*args, hoi_classifier=hoi_classifier, **kwargs)
-        # The classifier of HOI classes is replaced, not left out: the published figures started from these random numbers.
+        # Building a classifier of HOI classes first keeps the random numbers that the published results started from.
         self.hoi_classifier = self._build_classifier(hoi_classifier, 'verbs')
         trained = list(self.vocabulary.seen(self.zero_shot))
         self.register_buffer(
@@ -75,7 +73,7 @@ class VerbGENHead(GENHead):
     def loss_by_feat(
         self, outputs: Outputs, targets: Sequence[InstanceData], clip_images: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Losses with the verbs of each pair as its labels, see :meth:`GENHead.loss_by_feat`."""
+        """Losses as of :meth:`GENHead.loss_by_feat`, with the verbs of each pair as its labels."""
         verb_targets = []
         for target in targets:
             verbs = (target.hoi_labels @ self.class_verbs.to(target.hoi_labels)).clamp(max=1)
@@ -83,5 +81,5 @@ class VerbGENHead(GENHead):
         return super().loss_by_feat(outputs, verb_targets, clip_images)
 
     def predict_by_feat(self, outputs: Outputs, sizes: Sequence[tuple[int, int]]) -> list[InstanceData]:
-        """Triplets of HOI classes from verb logits, see :meth:`GENHead.predict_by_feat`."""
+        """Triplets as of :meth:`GENHead.predict_by_feat`, from verb logits."""
         return super().predict_by_feat(dict(outputs, hoi_logits=outputs['hoi_logits'][..., self.hoi_verbs]), sizes)

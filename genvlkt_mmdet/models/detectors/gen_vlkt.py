@@ -26,16 +26,16 @@ class GENVLKT(BaseDetector):
 
     Args:
         backbone (dict): Config of the backbone.
-        neck (dict): Config of the neck; its last feature map, (B, C, H, W), enters the encoder.
+        neck (dict): Config of the neck. Its last feature map, (B, C, H, W), is the encoder's input.
         encoder (dict): Arguments of :class:`HOITransformerEncoder`.
         positional_encoding (dict): Arguments of mmdet's ``SinePositionalEncoding``.
         bbox_head (dict): Config of the :class:`GENHead`.
-        pretrained_detr (str, optional): Checkpoint of a DETR detector (facebookresearch's or mmdet's) from which
-            ``init_weights()`` starts backbone, encoder, both decoders and both box heads (section 4.2). None starts a
-            ResNet with frozen parts from ImageNet's weights, ``torchvision://resnet<depth>``, unless it has an ``init_cfg``
-            of its own; any other backbone starts as its own config says.
-        train_cfg (dict, optional): Handed to the head.
-        test_cfg (dict, optional): Handed to the head.
+        pretrained_detr (str, optional): Checkpoint of a DETR (facebookresearch's or mmdet's) with which ``init_weights()``
+            starts backbone, encoder, both decoders and both box MLPs (section 4.2). Defaults to None: a ResNet with frozen
+            parts and without ``init_cfg`` starts from ImageNet, ``torchvision://resnet<depth>``. Any other backbone starts as
+            its config says.
+        train_cfg (dict, optional): ``train_cfg`` of the head.
+        test_cfg (dict, optional): ``test_cfg`` of the head.
         data_preprocessor (dict, optional): Config of the data preprocessor.
         init_cfg (dict, optional): Initialisation config.
 
@@ -43,8 +43,8 @@ class GENVLKT(BaseDetector):
         ValueError: If neck, position encoding, encoder and head do not have the same number of channels.
 
     Attributes:
-        needs_start (bool): Whether ``init_weights()`` reads the DETR or ImageNet's weights. False: a checkpoint has all
-            that they would fill.
+        needs_start (bool): Whether ``init_weights()`` reads the DETR or ImageNet's weights. False if a checkpoint replaces
+            them.
     """
 
     def __init__(
@@ -64,19 +64,17 @@ class GENVLKT(BaseDetector):
         self.pretrained_detr = pretrained_detr
         self._trained_meta: Mapping[str, Any] | None = None  # `dataset_meta` while an open vocabulary is set
         self.needs_start = True
-        self._random_and_frozen = False
-        if pretrained_detr is None and _is_frozen_resnet(backbone):
-            if _has_imagenet_weights(backbone):
-                address = f'torchvision://resnet{backbone["depth"]}'
-                backbone = dict(backbone, init_cfg=dict(type='Pretrained', checkpoint=address))
-            else:
-                self._random_and_frozen = True
+        # Whether frozen parts of the backbone would stay random
+        self._random_and_frozen = pretrained_detr is None and _is_frozen_resnet(backbone)
+        if self._random_and_frozen and _has_imagenet_weights(backbone):
+            address = f'torchvision://resnet{backbone["depth"]}'
+            backbone = dict(backbone, init_cfg=dict(type='Pretrained', checkpoint=address))
+            self._random_and_frozen = False
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.encoder = HOITransformerEncoder(**encoder)
         self.positional_encoding = SinePositionalEncoding(**positional_encoding)
         self.bbox_head = MODELS.build(dict(**bbox_head, train_cfg=train_cfg, test_cfg=test_cfg))
-
         self._check_channels(neck, positional_encoding)
 
     def _check_channels(self, neck: Mapping[str, Any], positional_encoding: Mapping[str, Any]) -> None:
@@ -92,10 +90,10 @@ class GENVLKT(BaseDetector):
             raise ValueError(f'GENVLKT: all parts must have the same number of channels, but they have: {found}.')
 
     def init_weights(self) -> None:
-        """Initialises every part, then loads what the pre-trained DETR knows.
+        """Initialises every part, then loads the pre-trained DETR.
 
         Raises:
-            FileNotFoundError: If the DETR or CLIP is missing; the message says which file to bring.
+            FileNotFoundError: If the DETR or CLIP is missing. The message says which file to bring.
             ValueError: If one of them does not fit, or frozen parts of the backbone would stay random.
         """
         if not self.needs_start:
@@ -106,7 +104,7 @@ class GENVLKT(BaseDetector):
             load_detr(self, self.pretrained_detr)
 
     def expect_weights(self, names: Collection[str]) -> None:
-        """Prepares for a checkpoint that is loaded right after ``init_weights()``, which then reads only what it lacks.
+        """Makes ``init_weights()`` read only what a checkpoint that is loaded afterwards does not have.
 
         Args:
             names (Collection[str]): Names of the model's weights that the checkpoint holds in the right shape.
@@ -119,20 +117,18 @@ class GENVLKT(BaseDetector):
         self.needs_start = bool(missing)
 
     def check_files(self) -> None:
-        """Raises what ``init_weights()`` and the first loss would raise for files that are missing or do not fit.
-
-        Call it on a model that is thrown away: it writes some of the weights.
+        """Checks the files that ``init_weights()`` and the first loss read. Call it on a model that is not used afterwards.
 
         Raises:
-            FileNotFoundError: If a file is missing; the message says which one to bring.
+            FileNotFoundError: If a file is missing. The message says which one to bring.
             ValueError: If a file does not fit.
         """
         self._check_backbone_start()
         if self.needs_start and self.pretrained_detr is not None:
             read_detr(self, self.pretrained_detr)
         elif self.needs_start:
-            init_cfg = self.backbone.init_cfg if isinstance(getattr(self.backbone, 'init_cfg', None), Mapping) else {}
-            if init_cfg.get('type') == 'Pretrained':
+            init_cfg = getattr(self.backbone, 'init_cfg', None)
+            if isinstance(init_cfg, Mapping) and init_cfg.get('type') == 'Pretrained':
                 load_checkpoint(init_cfg['checkpoint'])
         for classifier in (self.bbox_head.hoi_classifier, self.bbox_head.obj_classifier):
             if isinstance(classifier, TextClassifier) and not classifier.is_init:
@@ -149,23 +145,26 @@ class GENVLKT(BaseDetector):
             )
 
     def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> tuple[HOIReading, ...]:
-        """Predicts these HOI classes from now on, seen in training or not, see :meth:`GENHead.set_vocabulary`.
+        """Predicts other HOI classes, seen in training or not, until :meth:`reset_vocabulary` is called.
 
-        ``dataset_meta``, which names the classes for inferencers and visualizers, follows where the model has one. How the
-        entries were read is logged as a table.
+        Trained classes keep their class weights. New ones get text embeddings. All trained objects remain, because the object
+        label is the best of all objects. The weights in a checkpoint do not change. ``dataset_meta``, if the model has one,
+        gets the names of the classes. A table of how the entries were read is logged.
 
         Args:
-            hois (Sequence[str | tuple[str, str | None]]): Phrases such as ``'a person feeding a giraffe'`` and pairs such as
-                ``('ride', 'horse')``.
-            clip (dict, optional): The CLIP model that encodes new phrases. Defaults to None: that of the HOI classifier.
+            hois (Sequence[str | tuple[str, str | None]]): The classes, in order: phrases such as
+                ``'a person feeding a giraffe'`` and pairs such as ``('ride', 'horse')``, see
+                :func:`genvlkt_mmdet.vocabulary.open_vocabulary`.
+            clip (dict, optional): CLIP model that encodes new phrases. Only new phrases need it. Defaults to None: that of
+                the HOI classifier.
 
         Returns:
-            tuple[HOIReading]: How each entry was read: verb, object, prompt, and what of it is new.
+            tuple[HOIReading]: How each entry was read: verb, object, prompt, and what is new.
 
         Raises:
             ValueError: If an entry cannot be read or is ambiguous, a classifier has no text, or there is no CLIP setting
                 for new phrases.
-            FileNotFoundError: If the CLIP weights are missing; the message says which file to bring.
+            FileNotFoundError: If the CLIP weights are missing. The message says which file to bring.
         """
         readings = self.bbox_head.set_vocabulary(hois, clip)
         print_log(f'The vocabulary was read as:\n{readings_table(readings)}', logger='current')
@@ -194,14 +193,12 @@ class GENVLKT(BaseDetector):
 
         Args:
             batch_inputs (Tensor): Normalised images, padded right and below, (B, 3, H', W').
-            batch_data_samples (Sequence[HOIDataSample], optional): Samples with ``img_shape``; without them no image is
-                padded.
+            batch_data_samples (Sequence[HOIDataSample], optional): Samples with ``img_shape``. None: no image is padded.
 
         Returns:
-            dict: ``memory`` (B, HW, C), ``memory_pos`` (B, HW, C), ``memory_mask`` (B, HW), True where the memory is
-            padding, or None when no image is padded.
+            dict: Arguments of :meth:`GENHead.forward`. ``memory_mask`` is None if no image is padded.
         """
-        # The preprocessor gives float32 images, also to a model that was cast to half precision.
+        # The preprocessor returns float32 images, also if the model was cast to half precision.
         features = self.extract_feat(batch_inputs.to(next(self.parameters()).dtype))[-1]
         mask = self._padding_mask(batch_inputs, batch_data_samples, features.shape[-2:])
         pos = self.positional_encoding(mask, features).flatten(2).transpose(1, 2).to(features.dtype)
@@ -230,11 +227,7 @@ class GENVLKT(BaseDetector):
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: Sequence[HOIDataSample], rescale: bool = True
     ) -> list[HOIDataSample]:
-        """Fills ``pred_hois`` of every sample, see :meth:`GENHead.predict_by_feat`.
-
-        Raises:
-            ValueError: If a score or a box is not finite.
-        """
+        """Fills ``pred_hois`` of every sample, see :meth:`GENHead.predict`. Values that are not finite are a ValueError."""
         encoded = self.encode(batch_inputs, batch_data_samples)
         results = self.bbox_head.predict(**encoded, batch_data_samples=batch_data_samples, rescale=rescale)
         for sample, result in zip(batch_data_samples, results, strict=True):
@@ -249,13 +242,13 @@ class GENVLKT(BaseDetector):
     def _forward(
         self, batch_inputs: Tensor, batch_data_samples: Sequence[HOIDataSample] | None = None
     ) -> dict[str, Tensor]:
-        """Stacked outputs of all layers, see :meth:`GENHead.forward`; seen classes only while training."""
+        """Outputs of all layers, see :meth:`GENHead.forward`. In train mode, HOI logits are those of the seen classes."""
         encoded = self.encode(batch_inputs, batch_data_samples)
         return self.bbox_head(**encoded, seen_only=self.training)
 
 
 def _is_frozen_resnet(backbone: Mapping[str, Any]) -> bool:
-    """Whether a backbone's config is a ResNet that freezes parts and does not say where their weights come from."""
+    """Whether a config is a ResNet with frozen parts and without initial weights."""
     frozen = backbone.get('frozen_stages', -1) >= 0 or not backbone.get('norm_cfg', {}).get('requires_grad', True)
     kind = getattr(backbone['type'], '__name__', backbone['type']).rsplit('.', 1)[-1]
     return kind == 'ResNet' and frozen and not (backbone.get('init_cfg') or backbone.get('pretrained'))

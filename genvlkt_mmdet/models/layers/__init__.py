@@ -1,5 +1,5 @@
 from .attention import FusedMultiheadAttention
-from .classifier import LinearClassifier, TextClassifier
+from .classifier import LinearClassifier, TextClassifier, extend_classifiers
 from .transformer import GuidedDecoder, HOIDecoderLayer, HOIEncoderLayer, HOITransformerEncoder
 
 __all__ = [
@@ -10,4 +10,5 @@ __all__ = [
     'HOITransformerEncoder',
     'LinearClassifier',
     'TextClassifier',
+    'extend_classifiers',
 ]

@@ -5,10 +5,9 @@ from torch import Tensor, nn
 
 
 class _FusedAttention(nn.MultiheadAttention):
-    """``nn.MultiheadAttention`` that never asks for the attention weights.
+    """``nn.MultiheadAttention`` without attention weights, so that torch uses ``scaled_dot_product_attention``.
 
-    Without them torch computes the product by ``scaled_dot_product_attention``; mmcv's wrapper asks for them and throws
-    them away.
+    mmcv's wrapper requests the weights and does not use them.
     """
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, **kwargs) -> tuple[Tensor, None]:
@@ -16,7 +15,7 @@ class _FusedAttention(nn.MultiheadAttention):
 
 
 class FusedMultiheadAttention(MultiheadAttention):
-    """mmcv's attention block with residual and positions; parameters have the same names and shapes.
+    """mmcv's attention block with residual and positions. Parameters have the same names and shapes.
 
     Args:
         embed_dims (int): Number of channels C.

@@ -1,4 +1,4 @@
-"""The two classifiers that a head can be configured with: text embeddings as class weights, or a plain linear layer."""
+"""The classifiers of a head: with text embeddings as class weights, or a plain linear layer."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
-from ...vocabulary import HOIVocabulary
-from ..vlkt import encode_text
+from ...vocabulary import HOIVocabulary, OpenVocabulary
+from ..vlkt import encode_new_text, encode_text
 
 
 def _logit(prior: float | None) -> float | None:
@@ -26,13 +26,11 @@ def _logit(prior: float | None) -> float | None:
 class TextClassifier(BaseModule):
     """Projects decoder features to CLIP's space and compares them with the text embedding of each class (section 3.3).
 
-    ``logits = exp(logit_scale) * Linear(x / |x|)`` with ``x = LayerNorm(Linear(features))``. The bias is scaled too. The
-    class weights start as text embeddings of length 1 and are not normalised again.
+    ``logits = exp(logit_scale) * Linear(x / |x|)`` with ``x = LayerNorm(Linear(features))``. The scale includes the bias. The
+    class weights start as L2-normalised text embeddings and are not normalised again.
 
-    In zero-shot training the classifier holds two sets of class weights: ``fc`` of the seen classes, for the loss, and
-    ``eval_fc`` of all classes, for prediction.
-
-    After training it can predict any classes, see :meth:`extend`.
+    In zero-shot training there are two sets of class weights: ``fc`` of the seen classes, for the loss, and ``eval_fc`` of
+    all classes, for prediction. After training, any classes can be predicted, see :meth:`extend`.
 
     Args:
         in_channels (int): Channels C of the decoder features. Set by the head.
@@ -41,13 +39,13 @@ class TextClassifier(BaseModule):
         zero_shot (str, optional): Zero-shot split of the vocabulary. Set by the head. Defaults to None.
         clip_dims (int): Embedding width D of the CLIP model. Defaults to 512.
         clip (dict, optional): CLIP model that encodes the prompts, see
-            :meth:`genvlkt_mmdet.models.vlkt.CLIPSource.from_cfg`. Read by ``init_weights()`` only; building, loading a
-            checkpoint and predicting do without it. None: the class weights start as PyTorch's default.
-        text (str): ``'clip'`` starts from CLIP's text embeddings; ``'random'`` starts from random directions, evenly
-            distributed on the sphere, which is the control for what text embeddings add. Defaults to ``'clip'``.
-        frozen (bool, optional): Whether class weights and biases stay as they were initialised; all biases are then
-            equal. Defaults to None: frozen in zero-shot training.
-        prior (float, optional): Initial probability of every class; sets one bias for all classes. Defaults to None:
+            :meth:`genvlkt_mmdet.models.vlkt.CLIPSource.from_cfg`. Only ``init_weights()`` and new classes need it. None: the
+            class weights start as PyTorch's default.
+        text (str): ``'clip'`` starts from CLIP's text embeddings. ``'random'`` starts from random directions, evenly
+            distributed on the sphere, to measure what text embeddings add. Defaults to ``'clip'``.
+        frozen (bool, optional): Whether class weights and biases stay as initialised. All biases are then equal. Defaults to
+            None: frozen in zero-shot training.
+        prior (float, optional): Initial probability of every class. Sets one bias for all classes. Defaults to None:
             PyTorch's default initialisation, or 0 if the classifier is frozen or in zero-shot training.
 
     Raises:
@@ -81,19 +79,19 @@ class TextClassifier(BaseModule):
         self.proj = nn.Sequential(nn.Linear(in_channels, clip_dims), nn.LayerNorm(clip_dims))
         self.fc = nn.Linear(clip_dims, len(self.prompts if self.seen is None else self.seen))
         if self.seen is not None:
-            # Class weights of all classes; never trained, since the loss does not see them.
+            # The loss does not see the weights of all classes, so they are never trained.
             self.eval_fc = nn.Linear(clip_dims, len(self.prompts)).requires_grad_(False)
         if frozen:
             self.fc.requires_grad_(False)
-        # CLIP's temperature: starts at 1 / 0.07 and is learned.
+        # CLIP's temperature. It is learned.
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         logit = _logit(prior)
         if frozen or self.seen is not None or logit is not None:
-            # Unseen classes learn no bias. If seen ones did, the split would decide the scores.
+            # Unseen classes cannot learn a bias. Different biases of seen classes would distort the scores.
             bias = 0.0 if logit is None else logit / self.logit_scale.exp().item()
             for fc in {self.fc, self._prediction_fc}:
                 nn.init.constant_(fc.bias, bias)
-        # Open vocabulary: follows the module to its device and precision, and never enters a checkpoint.
+        # Buffers of an open vocabulary: they are moved and cast with the module, and are not in its checkpoints.
         self.register_buffer('new_weight', None, persistent=False)
         self.register_buffer('order', None, persistent=False)
         self.num_bias_classes = 0
@@ -104,12 +102,7 @@ class TextClassifier(BaseModule):
         self.init_class_weights()
 
     def init_class_weights(self) -> None:
-        """Writes the text embeddings, or random directions, into the class weights.
-
-        Raises:
-            FileNotFoundError: If the CLIP weights are missing; the message says which file to bring.
-            ValueError: If the CLIP model has another embedding width than ``clip_dims``.
-        """
+        """Sets the class weights to the text embeddings, or to random directions, see :func:`encode_text` for errors."""
         if self.text == 'random':
             self.set_embeddings(torch.randn(len(self.prompts), self.fc.in_features))
         elif self.clip is not None:
@@ -117,10 +110,7 @@ class TextClassifier(BaseModule):
 
     @torch.no_grad()
     def set_embeddings(self, embeddings: Tensor) -> None:
-        """Writes the class weights.
-
-        Args:
-            embeddings (Tensor): One per class, (num_classes, D), any length; they are L2-normalised.
+        """Sets the class weights to the L2-normalised embeddings of all classes, (num_classes, D).
 
         Raises:
             ValueError: If their number or width does not fit.
@@ -138,15 +128,15 @@ class TextClassifier(BaseModule):
 
     @torch.no_grad()
     def extend(self, classes: Sequence[int | None], embeddings: Tensor, num_bias_classes: int | None = None) -> None:
-        """Predicts other classes from now on, until :meth:`reset`. The trained class weights stay as they are.
+        """Predicts other classes until :meth:`reset` is called. The trained class weights do not change.
 
-        A trained class keeps its logit, bit for bit. The weight of a new one is its L2-normalised embedding. Its bias is
-        the mean of the trained biases: a bias says how often a class is found, which its text does not tell.
+        A trained class keeps its logit, bit for bit. The weight of a new class is its L2-normalised embedding. Its bias is the
+        mean of the trained biases, because a bias depends on how frequent a class is, which its text does not tell.
 
         Args:
-            classes (Sequence[int | None]): For each class to predict, the index of the trained class; None for a new one.
-            embeddings (Tensor): Text embeddings of the new classes, in order, (N, D), any length.
-            num_bias_classes (int, optional): Only the first so many trained classes enter the mean of the biases.
+            classes (Sequence[int | None]): Index of the trained class for each class to predict. None for a new class.
+            embeddings (Tensor): Text embeddings of the N new classes, in order, (N, D). They are L2-normalised here.
+            num_bias_classes (int, optional): Number of trained classes, from the first one, whose biases enter the mean.
                 Defaults to None: all.
 
         Raises:
@@ -174,43 +164,75 @@ class TextClassifier(BaseModule):
         return self.fc if self.seen is None else self.eval_fc
 
     def forward(self, features: Tensor, seen_only: bool = False) -> tuple[Tensor, Tensor]:
-        """Classifies.
+        """Classifies decoder features.
 
         Args:
             features (Tensor): (..., C).
-            seen_only (bool): Whether to give logits of the seen classes only. Defaults to False.
+            seen_only (bool): Whether to return logits of the seen classes only. Defaults to False.
 
         Returns:
-            tuple[Tensor, Tensor]: Logits (..., num_classes), or (..., seen) with ``seen_only``; embeddings (..., D) before
-            L2 normalisation.
+            tuple[Tensor, Tensor]: Logits (..., num_classes), or (..., seen) with ``seen_only``. Embeddings (..., D) before L2
+            normalisation.
         """
         embeds = self.proj(features)
         unit = normalize(embeds, dim=-1)
         scores = (self.fc if seen_only else self._prediction_fc)(unit)
         if self.order is not None and not seen_only:
             new = linear(unit, self.new_weight) + self._prediction_fc.bias[: self.num_bias_classes].mean()
-            # Trained classes are computed as always and then picked, so that the others cannot change their logits.
+            # Computing all trained classes as before keeps their logits bit for bit.
             scores = torch.cat([scores, new], dim=-1)[..., self.order]
         return self.logit_scale.exp() * scores, embeds
+
+
+def extend_classifiers(
+    hoi_classifier: nn.Module,
+    obj_classifier: nn.Module,
+    trained: HOIVocabulary,
+    opened: OpenVocabulary,
+    clip: Mapping[str, Any] | None = None,
+) -> None:
+    """Extends the classifiers of a head to an open vocabulary, see :meth:`GENVLKT.set_vocabulary` for errors.
+
+    Without a new object, the object classifier can also be a :class:`LinearClassifier`, which does not change. ``clip`` encodes
+    new prompts; None takes that of the HOI classifier.
+    """
+    hois = zip(opened.vocabulary.hoi_prompts, opened.trained_hois, strict=True)
+    objects = zip(opened.vocabulary.object_prompts, opened.trained_objects, strict=True)
+    new_hois = [prompt for prompt, known in hois if known is None]
+    new_objects = [prompt for prompt, known in objects if known is None]
+    extends_objects = bool(new_objects) or isinstance(obj_classifier, TextClassifier)
+    classifiers = [hoi_classifier] + [obj_classifier] * extends_objects
+    if not all(isinstance(classifier, TextClassifier) for classifier in classifiers):
+        raise ValueError(
+            'An open vocabulary needs text classifiers: this model has '
+            f'{" and ".join(type(classifier).__name__ for classifier in classifiers)}.'
+        )
+    prompts, clip = [*new_hois, *new_objects], clip or hoi_classifier.clip
+    if prompts and clip is None:
+        raise ValueError(
+            f"'{prompts[0]}' is new to the model and its text must be encoded: name the CLIP model by "
+            'set_vocabulary(hois, clip=...) or by model.bbox_head.hoi_classifier.clip in the config.'
+        )
+    embeddings = encode_new_text(prompts, clip) if prompts else torch.zeros(0, hoi_classifier.fc.in_features)
+    hoi_classifier.extend(opened.trained_hois, embeddings[: len(new_hois)])
+    if extends_objects:
+        # The biases of 'nothing' and 'person only' are left out: they say nothing about a new object.
+        obj_classifier.extend(opened.trained_objects, embeddings[len(new_hois) :], trained.num_objects)
 
 
 @MODELS.register_module()
 class LinearClassifier(BaseModule):
     """A linear layer on decoder features: the classifier without text embeddings (Table 4b, first row).
 
-    In zero-shot training the loss reaches the weights of seen classes only. The weights of unseen classes are zero, so that
-    their logit is the prior's for every query: without text nothing is known of them but their object.
+    In zero-shot training, the loss reaches the weights of seen classes only. The weights of unseen classes are zero: without
+    text, only their object is known, so every query gives them the logit of the prior.
+
+    The head sets ``in_channels``, ``vocabulary`` and ``zero_shot``, as for :class:`TextClassifier`.
 
     Args:
-        in_channels (int): Channels C of the decoder features. Set by the head.
-        vocabulary (HOIVocabulary): What can be detected. Set by the head.
         classes (str): What to classify, ``'hois'``, ``'objects'`` or ``'verbs'``. Set by the head.
-        zero_shot (str, optional): Zero-shot split of the vocabulary. Set by the head. Defaults to None.
-        prior (float, optional): Initial probability of every class; sets one bias for all classes. Defaults to None:
-            PyTorch's default initialisation.
-
-    Raises:
-        ValueError: If ``prior`` is out of its range.
+        prior (float, optional): Initial probability of every class, more than 0 and less than 1. Defaults to None: PyTorch's
+            default initialisation.
     """
 
     def __init__(
@@ -232,14 +254,6 @@ class LinearClassifier(BaseModule):
                 self.linear.weight[list(vocabulary.unseen(zero_shot))] = 0
 
     def forward(self, features: Tensor, seen_only: bool = False) -> tuple[Tensor, Tensor]:
-        """Classifies.
-
-        Args:
-            features (Tensor): (..., C).
-            seen_only (bool): Whether to give logits of the seen classes only. Defaults to False.
-
-        Returns:
-            tuple[Tensor, Tensor]: Logits (..., num_classes), or (..., seen) with ``seen_only``; the features themselves.
-        """
+        """Logits as in :meth:`TextClassifier.forward`, and the features themselves."""
         logits = self.linear(features)
         return logits[..., list(self.seen)] if seen_only and self.seen is not None else logits, features

@@ -1,4 +1,4 @@
-"""Encoder and decoder of the detector: DETR's layers, and a decoder whose positions change from layer to layer."""
+"""Encoder and decoder of the detector: DETR's layers, and a decoder with a query position per layer."""
 
 import torch
 from mmcv.cnn import build_norm_layer
@@ -15,35 +15,44 @@ from torch import Tensor, nn
 from .attention import FusedMultiheadAttention
 
 
-class HOIEncoderLayer(DetrTransformerEncoderLayer):
+class _FusedLayer:
+    """What both kinds of layers have in common: fused attention and post-norm."""
+
+    def _init_layers(self) -> None:
+        self.self_attn = FusedMultiheadAttention(**self.self_attn_cfg)
+        if crosses := hasattr(self, 'cross_attn_cfg'):
+            self.cross_attn = FusedMultiheadAttention(**self.cross_attn_cfg)
+        self.embed_dims = self.self_attn.embed_dims
+        self.ffn = FFN(**self.ffn_cfg)
+        self.norms = ModuleList([build_norm_layer(self.norm_cfg, self.embed_dims)[1] for _ in range(2 + crosses)])
+
+
+class HOIEncoderLayer(_FusedLayer, DetrTransformerEncoderLayer):
     """DETR encoder layer (post-norm) on fused attention."""
 
-    def _init_layers(self) -> None:
-        self.self_attn = FusedMultiheadAttention(**self.self_attn_cfg)
-        self.embed_dims = self.self_attn.embed_dims
-        self.ffn = FFN(**self.ffn_cfg)
-        self.norms = ModuleList([build_norm_layer(self.norm_cfg, self.embed_dims)[1] for _ in range(2)])
 
-
-class HOIDecoderLayer(DetrTransformerDecoderLayer):
+class HOIDecoderLayer(_FusedLayer, DetrTransformerDecoderLayer):
     """DETR decoder layer (post-norm) on fused attention."""
 
+
+class _FusedStack:
+    """What encoder and decoder have in common: layers on fused attention, and DETR's initialisation."""
+
+    layer_type: type[nn.Module]
+
     def _init_layers(self) -> None:
-        self.self_attn = FusedMultiheadAttention(**self.self_attn_cfg)
-        self.cross_attn = FusedMultiheadAttention(**self.cross_attn_cfg)
-        self.embed_dims = self.self_attn.embed_dims
-        self.ffn = FFN(**self.ffn_cfg)
-        self.norms = ModuleList([build_norm_layer(self.norm_cfg, self.embed_dims)[1] for _ in range(3)])
+        self.layers = ModuleList([self.layer_type(**self.layer_cfg) for _ in range(self.num_layers)])
+        self.embed_dims = self.layers[0].embed_dims
+
+    def init_weights(self) -> None:
+        """Xavier initialisation of all matrices. Biases and norms keep torch's initialisation."""
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+        self._is_init = True
 
 
-def _xavier_init(module: nn.Module) -> None:
-    # DETR's initialisation: Xavier for every matrix, biases and norms as torch leaves them.
-    for parameter in module.parameters():
-        if parameter.dim() > 1:
-            nn.init.xavier_uniform_(parameter)
-
-
-class HOITransformerEncoder(DetrTransformerEncoder):
+class HOITransformerEncoder(_FusedStack, DetrTransformerEncoder):
     """DETR's transformer encoder on fused attention.
 
     Args:
@@ -51,36 +60,25 @@ class HOITransformerEncoder(DetrTransformerEncoder):
         layer_cfg (dict): Arguments of :class:`HOIEncoderLayer`, shared by all layers.
     """
 
-    def _init_layers(self) -> None:
-        self.layers = ModuleList([HOIEncoderLayer(**self.layer_cfg) for _ in range(self.num_layers)])
-        self.embed_dims = self.layers[0].embed_dims
-
-    def init_weights(self) -> None:
-        """Xavier initialisation of all matrices, as in DETR."""
-        _xavier_init(self)
-        self._is_init = True
+    layer_type = HOIEncoderLayer
 
 
-class GuidedDecoder(DetrTransformerDecoder):
+class GuidedDecoder(_FusedStack, DetrTransformerDecoder):
     """Transformer decoder with zero queries and a query position per layer (section 3.2 of the paper).
 
-    The instance decoder gets the same positions in every layer (p-GE); the interaction decoder gets, in layer k, what
-    layer k of the instance decoder found (i-GE).
+    The instance decoder gets the same positions in every layer (p-GE). The interaction decoder gets, in layer k, positions
+    from the output of layer k of the instance decoder (i-GE).
 
     Args:
         num_layers (int): Number of layers L.
         layer_cfg (dict): Arguments of :class:`HOIDecoderLayer`, shared by all layers.
     """
 
-    def _init_layers(self) -> None:
-        self.layers = ModuleList([HOIDecoderLayer(**self.layer_cfg) for _ in range(self.num_layers)])
-        self.embed_dims = self.layers[0].embed_dims
-        self.post_norm = build_norm_layer(self.post_norm_cfg, self.embed_dims)[1]
+    layer_type = HOIDecoderLayer
 
-    def init_weights(self) -> None:
-        """Xavier initialisation of all matrices, as in DETR."""
-        _xavier_init(self)
-        self._is_init = True
+    def _init_layers(self) -> None:
+        super()._init_layers()
+        self.post_norm = build_norm_layer(self.post_norm_cfg, self.embed_dims)[1]
 
     def forward(self, query_pos: Tensor, memory: Tensor, memory_pos: Tensor, memory_mask: Tensor | None) -> Tensor:
         """Decodes.
@@ -89,21 +87,14 @@ class GuidedDecoder(DetrTransformerDecoder):
             query_pos (Tensor): Query positions of every layer, (L, B, N, C).
             memory (Tensor): Output of the encoder, (B, HW, C).
             memory_pos (Tensor): Its position encoding, (B, HW, C).
-            memory_mask (Tensor, optional): True where the memory is padding, (B, HW); None without padding.
+            memory_mask (Tensor, optional): True where the memory is padding, (B, HW). None: no padding.
 
         Returns:
-            Tensor: Normed outputs of all layers, (L, B, N, C).
+            Tensor: Outputs of all layers after the final norm, (L, B, N, C).
         """
         query = torch.zeros_like(query_pos[0])
         outputs = []
         for layer, layer_pos in zip(self.layers, query_pos, strict=True):
-            query = layer(
-                query,
-                key=memory,
-                value=memory,
-                query_pos=layer_pos,
-                key_pos=memory_pos,
-                key_padding_mask=memory_mask,
-            )
+            query = layer(query, memory, memory, query_pos=layer_pos, key_pos=memory_pos, key_padding_mask=memory_mask)
             outputs.append(self.post_norm(query))
         return torch.stack(outputs)

@@ -24,21 +24,15 @@ class HOIFocalLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Loss of every decoder layer.
+        """Loss of every decoder layer, (L,), from logits (L, ...) and multi-hot targets in {0, 1} of the same shape.
 
-        Args:
-            logits (Tensor): HOI logits, (L, ...).
-            targets (Tensor): Multi-hot targets in {0, 1}, same shape.
-
-        Returns:
-            Tensor: (L,), float32 or finer. The sum over a layer divided by its number of positives; undivided when it
-            has none.
+        It is the sum over a layer, divided by its number of positives if it has any, in at least float32.
         """
-        # In half precision 1 - eps is 1, and the logarithm of 0 would follow.
+        # In half precision, 1 - eps is 1, and its loss would be infinite.
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         prob = logits.sigmoid().clamp(self.eps, 1 - self.eps)
         positive = targets.eq(1)
-        # The probability of the right answer: one logarithm and one power serve both signs.
+        # With the probability of the right answer, one formula serves positives and negatives.
         right = torch.where(positive, prob, 1 - prob)
         weight = torch.where(positive, self.alpha, 1 - self.alpha)
         loss = -(weight * (1 - right) ** self.gamma * right.log()).flatten(1).sum(1)

@@ -14,13 +14,13 @@ from ..vlkt import CLIPSource, build_teacher
 class VLKTLoss(nn.Module):
     """Mimic loss between interaction features and the CLIP image embedding (section 3.3, "visual mimic").
 
-    The student is the mean of the un-normalised interaction features over the queries, the target the un-normalised
-    embedding of the image. The teacher runs once per image; it is no sub-module, so that it never enters the state
-    dict, the optimiser or DDP.
+    The student is the mean of the interaction features over the queries, the target the embedding of the image, both before
+    normalisation. The teacher runs once per image. It is no submodule, so it is not part of the state dict, the optimiser or
+    DDP.
 
     Args:
-        clip (dict): Required. CLIP model that teaches, see :func:`genvlkt_mmdet.models.vlkt.build_teacher`. Loaded at the first
-            loss, unless :attr:`teacher` was set before.
+        clip (dict): Required. CLIP model that teaches, see :func:`genvlkt_mmdet.models.vlkt.build_teacher`. It is loaded at
+            the first loss, unless :attr:`teacher` was set before.
         distance (str): ``'l1'``, ``'l2'`` (mean squared error) or ``'l1+l2'`` (their sum), Table 4c. Defaults to
             ``'l1'``.
         loss_weight (float): Weight of the loss. Defaults to 1.
@@ -52,43 +52,24 @@ class VLKTLoss(nn.Module):
             super().__setattr__(name, value)
 
     def check_files(self) -> None:
-        """Checks that the teacher's weights are here or can be downloaded, without loading them.
-
-        Raises:
-            FileNotFoundError: If they are not; the message says which file to bring.
-        """
+        """Raises a FileNotFoundError if the teacher's weights are not on this machine and cannot be downloaded."""
         if self.teacher is None:
             CLIPSource.from_cfg(self.clip).need_weights()
 
-    @torch.no_grad()
-    def embed(self, clip_images: Tensor) -> Tensor:
-        """CLIP embeddings of the images.
-
-        Args:
-            clip_images (Tensor): (B, 3, S, S), normalised for CLIP.
-
-        Returns:
-            Tensor: (B, D) float32, not normalised.
-        """
-        if self.teacher is None:
-            self.teacher = build_teacher(self.clip)
-        self.teacher.to(clip_images.device)
-        return self.teacher(clip_images).float()
-
     def forward(self, hoi_embeds: Tensor, clip_images: Tensor) -> Tensor:
-        """Loss of every decoder layer.
+        """Loss of every decoder layer, (L,).
 
         Args:
             hoi_embeds (Tensor): Interaction features before L2 normalisation, (L, B, Q, D).
             clip_images (Tensor): (B, 3, S, S), normalised for CLIP.
 
-        Returns:
-            Tensor: (L,).
-
         Raises:
-            ValueError: If the teacher's embedding has another width than the features.
+            ValueError: If the embedding and the features differ in width.
         """
-        target = self.embed(clip_images)
+        if self.teacher is None:
+            self.teacher = build_teacher(self.clip)
+        with torch.no_grad():
+            target = self.teacher.to(clip_images.device)(clip_images).float()
         student = hoi_embeds.float().mean(2)
         if target.shape != student.shape[1:]:
             raise ValueError(

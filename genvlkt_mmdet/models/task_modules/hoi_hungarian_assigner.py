@@ -16,19 +16,12 @@ _ANNOTATED = ('hoi_labels', 'object_labels', 'human_boxes', 'object_boxes')
 
 
 class PairMatches(NamedTuple):
-    """K matches of a batch, ordered by layer, image and query.
-
-    Attributes:
-        layers (Tensor): (K,) decoder layer.
-        images (Tensor): (K,) image of the batch.
-        queries (Tensor): (K,) query.
-        pairs (Tensor): (K,) index of the pair among the pairs of its image.
-    """
+    """K matches of a batch, ordered by layer, image and query. Each field is (K,)."""
 
     layers: Tensor
     images: Tensor
     queries: Tensor
-    pairs: Tensor
+    pairs: Tensor  # index of the pair in its image
 
 
 @TASK_UTILS.register_module()
@@ -36,7 +29,7 @@ class HOIHungarianAssigner(BaseAssigner):
     """Hungarian matching between queries and human-object pairs (section 3.4).
 
     Args:
-        match_costs (Sequence[dict]): The costs to add up.
+        match_costs (Sequence[dict]): Configs of the costs. The matching cost is their sum.
     """
 
     def __init__(self, match_costs: Sequence[dict]) -> None:
@@ -64,7 +57,7 @@ class HOIHungarianAssigner(BaseAssigner):
         return sum(cost(pred, padded) for cost in self.match_costs)
 
     def assign_batch(self, pred: Mapping[str, Tensor], targets: Sequence[InstanceData]) -> PairMatches:
-        """Matches all layers and images with one transfer from the device and one to it.
+        """Matches all layers and images, with one transfer from the device and one to it.
 
         Args:
             pred (Mapping): As for :meth:`cost`.
@@ -74,7 +67,7 @@ class HOIHungarianAssigner(BaseAssigner):
             PairMatches: At most min(Q, n) matches for each layer and image.
 
         Raises:
-            FloatingPointError: If a cost is not finite, which means that training has diverged.
+            FloatingPointError: If a cost is not finite, because training has diverged.
         """
         device = pred['hoi_logits'].device
         sizes = [len(t.object_labels) for t in targets]
@@ -97,17 +90,10 @@ class HOIHungarianAssigner(BaseAssigner):
     def assign(
         self, pred_instances: InstanceData, gt_instances: InstanceData, img_meta: dict | None = None, **kwargs
     ) -> AssignResult:
-        """Matches one image and one layer, with mmdet's interface.
-
-        Args:
-            pred_instances (InstanceData): ``hoi_logits`` (Q, A), ``obj_logits`` (Q, O), ``human_boxes`` and
-                ``object_boxes`` (Q, 4).
-            gt_instances (InstanceData): The pairs, as for :meth:`cost`.
-            img_meta (dict, optional): Not used: boxes are relative.
-            **kwargs: Not used.
+        """Matches one image and one layer, with mmdet's interface. Fields are as for :meth:`cost`, without L and B.
 
         Returns:
-            AssignResult: ``gt_inds`` holds the 1-based pair of every query, 0 for none; ``labels`` its object class.
+            AssignResult: ``gt_inds`` has the 1-based pair of each query, 0 for none; ``labels`` its object class.
         """
         pred = {key: getattr(pred_instances, key)[None, None] for key in _PREDICTED}
         matches = self.assign_batch(pred, [gt_instances])

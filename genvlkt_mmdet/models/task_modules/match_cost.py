@@ -1,7 +1,7 @@
 """Costs of matching queries with annotated pairs (section 3.4; QPIC's matching with one cost per HOI class).
 
-Every cost takes the predictions of a batch, (..., Q, k), and its targets padded to T pairs, (..., T, k), with the same
-leading dimensions, and gives (..., Q, T). What it says of padding is never read.
+The predictions of a batch are (..., Q, k). Its targets, padded to T pairs, are (..., T, k), with the same leading dimensions.
+A cost is (..., Q, T). The cost of padding is never read.
 """
 
 from collections.abc import Mapping
@@ -14,19 +14,24 @@ from torch import Tensor
 Arrays = Mapping[str, Tensor]
 
 
+class _WeightedCost:
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+
 @TASK_UTILS.register_module()
-class HOIClassCost:
-    """How badly the HOI probabilities fit the labels of a pair: positives and negatives weigh the same.
+class HOIClassCost(_WeightedCost):
+    """Misfit of HOI probabilities and labels of a pair. Positives and negatives have the same weight.
 
     ``-( p.t / (sum t + eps) + (1 - p).(1 - t) / (sum (1 - t) + eps) ) / 2`` with p the sigmoid of the logits.
 
     Args:
         weight (float): Weight of the cost.
-        eps (float): Keeps the denominators away from zero. Defaults to 1e-4.
+        eps (float): Added to the denominators. Defaults to 1e-4.
     """
 
     def __init__(self, weight: float, eps: float = 1e-4) -> None:
-        self.weight = weight
+        super().__init__(weight)
         self.eps = eps
 
     def __call__(self, pred: Arrays, target: Arrays) -> Tensor:
@@ -40,15 +45,12 @@ class HOIClassCost:
 
 
 @TASK_UTILS.register_module()
-class HOIObjectClassCost:
+class HOIObjectClassCost(_WeightedCost):
     """Minus the probability of the pair's object class.
 
     Args:
         weight (float): Weight of the cost.
     """
-
-    def __init__(self, weight: float) -> None:
-        self.weight = weight
 
     def __call__(self, pred: Arrays, target: Arrays) -> Tensor:
         """Cost from ``obj_logits`` (..., Q, O) and ``object_labels`` (..., T): (..., Q, T)."""
@@ -58,7 +60,7 @@ class HOIObjectClassCost:
 
 
 @TASK_UTILS.register_module()
-class HOIPairL1Cost:
+class HOIPairL1Cost(_WeightedCost):
     """The larger of the human's and the object's L1 distance, cxcywh in [0, 1].
 
     The object of a pair without object counts 0.
@@ -66,9 +68,6 @@ class HOIPairL1Cost:
     Args:
         weight (float): Weight of the cost.
     """
-
-    def __init__(self, weight: float) -> None:
-        self.weight = weight
 
     def __call__(self, pred: Arrays, target: Arrays) -> Tensor:
         """Cost from ``human_boxes`` and ``object_boxes``, (..., Q, 4) and (..., T, 4): (..., Q, T)."""
@@ -79,7 +78,7 @@ class HOIPairL1Cost:
 
 
 @TASK_UTILS.register_module()
-class HOIPairGIoUCost:
+class HOIPairGIoUCost(_WeightedCost):
     """The larger of the human's and the object's negative generalised IoU.
 
     A pair without object does not ignore its zero box: its object cost is ``-GIoU(object, zero box) - GIoU(human)``,
@@ -88,9 +87,6 @@ class HOIPairGIoUCost:
     Args:
         weight (float): Weight of the cost.
     """
-
-    def __init__(self, weight: float) -> None:
-        self.weight = weight
 
     def __call__(self, pred: Arrays, target: Arrays) -> Tensor:
         """Cost from ``human_boxes`` and ``object_boxes``, (..., Q, 4) and (..., T, 4) cxcywh: (..., Q, T)."""

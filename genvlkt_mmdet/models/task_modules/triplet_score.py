@@ -6,8 +6,8 @@ from torch import Tensor
 def triplet_scores(hoi_logits: Tensor, obj_logits: Tensor, hoi_objects: Tensor) -> Tensor:
     """Scores every query for every HOI class (section 3.5).
 
-    ``sigmoid(hoi logit) + sigmoid(logit of the class's object)^2``. The object classifier is trained with a softmax;
-    the authors' code scores with a sigmoid all the same.
+    ``sigmoid(hoi logit) + sigmoid(logit of the class's object)^2``. This is a sigmoid in the authors' code, too, although the
+    object classifier is trained with a softmax.
 
     Args:
         hoi_logits (Tensor): (..., Q, A).

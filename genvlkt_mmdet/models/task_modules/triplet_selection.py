@@ -1,4 +1,4 @@
-"""From the scores of all queries and HOI classes to the triplets of an image."""
+"""Selection of the triplets of an image."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +10,11 @@ from torch import Tensor
 
 @TASK_UTILS.register_module()
 class TopHOITriplets:
-    """The best triplets of an image, then NMS within each HOI class (section 3.5).
+    """The triplets with the highest scores, then NMS within each HOI class (section 3.5).
 
     Args:
         max_per_img (int): Triplets to keep before NMS. Defaults to 100.
-        nms (dict, optional): Config of :class:`HOITripletNMS`; None for no NMS.
+        nms (dict, optional): Config of :class:`HOITripletNMS`. None: no NMS.
 
     Raises:
         ValueError: If ``max_per_img`` is not at least 1.
@@ -35,13 +35,13 @@ class TopHOITriplets:
             scores (Tensor): Score of every query and HOI class, (Q, A).
             human_boxes (Tensor): (Q, 4) xyxy pixels.
             object_boxes (Tensor): (Q, 4) xyxy pixels.
-            object_labels (Tensor): Not used, as in the authors' code: every class of a query competes.
-            hoi_verbs (Tensor): Not used.
+            object_labels (Tensor): Predicted object class, (Q,). Not used here, as in the authors' code.
+            hoi_verbs (Tensor): Verb of each HOI class, (A,). Not used here.
 
         Returns:
             tuple[Tensor, Tensor]: Queries (m,) and HOI classes (m,) of the triplets, best first.
         """
-        # A stable sort: equal scores keep the order of queries and classes, and none is taken twice.
+        # The sort is stable: equal scores keep the order of queries and classes.
         best, order = scores.flatten().sort(descending=True, stable=True)
         best, order = best[: self.max_per_img], order[: self.max_per_img]
         queries, hois = order // scores.shape[1], order % scores.shape[1]
@@ -53,14 +53,14 @@ class TopHOITriplets:
 
 @TASK_UTILS.register_module()
 class VerbHOITriplets:
-    """One triplet per query and verb, the way the authors write V-COCO's official detections.
+    """One triplet per query and verb, as in the authors' code for V-COCO's official detections.
 
-    A verb of a query scores as the best of the verb's HOI classes. NMS works on whole queries: those of one predicted
-    object class compete with the score of their best verb, and a suppressed query loses all its triplets. No other
-    triplet is dropped, since V-COCO's evaluation ranks every detected person for every role.
+    The score of a query's verb is the highest one of the verb's HOI classes. NMS works on whole queries: those of one
+    predicted object class compete with the score of their best verb, and a suppressed query loses all its triplets. No other
+    triplet is dropped, because V-COCO's evaluation ranks every detected person for every role.
 
     Args:
-        nms (dict, optional): Config of :class:`HOITripletNMS`; None for no NMS.
+        nms (dict, optional): Config of :class:`HOITripletNMS`. None: no NMS.
     """
 
     def __init__(self, nms: Mapping[str, Any] | None = dict(type='HOITripletNMS')) -> None:
@@ -69,18 +69,7 @@ class VerbHOITriplets:
     def __call__(
         self, scores: Tensor, human_boxes: Tensor, object_boxes: Tensor, object_labels: Tensor, hoi_verbs: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Selects triplets of one image.
-
-        Args:
-            scores (Tensor): Score of every query and HOI class, (Q, A).
-            human_boxes (Tensor): (Q, 4) xyxy pixels.
-            object_boxes (Tensor): (Q, 4) xyxy pixels.
-            object_labels (Tensor): Predicted object class, (Q,).
-            hoi_verbs (Tensor): Verb index of each HOI class, (A,).
-
-        Returns:
-            tuple[Tensor, Tensor]: Queries (m,) and HOI classes (m,) of the triplets, best first.
-        """
+        """Selects triplets of one image, see :meth:`TopHOITriplets.__call__`."""
         verbs = hoi_verbs.unique()
         other_verb = hoi_verbs != verbs[:, None]  # (V, A)
         best, hois = scores[:, None].masked_fill(other_verb, -torch.inf).max(-1)  # (Q, V) each

@@ -1,4 +1,4 @@
-"""Which CLIP: from the ``clip`` setting of a config to an ``open_clip`` model, its tokenizer and its identity."""
+"""The CLIP model that a config names in its ``clip`` setting: its weights, tokenizer and fingerprint."""
 
 import hashlib
 import io
@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,19 +27,20 @@ _KEYS = ('model_name', 'pretrained', 'text_embeddings')
 _CONFIG = 'open_clip_config.json'
 _WEIGHTS = ('.safetensors', '.bin', '.pth', '.pt')
 _FOLDER_SCHEME = 'local-dir:'
+_HUB_NAMES = ('open_clip_model.safetensors', 'open_clip_pytorch_model.safetensors', 'open_clip_pytorch_model.bin')
 
 
 @dataclass(frozen=True)
 class CLIPSource:
-    """Where a CLIP model comes from; nothing is loaded yet.
+    """Where a CLIP model comes from. Nothing is loaded yet.
 
     Attributes:
-        model_name (str, optional): Name of an open_clip architecture; None where ``folder`` says it.
-        pretrained (str, optional): Weights tag of open_clip, e.g. ``'openai'``; None where ``weights`` is set.
+        model_name (str, optional): Name of an open_clip architecture. None with a ``folder``, whose config describes it.
+        pretrained (str, optional): Weights tag of open_clip, e.g. ``'openai'``. None with a weights file.
         folder (Path, optional): Folder with ``open_clip_config.json``, weights and, if it is not the standard one, the
             vocabulary of the tokenizer.
-        weights (Path, optional): Local weights file; None for a tag.
-        text_embeddings (Path, optional): File with text embeddings computed earlier; None uses the cache folder.
+        weights (Path, optional): Local weights file. None for a tag.
+        text_embeddings (Path, optional): File with text embeddings computed earlier. None uses the cache folder.
     """
 
     model_name: str | None
@@ -53,18 +55,18 @@ class CLIPSource:
 
         Args:
             clip (Mapping | str | CLIPSource): ``dict(model_name='ViT-B-32-quickgelu', pretrained='openai')`` for a
-                weights tag of open_clip; ``pretrained`` may be a weights file or a folder instead. A folder that holds
-                ``open_clip_config.json`` (or ``'genvlkt://<name>'``, a shipped one) may stand alone, as
-                ``model_name``, as ``pretrained`` or as the whole setting. ``text_embeddings`` names a file that
-                :func:`~genvlkt_mmdet.models.vlkt.save_text_embeddings` wrote.
+                weights tag of open_clip. ``pretrained`` can also be a weights file or a folder. A folder that contains
+                ``open_clip_config.json`` (or ``'genvlkt://<name>'``, a shipped one) is enough as ``model_name``, as
+                ``pretrained`` or as the whole setting. ``text_embeddings`` names a file of
+                :func:`~genvlkt_mmdet.models.vlkt.save_text_embeddings`.
 
         Returns:
             CLIPSource: The source.
 
         Raises:
-            TypeError: If the setting has a key that does not exist.
+            TypeError: If the setting has an unknown key.
             ValueError: If model or weights are not named.
-            FileNotFoundError: If a named file or folder does not exist or a folder lacks what is needed.
+            FileNotFoundError: If a named file or folder does not exist, or a folder is incomplete.
         """
         if isinstance(clip, CLIPSource):
             return clip
@@ -73,28 +75,29 @@ class CLIPSource:
         unknown = sorted(set(clip) - set(_KEYS))
         if unknown:
             raise TypeError(f"Unknown key '{unknown[0]}' in the 'clip' setting; it takes: {', '.join(_KEYS)}.")
-        embeddings = clip.get('text_embeddings')
-        embeddings = None if embeddings is None else _resolve(str(embeddings))
-        name, pretrained = clip.get('model_name'), clip.get('pretrained')
-        for key, value in (('pretrained', pretrained), ('model_name', name)):
-            path = None if value is None or ':' in str(value) else _resolve(str(value))  # a scheme is looked up below
-            if path is not None and _looks_like_path(str(value)) and not path.exists():
+        given = {key: str(value) for key, value in clip.items() if value is not None}
+        embeddings = _resolve(given['text_embeddings']) if 'text_embeddings' in given else None
+        named = {key: given[key] for key in ('pretrained', 'model_name') if key in given}
+        for key, value in named.items():
+            # A scheme such as 'genvlkt://' is looked up below.
+            is_path = ':' not in value and ('/' in value or os.sep in value or value.endswith(_WEIGHTS))
+            if is_path and not _resolve(value).exists():
                 raise FileNotFoundError(f"'{value}', named as '{key}' in the 'clip' setting, does not exist.")
-        for value in (pretrained, name):
-            if value is not None and _is_model_folder(str(value)):
-                folder = _resolve(str(value))
+        for value in named.values():
+            if _is_model_folder(value):
+                folder = _resolve(value)
                 return cls(None, None, folder, _weights_in(folder), embeddings)
-        if not name or not pretrained:
+        if not (name := named.get('model_name')) or not (pretrained := named.get('pretrained')):
             raise ValueError(
                 "The 'clip' setting needs 'model_name' (an open_clip architecture) and 'pretrained' (its weights: a tag, "
                 f'a file or a folder), or one folder that holds {_CONFIG}.'
             )
-        weights = _resolve(str(pretrained))
+        weights = _resolve(pretrained)
         if weights.is_dir():
-            return cls(str(name), None, None, _weights_in(weights), embeddings)
+            weights = _weights_in(weights)
         if weights.is_file():
-            return cls(str(name), None, None, weights, embeddings)
-        return cls(str(name), str(pretrained), None, None, embeddings)
+            return cls(name, None, None, weights, embeddings)
+        return cls(name, pretrained, None, None, embeddings)
 
     @property
     def label(self) -> str:
@@ -103,12 +106,16 @@ class CLIPSource:
             return self.folder.name
         return f'{self.model_name}/{self.pretrained or self.weights.stem}'
 
+    def config(self) -> dict[str, Any]:
+        """Content of the folder's ``open_clip_config.json``."""
+        return json.loads((self.folder / _CONFIG).read_text(encoding='utf-8'))
+
     def local_weights(self) -> Path | None:
-        """The weights file, if it lies on this machine already; never uses the network."""
+        """The weights file, if it is on this machine. Never uses the network."""
         return self.weights if self.weights is not None else _downloaded_weights(self.model_name, self.pretrained)
 
     def fingerprint(self) -> str | None:
-        """SHA-256 over weights, architecture and tokenizer vocabulary; None while the weights are not here."""
+        """SHA-256 of weights, architecture and tokenizer vocabulary. None if the weights are not on this machine."""
         weights = self.local_weights()
         if weights is None:
             return None
@@ -121,55 +128,55 @@ class CLIPSource:
         return digest.hexdigest()
 
     def need_weights(self) -> None:
-        """Makes sure that the weights are on this machine or can be downloaded, without downloading them.
+        """Checks that the weights are on this machine or can be downloaded, without downloading them.
 
         Raises:
-            FileNotFoundError: If neither is so. The libraries that download would go on trying for most of a minute.
+            FileNotFoundError: If neither is possible. open_clip itself would try for most of a minute.
             ValueError: If open_clip has no such weights.
         """
         if self.local_weights() is not None:
             return
-        self._check_tag()
+        import open_clip
+
+        _check_architecture(self.model_name)
+        tags = open_clip.list_pretrained_tags_by_model(self.model_name)
+        if self.pretrained.lower().replace('-', '_') not in tags:
+            raise ValueError(
+                f"open_clip has no weights '{self.pretrained}' for '{self.model_name}', and there is no such file; "
+                f'it has: {", ".join(tags) or "none"}.'
+            )
         if not _can_be_fetched(_addresses(self.model_name, self.pretrained)):
-            raise FileNotFoundError(self.missing_sentence())
+            raise FileNotFoundError(self._what_to_bring())
 
     def load_model(self) -> nn.Module:
-        """Makes the model with its weights: float32, CPU, eval mode.
-
-        Returns:
-            nn.Module: The ``open_clip`` model.
+        """Loads the ``open_clip`` model with its weights: float32, on the CPU, in eval mode, without gradients.
 
         Raises:
-            FileNotFoundError: If the weights of a tag are not here and cannot be downloaded.
+            FileNotFoundError: If the weights of a tag are not on this machine and cannot be downloaded.
             ValueError: If the architecture is unknown or the weights belong to another one.
         """
         with _quiet():
-            model = self._create()
-        return model.eval().requires_grad_(False)
+            return self._create().eval().requires_grad_(False)
 
     def load_tokenizer(self) -> Callable[[Sequence[str]], Tensor]:
-        """The model's own tokenizer.
-
-        Returns:
-            Callable: From N texts to tokens (N, context length), int64.
+        """Loads the model's own tokenizer: from N texts to tokens (N, context length), int64.
 
         Raises:
-            ValueError: If a folder's config asks to run code of a tokenizer.
+            ValueError: If the config of a folder asks to run code of a tokenizer.
         """
         import open_clip
 
         with _quiet():
             if self.folder is None:
                 return open_clip.get_tokenizer(self.model_name)
-            text_cfg = json.loads((self.folder / _CONFIG).read_text(encoding='utf-8'))['model_cfg'].get('text_cfg', {})
-            options = text_cfg.get('tokenizer_kwargs') or {}
+            options = self.config()['model_cfg'].get('text_cfg', {}).get('tokenizer_kwargs') or {}
             if 'trust_remote_code' in options:
                 raise ValueError(
                     f"The CLIP folder '{self.folder}' is refused: its {_CONFIG} asks to run code of a tokenizer "
                     '(trust_remote_code).'
                 )
             bpe = options.get('bpe_path')
-            # open_clip takes the path of a vocabulary as it stands; in a folder that moves it is relative to the folder.
+            # open_clip would read a relative path from the working directory.
             kwargs = {} if bpe is None else dict(bpe_path=str(self.folder / bpe))
             return open_clip.get_tokenizer(f'{_FOLDER_SCHEME}{self.folder}', **kwargs)
 
@@ -179,42 +186,24 @@ class CLIPSource:
         try:
             if self.folder is not None:
                 return open_clip.create_model(f'{_FOLDER_SCHEME}{self.folder}')
-            self._check_name()
-            if self.weights is not None and not _is_torchscript(self.weights):
-                return open_clip.create_model(self.model_name, pretrained=str(self.weights))
+            _check_architecture(self.model_name)
             if self.weights is not None:
+                if not _is_torchscript(self.weights):
+                    return open_clip.create_model(self.model_name, pretrained=str(self.weights))
                 model = open_clip.create_model(self.model_name, load_weights=False)
                 model.load_state_dict(_torchscript_weights(self.weights))
                 return model
         except (RuntimeError, KeyError, AssertionError) as error:
-            # torch lists every key; the first one after its headline is enough.
+            # torch lists every key. The first one, on the second line, is enough.
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             raise ValueError(f"'{self.weights}' does not fit the CLIP model '{self.label}': {lines[:2][-1]}") from error
         self.need_weights()
         try:
             return open_clip.create_model(self.model_name, pretrained=self.pretrained)
         except (RuntimeError, OSError) as error:
-            raise FileNotFoundError(self.missing_sentence()) from error
+            raise FileNotFoundError(self._what_to_bring()) from error
 
-    def _check_name(self) -> None:
-        import open_clip
-
-        if self.model_name not in open_clip.list_models():
-            raise ValueError(_unknown_model(self.model_name, open_clip.list_models()))
-
-    def _check_tag(self) -> None:
-        import open_clip
-
-        self._check_name()
-        tags = open_clip.list_pretrained_tags_by_model(self.model_name)
-        if self.pretrained.lower().replace('-', '_') not in tags:
-            raise ValueError(
-                f"open_clip has no weights '{self.pretrained}' for '{self.model_name}', and there is no such file; "
-                f'it has: {", ".join(tags) or "none"}.'
-            )
-
-    def missing_sentence(self) -> str:
-        """What to say when weights of a tag are needed, are not here and cannot be downloaded."""
+    def _what_to_bring(self) -> str:
         return (
             f"The weights '{self.pretrained}' of the CLIP model '{self.model_name}' are not on this machine and cannot be "
             f'downloaded: on a machine with network run `python tools/extract_text_embeddings.py --model '
@@ -224,25 +213,27 @@ class CLIPSource:
 
 
 def image_transform(clip: Mapping[str, Any] | str | CLIPSource) -> dict[str, Any]:
-    """How a CLIP model wants its images, read without loading weights.
+    """Returns the image preprocessing of a CLIP model. Weights are not loaded.
 
     Args:
         clip (Mapping | str | CLIPSource): The ``clip`` setting.
 
     Returns:
-        dict: ``size`` (pixels of the square input), ``mean`` and ``std`` (RGB, of values in [0, 1]), ``interpolation``.
+        dict: ``size`` (side of the square input in pixels), ``mean`` and ``std`` (RGB, of values in [0, 1]), ``interpolation``.
+
+    Raises:
+        ValueError: If the architecture is unknown.
     """
     import open_clip
     from open_clip.transform import PreprocessCfg
 
     source = CLIPSource.from_cfg(clip)
     if source.folder is not None:
-        config = json.loads((source.folder / _CONFIG).read_text(encoding='utf-8'))
+        config = source.config()
         model_cfg, extra = config['model_cfg'], config.get('preprocess_cfg', {})
     else:
+        _check_architecture(source.model_name)
         model_cfg = open_clip.get_model_config(source.model_name)
-        if model_cfg is None:
-            raise ValueError(_unknown_model(source.model_name, open_clip.list_models()))
         extra = open_clip.get_pretrained_cfg(source.model_name, source.pretrained) if source.pretrained else {}
     default = PreprocessCfg()
     size = model_cfg['vision_cfg'].get('image_size', default.size)
@@ -255,15 +246,15 @@ def image_transform(clip: Mapping[str, Any] | str | CLIPSource) -> dict[str, Any
 
 
 def save_clip_model(folder: str | Path, clip: Mapping[str, Any] | str | CLIPSource) -> None:
-    """Writes a CLIP model as a folder that is a ``clip`` setting by itself, to take to a machine without network.
+    """Writes a CLIP model to a folder, for a machine without network. There, the folder is a whole ``clip`` setting.
 
     Args:
-        folder (str | Path): Folder to write, made when missing.
+        folder (str | Path): Folder to write. It is created if missing.
         clip (Mapping | str | CLIPSource): The ``clip`` setting of the model.
 
     Raises:
-        FileNotFoundError: If the weights are not here and cannot be downloaded.
-        ValueError: If the tokenizer needs files that such a folder does not hold.
+        FileNotFoundError: If the weights are not on this machine and cannot be downloaded.
+        ValueError: If the tokenizer needs files that such a folder does not contain.
     """
     import open_clip
     from safetensors.torch import save
@@ -281,8 +272,7 @@ def save_clip_model(folder: str | Path, clip: Mapping[str, Any] | str | CLIPSour
             'repository instead and name it in the clip setting.'
         )
     model = source.load_model()
-    transform = image_transform(source)
-    preprocess = dict(mean=transform['mean'], std=transform['std'], interpolation=transform['interpolation'])
+    preprocess = {key: value for key, value in image_transform(source).items() if key != 'size'}
     write_file(folder / _CONFIG, json.dumps(dict(model_cfg=config, preprocess_cfg=preprocess), indent=2).encode())
     state = {k: v.contiguous().clone() for k, v in model.state_dict().items()}
     write_file(folder / 'open_clip_model.safetensors', save(state))
@@ -292,10 +282,6 @@ def _resolve(value: str) -> Path:
     if value.startswith(SCHEME):
         return asset_path(value)
     return Path(value.removeprefix(_FOLDER_SCHEME)).expanduser()
-
-
-def _looks_like_path(value: str) -> bool:
-    return '/' in value or os.sep in value or value.endswith(_WEIGHTS)
 
 
 def _is_model_folder(value: str) -> bool:
@@ -308,37 +294,31 @@ def _is_model_folder(value: str) -> bool:
 
 
 def _weights_in(folder: Path) -> Path:
-    found = sorted(
-        (p for p in folder.iterdir() if p.suffix in _WEIGHTS), key=lambda p: (_WEIGHTS.index(p.suffix), p.name)
-    )
+    found = [path for path in folder.iterdir() if path.suffix in _WEIGHTS]
     if not found:
         raise FileNotFoundError(
             f"The folder '{folder}', named in the 'clip' setting, holds no weights file ({', '.join(_WEIGHTS)})."
         )
-    preferred = [p for p in found if p.stem in ('open_clip_model', 'model')]
-    return (preferred or found)[0]
+    names = ('open_clip_model', 'model')
+    return min(found, key=lambda path: (path.stem not in names, _WEIGHTS.index(path.suffix), path.name))
+
+
+def _hub_files(cfg: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Repository and name of the files on the Hugging Face Hub that can hold the weights of a tag."""
+    repo, name = os.path.split(cfg.get('hf_hub') or '')
+    return [(repo, name) for name in ([name] if name else _HUB_NAMES)] if repo else []
 
 
 def _downloaded_weights(model_name: str, tag: str) -> Path | None:
-    """Where open_clip has put the weights of a tag, if it has."""
+    """File to which open_clip has downloaded the weights of a tag."""
     import open_clip
     from huggingface_hub import try_to_load_from_cache
 
     cfg = open_clip.get_pretrained_cfg(model_name, tag)
-    candidates: list[str | None] = []
-    if cfg.get('hf_hub'):
-        repo, filename = os.path.split(cfg['hf_hub'])
-        names = [filename] if filename else list(_HUB_NAMES)
-        candidates += [try_to_load_from_cache(repo, name) for name in names]
+    candidates: list[Any] = [try_to_load_from_cache(*file) for file in _hub_files(cfg)]
     if cfg.get('url'):
         candidates.append(os.path.expanduser(f'~/.cache/clip/{os.path.basename(cfg["url"])}'))
-    for path in candidates:
-        if isinstance(path, str) and os.path.isfile(path):
-            return Path(path)
-    return None
-
-
-_HUB_NAMES = ('open_clip_model.safetensors', 'open_clip_pytorch_model.safetensors', 'open_clip_pytorch_model.bin')
+    return next((Path(path) for path in candidates if isinstance(path, str) and os.path.isfile(path)), None)
 
 
 @lru_cache(maxsize=64)
@@ -351,7 +331,7 @@ def _file_sha256(path: str, mtime: int, size: int) -> str:
 
 
 def _is_torchscript(path: Path) -> bool:
-    """Whether a file is OpenAI's own form of the weights, a TorchScript archive."""
+    """Whether a file is a TorchScript archive, OpenAI's own format of the weights."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -359,7 +339,7 @@ def _is_torchscript(path: Path) -> bool:
 
 
 class _Part:
-    """Stands for every class of a TorchScript archive: holds what the archive stored, and runs none of its code."""
+    """Replaces every class of a TorchScript archive. Holds the stored attributes and runs no code of the archive."""
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, dict):
@@ -367,7 +347,7 @@ class _Part:
         self.__dict__.update(state)
 
     def tensors(self, prefix: str = '') -> Iterator[tuple[str, Tensor]]:
-        """Every tensor in it and in its parts, by its name in a state dict."""
+        """Names, as in a state dict, and values of all tensors in it and in its parts."""
         for name, value in vars(self).items():
             if isinstance(value, Tensor):
                 yield prefix + name, value
@@ -376,10 +356,10 @@ class _Part:
 
 
 def _torchscript_weights(path: Path) -> dict[str, Tensor]:
-    """The weights in a TorchScript archive.
+    """Reads the weights of a TorchScript archive.
 
-    Not by ``torch.jit.load``: it runs code of the archive, which can write files. The archive without its code is nearly a
-    checkpoint, so torch's safe loading reads it.
+    ``torch.jit.load`` would run code of the archive, which can write files. Without its code, the archive is almost a
+    checkpoint, and torch's safe loading reads it.
     """
     try:
         plain = io.BytesIO()
@@ -394,7 +374,7 @@ def _torchscript_weights(path: Path) -> dict[str, Tensor]:
         plain.seek(0)
         with torch.serialization.safe_globals(allowed):
             content = torch.load(plain, map_location='cpu', weights_only=True)
-        # Stored by OpenAI beside the weights; not parameters of the architecture.
+        # OpenAI stores these beside the weights.
         beside = ('input_resolution', 'context_length', 'vocab_size')
         return {name: value.float() for name, value in content.tensors() if name not in beside}
     except Exception as error:  # a damaged or hostile file can make the unpickler raise almost anything
@@ -405,22 +385,24 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _unknown_model(name: str, known: Sequence[str]) -> str:
-    from difflib import get_close_matches
+def _check_architecture(name: str) -> None:
+    import open_clip
 
-    near = get_close_matches(name, known, n=3, cutoff=0.4)
-    hint = f'; near names: {", ".join(near)}' if near else ''
-    return f"'{name}' is neither an architecture of open_clip nor a folder that holds {_CONFIG}{hint}."
+    known = open_clip.list_models()
+    if name not in known:
+        near = get_close_matches(name, known, n=3, cutoff=0.4)
+        hint = f'; near names: {", ".join(near)}' if near else ''
+        raise ValueError(f"'{name}' is neither an architecture of open_clip nor a folder that holds {_CONFIG}{hint}.")
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps open_clip's messages about its own steps, which it writes to the root logger, out of the training log."""
+    """Keeps open_clip's progress messages, which go to the root logger, out of the training log."""
 
     def keep(record: logging.LogRecord) -> bool:
         return record.levelno > logging.ERROR or 'open_clip' not in record.pathname
 
-    # A filter of a logger sees the messages of this logger alone: those of other libraries and threads go on as before.
+    # A filter sees the messages of its own logger only, so those of other libraries are not affected.
     logging.root.addFilter(keep)
     try:
         yield
@@ -429,19 +411,16 @@ def _quiet() -> Iterator[None]:
 
 
 def _addresses(model_name: str, tag: str) -> list[str]:
-    """Where open_clip would download the weights of a tag from; one of them is enough."""
+    """Addresses from which open_clip would download the weights of a tag. One of them is enough."""
     import open_clip
     from huggingface_hub import hf_hub_url
 
     cfg = open_clip.get_pretrained_cfg(model_name, tag)
-    if not cfg.get('hf_hub'):
-        return [cfg['url']] if cfg.get('url') else []
-    repo, filename = os.path.split(cfg['hf_hub'])
-    return [hf_hub_url(repo, name) for name in ([filename] if filename else _HUB_NAMES)]
+    return [hf_hub_url(*file) for file in _hub_files(cfg)] or ([cfg['url']] if cfg.get('url') else [])
 
 
 def _can_be_fetched(addresses: Sequence[str]) -> bool:
-    """Whether a server offers one of the addresses, decided within some seconds."""
+    """Whether a server has one of the addresses. The answer takes some seconds at most."""
     for address in addresses:
         try:
             urllib.request.urlopen(urllib.request.Request(address, method='HEAD'), timeout=5).close()

@@ -10,15 +10,14 @@ from .clip_source import CLIPSource, image_transform
 
 
 class CLIPTeacher(nn.Module):
-    """Image tower of a CLIP model, frozen: the target of the mimic loss (GEN-VLKT, Sec. 3.3, Eq. 9).
+    """Frozen image encoder of a CLIP model: the target of the mimic loss (GEN-VLKT, Sec. 3.3, Eq. 9).
 
-    It is always in eval mode, has no parameter that takes a gradient, and turns to half precision when it is moved to
-    a GPU. Whoever holds it keeps it out of its own module tree, so that it is neither saved, nor optimised, nor wrapped
-    by DistributedDataParallel.
+    It is always in eval mode and has no gradients. On a GPU it runs in half precision. Its owner keeps it out of its own
+    submodules, so that it is neither saved, nor optimised, nor wrapped by DistributedDataParallel.
 
     Args:
-        visual (nn.Module): Image tower, from (B, 3, S, S) to (B, D).
-        image_size (int): S, pixels.
+        visual (nn.Module): Image encoder, from (B, 3, S, S) to (B, D).
+        image_size (int): S in pixels.
     """
 
     def __init__(self, visual: nn.Module, image_size: int) -> None:
@@ -29,11 +28,11 @@ class CLIPTeacher(nn.Module):
         self.train(False)
 
     def train(self, mode: bool = True) -> 'CLIPTeacher':
-        """Does nothing: the teacher stays in eval mode, whatever the model around it does."""
+        """Stays in eval mode."""
         return super().train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> 'CLIPTeacher':
-        """Does nothing but freeze."""
+        """Stays frozen."""
         return super().requires_grad_(False)
 
     def _apply(self, fn, recurse: bool = True) -> 'CLIPTeacher':
@@ -46,17 +45,7 @@ class CLIPTeacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Embeds images.
-
-        Args:
-            images (Tensor): (B, 3, S, S), normalised as the CLIP model wants it.
-
-        Returns:
-            Tensor: Embeddings (B, D), float32, not normalised.
-
-        Raises:
-            ValueError: If the images have another size than the model takes.
-        """
+        """Embeds images (B, 3, S, S), normalised for the CLIP model: (B, D), float32, not normalised."""
         size = (3, self.image_size, self.image_size)
         if tuple(images.shape[1:]) != size:
             raise ValueError(
@@ -64,26 +53,15 @@ class CLIPTeacher(nn.Module):
                 f"pipeline's CLIP image to {self.image_size}."
             )
         dtype = next(self.parameters()).dtype
-        # The student may run under autocast; the teacher's precision is its own.
+        # Autocast is for the student only.
         with torch.autocast(images.device.type, enabled=False):
             features = self.visual(images.to(dtype))
-        if isinstance(features, tuple):  # towers that also return their tokens
+        if isinstance(features, tuple):  # some encoders return their tokens as well
             features = features[0]
         return features.float()
 
 
 def build_teacher(clip: Mapping[str, Any] | str | CLIPSource) -> CLIPTeacher:
-    """Makes the teacher of a ``clip`` setting.
-
-    Args:
-        clip (Mapping | str | CLIPSource): The ``clip`` setting, see :meth:`CLIPSource.from_cfg`.
-
-    Returns:
-        CLIPTeacher: From (B, 3, S, S) to (B, D), frozen, on the CPU.
-
-    Raises:
-        FileNotFoundError: If the weights are not here and cannot be downloaded.
-        ValueError: If the setting is wrong.
-    """
+    """Makes the teacher of a ``clip`` setting, on the CPU. See :meth:`CLIPSource.from_cfg` for settings and errors."""
     source = CLIPSource.from_cfg(clip)
     return CLIPTeacher(source.load_model().visual, image_transform(source)['size'])

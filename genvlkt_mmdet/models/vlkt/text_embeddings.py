@@ -1,4 +1,4 @@
-"""Text embeddings of CLIP: computed once, kept in a safetensors file that knows what it holds."""
+"""Text embeddings of CLIP, computed once and stored in safetensors files together with prompts and model."""
 
 import hashlib
 import json
@@ -19,79 +19,67 @@ from ...files import write_file
 from .clip_source import CLIPSource
 
 _TENSOR = 'text_embeddings'
-_BATCH = 1024  # so large that a vocabulary goes through as one, which is how open_clip itself is called
+_BATCH = 1024  # a whole vocabulary fits into one batch
 
 
 class StaleCacheError(ValueError):
-    """A file of text embeddings was made with other prompts or another CLIP model than the ones asked for."""
+    """A file of text embeddings was made with other prompts or another CLIP model."""
 
 
 class MissingPromptsError(StaleCacheError):
-    """A file of text embeddings is of the right CLIP model, but lacks a prompt that is asked for."""
+    """A file of text embeddings was made with the right CLIP model, but lacks a prompt."""
 
 
 def encode_text(prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIPSource) -> Tensor:
-    """Embeddings of prompts by the text tower of a CLIP model, exactly as ``open_clip``'s ``encode_text`` gives them.
+    """Returns the embeddings of prompts, exactly as ``open_clip``'s ``encode_text`` computes them.
 
-    They initialise the HOI and the object classifier (GEN-VLKT, Sec. 3.3, Eq. 7) and become classifier rows for an open
-    vocabulary. Results are kept: in the file that ``clip['text_embeddings']`` names, or in the folder
-    ``text_embeddings`` below ``GENVLKT_CACHE`` (default ``~/.cache/genvlkt``) where that can be written. With such a
-    file the CLIP weights are not needed. A named file is refused when it does not fit; one in the cache folder is made
-    anew.
+    They initialise both classifiers (GEN-VLKT, Sec. 3.3, Eq. 7) and are the class weights of new classes of an open
+    vocabulary. They are stored in the file that ``clip['text_embeddings']`` names. Without that setting, they are stored in
+    the folder ``text_embeddings`` below ``GENVLKT_CACHE`` (default ``~/.cache/genvlkt``), if it can be written. With such a
+    file, the CLIP weights are not needed. A file that does not fit is refused if it was named, and made again in the cache
+    folder.
 
     Args:
         prompts (Sequence[str]): N texts, e.g. ``'a photo of a person riding a horse'``.
         clip (Mapping | str | CLIPSource): The ``clip`` setting, see :meth:`CLIPSource.from_cfg`.
 
     Returns:
-        Tensor: Embeddings (N, D), float32, CPU, not normalised; D is the embedding width of the model.
+        Tensor: Embeddings (N, D), float32, on the CPU, not normalised. D is the embedding width of the model.
 
     Raises:
         StaleCacheError: If the named file was made with other prompts or another model.
-        FileNotFoundError: If neither embeddings nor weights are here and the weights cannot be downloaded.
+        FileNotFoundError: If neither embeddings nor weights are on this machine and the weights cannot be downloaded.
         ValueError: If no prompt is given or the setting is wrong.
     """
     if isinstance(prompts, str) or not len(prompts):
         raise ValueError('encode_text needs a list of at least one prompt.')
     prompts = [str(p) for p in prompts]
     source = CLIPSource.from_cfg(clip)
-    if source.text_embeddings is not None and source.text_embeddings.exists():
-        return load_text_embeddings(source.text_embeddings, prompts, source)
+    named = source.text_embeddings is not None
     path = source.text_embeddings or _cache_path(prompts, source)
-    if source.text_embeddings is None:
-        try:
-            if path.exists():
-                return load_text_embeddings(path, prompts, source)
-        except StaleCacheError as error:
-            print_log(f'{error} It is made anew.', logger='current', level=logging.WARNING)
-        except OSError as error:  # the cache is optional: a folder that may not be read is as good as an empty one
-            print_log(f"Text embeddings kept in '{path}' cannot be read ({error}).", 'current', logging.WARNING)
+    try:
+        if path.exists():
+            return load_text_embeddings(path, prompts, source)
+    except (StaleCacheError, OSError) as error:
+        if named:
+            raise
+        # The cache is optional: a file that cannot be used is like none.
+        print_log(f"Text embeddings kept in '{path}' are computed again: {error}", 'current', logging.WARNING)
     embeddings = compute_text_embeddings(prompts, source)
     try:
         save_text_embeddings(path, prompts, embeddings, source)
     except OSError as error:
-        if source.text_embeddings is not None:
+        if named:
             raise
         print_log(f'Text embeddings are not kept for the next time: {error}', 'current', logging.WARNING)
     return embeddings
 
 
 def encode_new_text(prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIPSource) -> Tensor:
-    """Embeddings of prompts that come up after training, for an open vocabulary.
+    """Returns the embeddings of new prompts of an open vocabulary.
 
-    As :func:`encode_text`; only that a named file of text embeddings, made for the training, may lack them where the CLIP
+    As :func:`encode_text`, except that a named file can lack the prompts, because it was made for the training, if the CLIP
     model itself is on this machine.
-
-    Args:
-        prompts (Sequence[str]): N texts.
-        clip (Mapping | str | CLIPSource): The ``clip`` setting.
-
-    Returns:
-        Tensor: Embeddings (N, D), float32, CPU, not normalised.
-
-    Raises:
-        StaleCacheError: If the named file does not fit, or lacks a prompt and the model is not here.
-        FileNotFoundError: If neither embeddings nor weights are here and the weights cannot be downloaded.
     """
     source = CLIPSource.from_cfg(clip)
     try:
@@ -104,18 +92,7 @@ def encode_new_text(prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIP
 
 @torch.no_grad()
 def compute_text_embeddings(prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIPSource) -> Tensor:
-    """Encodes prompts with the model itself, without looking at or writing any cache.
-
-    Args:
-        prompts (Sequence[str]): N texts.
-        clip (Mapping | str | CLIPSource): The ``clip`` setting.
-
-    Returns:
-        Tensor: Embeddings (N, D), float32, CPU, not normalised.
-
-    Raises:
-        FileNotFoundError: If the weights are not here and cannot be downloaded.
-    """
+    """Encodes prompts with the model itself, without any cache. Arguments and result are as for :func:`encode_text`."""
     source = CLIPSource.from_cfg(clip)
     model, tokenizer = source.load_model(), source.load_tokenizer()
     chunks = [model.encode_text(tokenizer(list(prompts[i : i + _BATCH]))) for i in range(0, len(prompts), _BATCH)]
@@ -125,16 +102,13 @@ def compute_text_embeddings(prompts: Sequence[str], clip: Mapping[str, Any] | st
 def save_text_embeddings(
     path: str | Path, prompts: Sequence[str], embeddings: Tensor, clip: Mapping[str, Any] | str | CLIPSource
 ) -> None:
-    """Writes embeddings with what made them: model, SHA-256 of the weights, prompts.
+    """Writes embeddings together with the prompts, the name of the model and the SHA-256 of its weights.
 
     Args:
-        path (str | Path): The ``.safetensors`` file; replaced in one step, so that a reader never sees half of it.
+        path (str | Path): The ``.safetensors`` file. It is written in one step.
         prompts (Sequence[str]): N texts.
         embeddings (Tensor): (N, D), not normalised.
-        clip (Mapping | str | CLIPSource): The ``clip`` setting they come from.
-
-    Raises:
-        OSError: If the file cannot be written.
+        clip (Mapping | str | CLIPSource): The ``clip`` setting of the model that computed them.
     """
     source, path = CLIPSource.from_cfg(clip), Path(path)
     metadata = dict(
@@ -149,19 +123,19 @@ def save_text_embeddings(
 def load_text_embeddings(
     path: str | Path, prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIPSource
 ) -> Tensor:
-    """Reads the rows of some prompts from a file that :func:`save_text_embeddings` wrote.
+    """Reads the embeddings of prompts from a file that :func:`save_text_embeddings` wrote.
 
     Args:
         path (str | Path): The file.
-        prompts (Sequence[str]): N texts, in any order; the file may hold more.
-        clip (Mapping | str | CLIPSource): The ``clip`` setting they should come from.
+        prompts (Sequence[str]): N texts, in any order. The file can hold more.
+        clip (Mapping | str | CLIPSource): The ``clip`` setting of the model that must have computed them.
 
     Returns:
-        Tensor: Embeddings (N, D), float32, CPU, not normalised.
+        Tensor: As of :func:`encode_text`.
 
     Raises:
-        StaleCacheError: If the file is of another model, of other weights (checked where the weights are on this
-            machine) or is no such file; a ``MissingPromptsError`` if it lacks a prompt.
+        StaleCacheError: If the file was made with another model or other weights (checked if the weights are on this
+            machine), or is no such file. A ``MissingPromptsError`` if it lacks a prompt.
     """
     source = CLIPSource.from_cfg(clip)
     remedy = 'make it again with tools/extract_text_embeddings.py'
@@ -191,7 +165,7 @@ def load_text_embeddings(
 
 def _cache_path(prompts: Sequence[str], source: CLIPSource) -> Path:
     root = Path(os.environ.get('GENVLKT_CACHE', '~/.cache/genvlkt')).expanduser()
-    # The weights belong to the name: two files of one name must not take turns in overwriting each other's embeddings.
+    # Two weights files of the same name must not overwrite each other's embeddings.
     local = source.weights is not None and source.fingerprint()
     key = hashlib.sha256(json.dumps([source.label, local, list(prompts)]).encode()).hexdigest()
     slug = ''.join(c if c.isalnum() or c in '-_.' else '_' for c in source.label)

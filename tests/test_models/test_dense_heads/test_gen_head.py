@@ -63,8 +63,8 @@ def test_guided_embeddings_are_the_papers(memory):
     instances = head.instance_decoder(torch.stack([pos, pos])[:, None].repeat(1, 2, 1, 1), *memory)
     human, obj = instances[:, :, :6], instances[:, :, 6:]
     interactions = head.interaction_decoder(0.5 * human + 0.5 * obj, *memory)
-    torch.testing.assert_close(outputs['human_boxes'], head.human_bbox(human).sigmoid())
-    torch.testing.assert_close(outputs['object_boxes'], head.object_bbox(obj).sigmoid())
+    torch.testing.assert_close(outputs['human_boxes'], head.human_box_mlp(human).sigmoid())
+    torch.testing.assert_close(outputs['object_boxes'], head.object_box_mlp(obj).sigmoid())
     torch.testing.assert_close(outputs['obj_logits'], head.obj_classifier(obj)[0])
     torch.testing.assert_close(outputs['hoi_logits'], head.hoi_classifier(interactions)[0], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(outputs['hoi_embeds'], head.hoi_classifier.proj(interactions), rtol=1e-4, atol=1e-5)

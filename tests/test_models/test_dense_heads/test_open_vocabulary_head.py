@@ -8,7 +8,6 @@ import torch
 from mmdet.registry import MODELS
 from torch.nn.functional import normalize
 
-from genvlkt_mmdet.models.dense_heads import gen_head as gen_head_module
 from genvlkt_mmdet.models.layers import classifier as classifier_module
 from tests.test_models.tiny import CHANNELS, CLIP_DIMS, HICO_LIKE, VCOCO_LIKE, head_cfg, sample
 
@@ -35,7 +34,7 @@ def asked(monkeypatch):
         return encode(prompts, clip)
 
     monkeypatch.setattr(classifier_module, 'encode_text', encode)
-    monkeypatch.setattr(gen_head_module, 'encode_new_text', encode_new)
+    monkeypatch.setattr(classifier_module, 'encode_new_text', encode_new)
     return asked
 
 
@@ -264,7 +263,7 @@ def test_a_mistake_changes_nothing(memory, asked, monkeypatch):
         head.set_vocabulary(['feeding a giraffe'])
     with pytest.raises(ValueError, match="'horse' names no verb"):
         head.set_vocabulary(['riding a horse', 'horse'])
-    monkeypatch.setattr(gen_head_module, 'encode_new_text', lambda prompts, clip: torch.ones(len(prompts), 7))
+    monkeypatch.setattr(classifier_module, 'encode_new_text', lambda prompts, clip: torch.ones(len(prompts), 7))
     with pytest.raises(ValueError, match=r'\(1, 7\), the classifier takes \(1, 16\)'):
         head.set_vocabulary(['feeding a giraffe'], clip=CLIP)
     assert head.vocabulary is head.trained_vocabulary

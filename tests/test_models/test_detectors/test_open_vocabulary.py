@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from genvlkt_mmdet.evaluation.metrics import HICOMetric
-from genvlkt_mmdet.models.dense_heads import gen_head as gen_head_module
+from genvlkt_mmdet.models.layers import classifier as classifier_module
 from genvlkt_mmdet.structures import GroundTruth, Triplets
 from genvlkt_mmdet.visualization import HOIVisualizer
 from genvlkt_mmdet.vocabulary import load_vocabulary
@@ -20,7 +20,7 @@ KEYS = ('human_boxes', 'object_boxes', 'object_labels', 'hoi_labels', 'scores', 
 @pytest.fixture(autouse=True)
 def text(monkeypatch):
     monkeypatch.setattr(
-        gen_head_module, 'encode_new_text', lambda prompts, clip: torch.eye(len(prompts), CLIP_DIMS) + 0.1
+        classifier_module, 'encode_new_text', lambda prompts, clip: torch.eye(len(prompts), CLIP_DIMS) + 0.1
     )
 
 
