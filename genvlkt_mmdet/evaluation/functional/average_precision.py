@@ -47,3 +47,28 @@ def area_ap(recall: np.ndarray, precision: np.ndarray) -> float:
     """
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return float(np.sum(np.diff(recall, prepend=0.0) * envelope))
+
+
+def mean_ap(values: np.ndarray) -> float:
+    """Mean of the values that are not NaN.
+
+    Args:
+        values (np.ndarray): (n,) AP of each class, NaN for a class that does not count.
+
+    Returns:
+        float: The mean; NaN if no class counts.
+    """
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else float('nan')
+
+
+def none_if_nan(value: float) -> float | None:
+    """Converts NaN, which JSON does not have, to None.
+
+    Args:
+        value (float): Any number.
+
+    Returns:
+        float | None: The number as Python's float, or None.
+    """
+    return None if np.isnan(value) else float(value)

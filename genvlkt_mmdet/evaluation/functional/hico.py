@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from ...structures import Triplets, box_iou, has_object
-from .average_precision import MATLAB_THRESHOLDS, NUMPY_THRESHOLDS, eleven_point_ap
+from .average_precision import MATLAB_THRESHOLDS, NUMPY_THRESHOLDS, eleven_point_ap, mean_ap, none_if_nan
 from .matching import best_matches, first_claims, ranking
 
 Protocol = Literal['official', 'qpic']
@@ -16,7 +16,7 @@ PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 @dataclass(frozen=True, eq=False)
 class HICOResult:
-    """Figures of every HOI class in one mode (Default or Known Object).
+    """Results of every HOI class in one mode (Default or Known Object).
 
     Attributes:
         ap (np.ndarray): (A,) average precision in [0, 1]. A class without ground truth has 0 under the official
@@ -34,13 +34,13 @@ class HICOResult:
     num_tp: np.ndarray
 
     def mean_ap(self, classes: Sequence[int] | np.ndarray | None = None) -> float:
-        """Mean AP of some classes, of all when None; NaN when there is nothing to average."""
-        return _mean(self.ap if classes is None else self.ap[np.asarray(classes, dtype=np.int64)])
+        """Mean AP of the given classes. None: all classes. NaN if no class counts."""
+        return mean_ap(self.ap if classes is None else self.ap[np.asarray(classes, dtype=np.int64)])
 
     @property
     def mean_max_recall(self) -> float:
         """float: Mean of the classes' maximal recalls."""
-        return _mean(self.max_recall)
+        return mean_ap(self.max_recall)
 
 
 def evaluate_hico(
@@ -54,14 +54,15 @@ def evaluate_hico(
 ) -> tuple[HICOResult, HICOResult | None]:
     """Evaluates detections of a whole split, Default and Known Object at once.
 
-    Detections of a class are ranked by score over all images. Each looks at the one annotated triplet of its image and
-    class whose smaller IoU (human, object) is largest; it is right when that reaches the threshold and no detection
-    before it claimed the triplet. Known Object repeats this class by class on the images that contain the class's
-    object. Detections with equal scores keep the order of their images, then their own.
+    1. Detections of a class are ranked by score over all images. Equal scores keep the order of the images, then their own.
+    2. The overlap of two pairs is the smaller IoU of human and object. A detection is compared with the annotated triplet of
+       its image and class that it overlaps most.
+    3. It is correct if the overlap reaches the threshold and no better detection was matched with that triplet.
+    4. Known Object repeats this for each class on the images that contain its object.
 
     Args:
-        dets (Triplets): Detections, with scores. An object box of NaN stands for 'no object'.
-        gts (Triplets): Ground truth; boxes of one pair are not merged over its classes.
+        dets (Triplets): Detections with scores. An object box of NaN means 'no object'.
+        gts (Triplets): Ground truth, one triplet per class of a pair.
         num_classes (int): Number A of HOI classes.
         protocol (str): 'official' follows the Matlab program. 'qpic' follows the evaluator that the authors'
             repositories run in training: boxes that share a border only do not overlap, recall thresholds are
@@ -71,7 +72,7 @@ def evaluate_hico(
         hoi_objects (Sequence[int], optional): (A,) object of each HOI class, a column of ``known_objects``; an index
             behind the last column stands for 'no object', and such a class counts on all images. Needed with
             ``known_objects``.
-        iou_threshold (float): Smallest overlap of a match.
+        iou_threshold (float): Smallest IoU of a match. Default: 0.5.
 
     Returns:
         tuple[HICOResult, HICOResult | None]: Default and, when asked for, Known Object.
@@ -148,19 +149,19 @@ def summarize_hico(
     assert known_object is not None  # `known` asks for it
     summary: dict[str, dict] = {}
     for name, result in (('default', default), ('known_object', known_object)):
-        summary[name] = dict(full=_plain(result.mean_ap()))
+        summary[name] = dict(full=none_if_nan(result.mean_ap()))
         if len(rare) or len(non_rare):
-            summary[name].update(rare=_plain(result.mean_ap(rare)), non_rare=_plain(result.mean_ap(non_rare)))
+            summary[name].update(rare=none_if_nan(result.mean_ap(rare)), non_rare=none_if_nan(result.mean_ap(non_rare)))
         summary[name].update(
-            mean_max_recall=_plain(result.mean_max_recall),
-            ap=[_plain(value) for value in result.ap],
+            mean_max_recall=none_if_nan(result.mean_max_recall),
+            ap=[none_if_nan(value) for value in result.ap],
             num_gt=result.num_gt.tolist(),
         )
     if unseen is not None:
         summary['zero_shot'] = dict(
-            unseen=_plain(default.mean_ap(unseen)),
-            seen=_plain(default.mean_ap(np.setdiff1d(np.arange(num_classes), np.asarray(unseen, dtype=np.int64)))),
-            full=_plain(default.mean_ap()),
+            unseen=none_if_nan(default.mean_ap(unseen)),
+            seen=none_if_nan(default.mean_ap(np.setdiff1d(np.arange(num_classes), np.asarray(unseen, dtype=np.int64)))),
+            full=none_if_nan(default.mean_ap()),
         )
     return summary
 
@@ -201,7 +202,7 @@ def _overlap(boxes1: np.ndarray, boxes2: np.ndarray, protocol: Protocol) -> np.n
 
 
 def _per_class(labels: np.ndarray, correct: np.ndarray, num_gt: np.ndarray, protocol: Protocol) -> HICOResult:
-    """Figures of each class; ``labels`` ascending, best detection of a class first."""
+    """Results of each class; ``labels`` ascending, best detection of a class first."""
     thresholds = MATLAB_THRESHOLDS if protocol == 'official' else NUMPY_THRESHOLDS
     missing = 0.0 if protocol == 'official' else np.nan
     num_classes = len(num_gt)
@@ -214,13 +215,3 @@ def _per_class(labels: np.ndarray, correct: np.ndarray, num_gt: np.ndarray, prot
         ap[i] = eleven_point_ap(true_positives / num_gt[i], precision, thresholds)
         max_recall[i] = num_tp[i] / num_gt[i]
     return HICOResult(ap, max_recall, num_gt, np.diff(bounds), num_tp)
-
-
-def _mean(values: np.ndarray) -> float:
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if len(values) else float('nan')
-
-
-def _plain(value: float) -> float | None:
-    """A float that JSON can hold."""
-    return None if np.isnan(value) else float(value)

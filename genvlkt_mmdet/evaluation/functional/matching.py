@@ -10,20 +10,20 @@ Overlap = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def best_matches(
     det_groups: np.ndarray, gt_groups: np.ndarray, overlap: Overlap, chunk: int = 1 << 15
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ground truth of the same group that overlaps each detection most.
+    """Finds the ground truth of the same group that overlaps each detection most.
 
-    The first one wins where several overlap equally, as in a loop with a strict comparison.
+    Of several with the same overlap it takes the first.
 
     Args:
         det_groups (np.ndarray): (n,) group of each detection, e.g. a number for its image and class.
         gt_groups (np.ndarray): (m,) group of each ground truth.
         overlap (Callable): Maps (p,) detection indices and (p,) ground truth indices to (p,) overlaps without NaN.
-        chunk (int): About how many candidate pairs are held at a time: bounds the memory, and small arrays stay in the
-            processor's cache.
+        chunk (int): Approximate number of candidate pairs in memory at a time. Small arrays stay in the cache of the
+            processor. Default: 32,768.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: (n,) index of the best ground truth, -1 where the group has none, and (n,) its
-        overlap, -1 likewise.
+        tuple[np.ndarray, np.ndarray]: (n,) index of the best ground truth and (n,) its overlap; both are -1 if the
+        group has none.
     """
     order = np.argsort(gt_groups, kind='stable')
     groups, begins, sizes = np.unique(gt_groups[order], return_index=True, return_counts=True)
@@ -58,13 +58,13 @@ def best_matches(
 
 
 def first_claims(targets: np.ndarray) -> np.ndarray:
-    """Marks the first claim on every target.
+    """Marks the first candidate of every target.
 
     Args:
-        targets (np.ndarray): (n,) what each candidate claims, best candidate first; -1 claims nothing.
+        targets (np.ndarray): (n,) target of each candidate, best candidate first; -1: none.
 
     Returns:
-        np.ndarray: (n,) bool, True for the first candidate that claims a target.
+        np.ndarray: (n,) bool, True for the first candidate of a target.
     """
     claims = np.zeros(len(targets), dtype=bool)
     candidates = np.flatnonzero(targets >= 0)
@@ -73,7 +73,7 @@ def first_claims(targets: np.ndarray) -> np.ndarray:
 
 
 def ranking(labels: np.ndarray, scores: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Order of detections: class by class, best score first; equal scores in the order of images, then as they come.
+    """Sorts detections by class, then by descending score. Equal scores keep the order of images, then their own.
 
     Args:
         labels (np.ndarray): (n,) class of each detection.
@@ -86,6 +86,6 @@ def ranking(labels: np.ndarray, scores: np.ndarray, images: np.ndarray) -> np.nd
     order = np.arange(len(labels)) if (images[1:] >= images[:-1]).all() else np.argsort(images, kind='stable')
     order = order[np.argsort(-scores[order], kind='stable')]
     labels = labels[order]
-    # numpy sorts 16-bit numbers by radix, many times faster
+    # numpy uses radix sort for 16-bit integers, which is many times faster
     small = labels.astype(np.int16) if labels.max(initial=0) < 2**15 else labels
     return order[np.argsort(small, kind='stable')]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...structures import GroundTruth, Triplets, box_iou, has_object, zeros_to_no_object
-from .average_precision import area_ap
+from .average_precision import area_ap, mean_ap, none_if_nan
 from .matching import best_matches, first_claims, ranking
 
 #: Action and role of each verb of the vocabulary: the action's index and which of its roles (0 or 1) the verb names,
@@ -137,17 +137,19 @@ def evaluate_vcoco(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Evaluates detections of a whole split.
 
-    Every detection looks at the one person of its image that its person box overlaps most; when that person carries
-    no annotation, it does not count at all. A role is right when that person does the action, both boxes overlap by
-    the threshold, and no better detection claimed the person for the role. Where the annotated role has no object,
-    Scenario 1 asks for an empty object box and Scenario 2 takes any. Recall counts the persons that do the action.
-    In an image without persons, where the official program fails, every detection is wrong.
+    1. A detection is compared with the annotated person of its image that its person box overlaps most. If the actions of
+       that person are not annotated, the detection is ignored.
+    2. A role is correct if that person does the action, the IoU of both boxes reaches the threshold, and no better detection
+       was matched with the person for this role.
+    3. If the annotated role has no object, Scenario 1 requires an empty object box; Scenario 2 accepts any box.
+    4. Recall counts the persons that do the action.
+    5. In an image without persons, where the official program fails, all detections are wrong.
 
     Args:
         dets (VCOCODetections): Detections.
         gts (VCOCOGroundTruth): Ground truth.
         slots (Slots): Action and role of each verb.
-        iou_threshold (float): Smallest overlap of a match.
+        iou_threshold (float): Smallest IoU of a match. Default: 0.5.
 
     Returns:
         tuple[np.ndarray, np.ndarray, np.ndarray]: AP of every verb in Scenario 1 and Scenario 2 (NaN where the verb has
@@ -210,11 +212,13 @@ def summarize_vcoco(
     roles = [i for i, (_, slot) in enumerate(slots) if slot is not None]
     for name, values in (('scenario_1', scenario_1), ('scenario_2', scenario_2)):
         summary[name] = dict(
-            mean_24=_mean([values[i] for i in roles if verbs[i] != 'point_instr']),
-            mean_25=_mean([values[i] for i in roles]),
-            ap={verbs[i]: _plain(values[i]) for i in roles},
+            mean_24=none_if_nan(mean_ap(values[[i for i in roles if verbs[i] != 'point_instr']])),
+            mean_25=none_if_nan(mean_ap(values[roles])),
+            ap={verbs[i]: none_if_nan(values[i]) for i in roles},
         )
-    summary['agent'] = dict(mean=_mean(agent), ap={name: _plain(v) for name, v in zip(actions, agent, strict=True)})
+    summary['agent'] = dict(
+        mean=none_if_nan(mean_ap(agent)), ap={name: none_if_nan(v) for name, v in zip(actions, agent, strict=True)}
+    )
     return summary
 
 
@@ -254,13 +258,3 @@ def _average_precisions(labels: np.ndarray, right: np.ndarray, targets: np.ndarr
         true_positives = np.cumsum(claims[bounds[i] : bounds[i + 1]])
         ap[i] = area_ap(true_positives / num_gt[i], true_positives / np.arange(1, len(true_positives) + 1))
     return ap
-
-
-def _mean(values: Sequence[float] | np.ndarray) -> float | None:
-    array = np.asarray(values)
-    array = array[~np.isnan(array)]
-    return float(array.mean()) if len(array) else None
-
-
-def _plain(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -1,4 +1,4 @@
-"""Finds the images of an annotation file by the names and ids that results files use."""
+"""Finds the images of a split by the file names and ids in results files."""
 
 import re
 from collections import Counter
@@ -8,13 +8,13 @@ from typing import Any
 
 
 class ImageIndex:
-    """Positions of the images of a split.
+    """Finds the position of an image in a split by its file name or its id.
 
     Args:
         images (Sequence[Mapping]): Per image ``file_name`` and ``img_id``.
 
     Raises:
-        ValueError: If two images have one file name: detections could not tell them apart.
+        ValueError: If two images have the same file name.
     """
 
     def __init__(self, images: Sequence[Mapping[str, Any]]) -> None:
@@ -40,7 +40,7 @@ class ImageIndex:
         """list: Number of each image.
 
         Raises:
-            ValueError: If two images have one number.
+            ValueError: If two images have the same number.
         """
         if len(self._by_id) < len(self._ids):
             raise ValueError(
@@ -50,9 +50,9 @@ class ImageIndex:
         return self._ids
 
     def by_name(self, name: str) -> int | None:
-        """Position of an image by its file name; None when there is none.
+        """Position of an image by its file name. None: no such image.
 
-        A name with more folders than the annotation file's, or with none, is found too where that is unambiguous.
+        The name may have more folders than the one in the annotation file, or none, if it is still unique.
         """
         if name in self._by_name:
             return self._by_name[name]
@@ -65,8 +65,8 @@ class ImageIndex:
         return position if position >= 0 else None
 
     def by_id(self, image_id: int) -> int | None:
-        """Position of an image by its number, as :attr:`ids` has it; None when there is none."""
-        self.ids  # noqa: B018  (raises where a number is not one image)
+        """Position of an image by its number, see :attr:`ids`. None: no such image."""
+        self.ids  # noqa: B018  (raises if a number is not unique)
         return self._by_id.get(image_id)
 
 
@@ -75,6 +75,6 @@ def _repeated(values: Sequence) -> Any:
 
 
 def _image_id(image: Mapping[str, Any]) -> Any:
-    """COCO's number of an image, which its file name ends with; else the id of the annotation file."""
+    """COCO's number of an image, from its file name; otherwise the id in the annotation file."""
     match = re.fullmatch(r'COCO_\w+_(\d{12})', PurePosixPath(image['file_name']).stem)
     return int(match[1]) if match else image['img_id']

@@ -1,4 +1,4 @@
-"""The detection format of the official HICO-DET program: a folder with ``detections_XX.mat`` for each object."""
+"""Detection format of the official HICO-DET program: a folder with one ``detections_XX.mat`` per object."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,18 +20,19 @@ def write_hico_mats(
     vocabulary: HOIVocabulary,
     max_per_class: int = 19999,
 ) -> list[Path]:
-    """Writes detections as ``eval_one.m`` of ho-rcnn reads them.
+    """Writes detections in the format of ``eval_one.m`` of ho-rcnn.
 
     ``detections_XX.mat`` of object XX (1 to 80, in COCO's order) holds ``all_boxes``, a cell of the object's HOI classes
     by images, in the order of file names. A cell holds rows of human box, object box (0-based; ``eval_one.m`` adds 1)
     and score.
 
     Args:
-        folder (str | Path): The folder; it is made.
+        folder (str | Path): The folder; created if missing.
         dets (Triplets): Detections.
         images (Sequence[Mapping]): Per image of the split ``file_name`` and ``img_id``.
         vocabulary (HOIVocabulary): The vocabulary.
-        max_per_class (int): Detections of a class, best first, that are written; what the authors' converters keep.
+        max_per_class (int): Maximum number of detections per class, highest score first. Default: 19,999, as in the
+            authors' converters.
 
     Returns:
         list[Path]: The files.
@@ -47,7 +48,7 @@ def write_hico_mats(
     by_object = _hois_by_object(vocabulary)
     files = []
     for k, hois in by_object.items():
-        # the same empty array in every empty cell: a split has millions of them
+        # one shared array for all empty cells: a split has millions of them
         cells = np.empty((len(hois), len(images)), dtype=object)
         cells.fill(np.zeros((0, 9)))
         for row, hoi in enumerate(hois):
@@ -66,12 +67,13 @@ def read_hico_mats(
     """Reads a folder of ``detections_XX.mat``, see :func:`write_hico_mats`.
 
     Args:
-        folder (str | Path): The folder; an object without a file has no detections.
+        folder (str | Path): The folder. An object without file has no detections.
         images (Sequence[Mapping]): Per image of the split ``file_name`` and ``img_id``.
         vocabulary (HOIVocabulary): The vocabulary.
 
     Returns:
-        tuple[Triplets, int]: The triplets, by position of the image in ``images``, and the number of images without any.
+        tuple[Triplets, int]: The triplets, whose ``images`` are positions in ``images``, and the number of images without
+        detections.
 
     Raises:
         FileNotFoundError: If the folder holds no such file.
@@ -113,7 +115,7 @@ def read_hico_mats(
 
 
 def _columns(images: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Column of each image: the official lists are in the order of file names."""
+    """Column of each image. The official lists are sorted by file name."""
     names = ImageIndex(images).names
     columns = np.empty(len(names), dtype=np.int64)
     columns[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))

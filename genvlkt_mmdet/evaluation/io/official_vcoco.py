@@ -1,4 +1,4 @@
-"""The detection format of V-COCO's ``vsrl_eval.py``: a pickled list of one dict per detected person."""
+"""Detection format of V-COCO's ``vsrl_eval.py``: a pickled list with one dict per detected person."""
 
 import pickle
 from collections.abc import Mapping, Sequence
@@ -24,12 +24,12 @@ def write_vcoco_pickle(
     actions: Sequence[str],
     slots: Slots,
 ) -> None:
-    """Writes detections as ``vsrl_eval.py`` reads them.
+    """Writes detections in the format of ``vsrl_eval.py``.
 
-    An action or role that a person was not detected with gets the score NaN, which ``vsrl_eval.py`` leaves out.
+    Actions and roles without detection get the score NaN, which ``vsrl_eval.py`` ignores.
 
     Args:
-        path (str | Path): The file; its folder is made.
+        path (str | Path): The file; missing folders are created.
         dets (VCOCODetections): Detections.
         images (Sequence[Mapping]): Per image of the split ``file_name`` and ``img_id``.
         verbs (Sequence[str]): Names of the vocabulary's verbs.
@@ -66,7 +66,7 @@ def read_vcoco_pickle(
     actions: Sequence[str],
     slots: Slots,
 ) -> tuple[VCOCODetections, int, int]:
-    """Reads detections in the format of ``vsrl_eval.py``, without running anything that a pickle may hold.
+    """Reads detections in the format of ``vsrl_eval.py`` without running code from the pickle.
 
     Args:
         path (str | Path): The pickle.

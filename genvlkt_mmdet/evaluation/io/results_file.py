@@ -1,4 +1,4 @@
-"""The results file: one entry per image with its triplets."""
+"""Results files: JSON with one entry per image that holds its triplets."""
 
 import gc
 import json
@@ -25,11 +25,11 @@ def write_results(path: str | Path, entries: Iterable[Mapping[str, Any]]) -> Non
 
     The file is a JSON list with one entry per image and line: ``file_name``, ``human_boxes`` (xyxy, 0-based pixels of
     the original image), ``object_boxes`` (likewise; null where a triplet has no object), ``labels`` and ``scores``.
-    Numbers are written with all their digits: an evaluation of the file equals one of the arrays.
+    Numbers keep all their digits, so evaluating the file gives exactly the result of the arrays.
 
     Args:
-        path (str | Path): The file; its folder is made.
-        entries (Iterable[Mapping]): Per image ``file_name`` and the arrays; an object box of NaN is one that is absent.
+        path (str | Path): The file; missing folders are created.
+        entries (Iterable[Mapping]): Per image ``file_name`` and the arrays. An object box of NaN means 'no object'.
     """
     with new_file(path) as file:
         separator = '[\n'
@@ -57,18 +57,18 @@ def read_results(
     Args:
         path (str | Path): The file, see :func:`write_results`.
         images (Sequence[Mapping]): Per image of the split ``file_name`` and ``img_id``.
-        num_classes (int): Labels are 0 to this, exclusive.
-        may_lack_object (bool): Whether a triplet may have no object box (null).
+        num_classes (int): Number of classes. Labels are 0 to ``num_classes - 1``.
+        may_lack_object (bool): Whether the object box of a triplet may be null. Default: False.
 
     Returns:
-        tuple[Triplets, int]: The triplets, by position of the image in ``images``, and the number of images that have no
+        tuple[Triplets, int]: The triplets, whose ``images`` are positions in ``images``, and the number of images without
         entry in the file.
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If the file is no valid JSON (e.g. truncated), something follows its list, or an entry is wrong: an
-            image that is unknown or occurs twice, a missing key, lists of different lengths, a label out of range, a box
-            that has not four numbers, NaN or infinity.
+        ValueError: If the file is no valid JSON (e.g. truncated), something follows its list, or an entry has an unknown or
+            repeated image, a missing key, lists of different lengths, a label out of range, a box without four numbers,
+            NaN or infinity.
     """
     index = ImageIndex(images)
     entries: list[Triplets | None] = [None] * len(index)
@@ -90,7 +90,7 @@ def read_results(
 
 
 def _check(entry: Mapping[str, Any], where: str, num_classes: int, may_lack_object: bool) -> Triplets:
-    """The triplets of an entry."""
+    """Checks an entry and returns its triplets."""
     lengths = {}
     for key in _KEYS:
         if not isinstance(entry.get(key), list):
@@ -137,7 +137,7 @@ def _numbers(values: list, shape: tuple[int, ...], message: str) -> np.ndarray:
 
 
 def _stream(path: str | Path) -> Iterator[Any]:
-    """The elements of a JSON list, one at a time: a file of a million triplets never stands in memory as objects."""
+    """Yields the elements of a JSON list one at a time, so that not all of a large file are in memory as objects."""
     try:
         text = Path(path).read_text(encoding='utf-8')
     except UnicodeDecodeError:
@@ -177,7 +177,7 @@ def _ends_within(text: str) -> bool:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Millions of small lists make the cyclic collector run for nothing."""
+    """Switches the garbage collector off: millions of small lists would make it run without finding anything."""
     enabled = gc.isenabled()
     gc.disable()
     try:
