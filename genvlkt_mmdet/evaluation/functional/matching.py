@@ -1,6 +1,6 @@
-"""Matching of detections with ground truth, vectorised over a whole data set."""
+"""Matching of detections with ground truth, vectorised over a whole dataset."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 
@@ -34,26 +34,18 @@ def best_matches(
     group = np.minimum(np.searchsorted(groups, det_groups), len(groups) - 1)
     active = np.flatnonzero(groups[group] == det_groups)
     begin, counts = begins[group[active]], sizes[group[active]]
-    ends = np.cumsum(counts)
-    start = 0
-    cuts: Iterable[int] = ()
-    if len(active):
-        cuts = np.searchsorted(ends, np.arange(chunk, ends[-1] + chunk, chunk), side='right')
-    for stop in [*cuts, len(active)]:
-        part = slice(start, max(stop, start + 1))
+    cuts = np.searchsorted(np.cumsum(counts), np.arange(chunk, counts.sum(), chunk), side='right')
+    for part in np.split(np.arange(len(active)), cuts):
+        if not len(part):
+            continue
         dets, number = active[part], counts[part]
-        start += len(dets)
-        if not len(dets):
-            break
         first = np.cumsum(number) - number
         place = np.arange(number.sum())
         gts = order[np.repeat(begin[part] - first, number) + place]
         values = overlap(np.repeat(dets, number), gts)
-        highest = np.maximum.reduceat(values, first)
+        best_overlap[dets] = highest = np.maximum.reduceat(values, first)
         is_highest = values == np.repeat(highest, number)
-        winner = np.minimum.reduceat(np.where(is_highest, place, len(place)), first)
-        best[dets] = gts[winner]
-        best_overlap[dets] = highest
+        best[dets] = gts[np.minimum.reduceat(np.where(is_highest, place, len(place)), first)]
     return best, best_overlap
 
 

@@ -44,8 +44,6 @@ def load_ground_truth(
     records, _ = read_annotations(ann_file, vocabulary, coco_file=coco_file, split_ids=split_ids, split=split)
     if not records:
         raise ValueError(f"'{ann_file}' holds no image.")
-    entries = []
-    for i, record in enumerate(records):
-        item = dataset.parse_data_info(record, i)
-        entries.append(dict(file_name=record['file_name'], img_id=item['img_id'], eval_gt=item['eval_gt']))
+    items = [(record['file_name'], dataset.parse_data_info(record, i)) for i, record in enumerate(records)]
+    entries = [dict(file_name=name, img_id=item['img_id'], eval_gt=item['eval_gt']) for name, item in items]
     return sorted(entries, key=lambda entry: (entry['img_id'], entry['file_name']))

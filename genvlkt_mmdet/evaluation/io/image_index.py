@@ -11,7 +11,7 @@ class ImageIndex:
     """Finds the position of an image in a split by its file name or its id.
 
     Args:
-        images (Sequence[Mapping]): Per image ``file_name`` and ``img_id``.
+        images (Sequence[Mapping]): ``file_name`` and ``img_id`` of each image.
 
     Raises:
         ValueError: If two images have the same file name.
@@ -22,15 +22,14 @@ class ImageIndex:
         self._ids = [_image_id(image) for image in images]
         self._by_name = {name: i for i, name in enumerate(self.names)}
         self._by_id = {image_id: i for i, image_id in enumerate(self._ids)}
+        bare = [PurePosixPath(name).name for name in self.names]
+        counts = Counter(bare)
+        self._by_bare_name = {name: i for i, name in enumerate(bare) if counts[name] == 1}
         if len(self._by_name) < len(self.names):
             raise ValueError(
                 f"The annotations name image '{_repeated(self.names)}' several times: join its entries to evaluate or "
                 'write detections.'
             )
-        bare: dict[str, int] = {}
-        for i, name in enumerate(self.names):
-            bare[PurePosixPath(name).name] = -1 if PurePosixPath(name).name in bare else i
-        self._by_bare_name = bare
 
     def __len__(self) -> int:
         return len(self.names)
@@ -57,12 +56,9 @@ class ImageIndex:
         if name in self._by_name:
             return self._by_name[name]
         parts = PurePosixPath(name.replace('\\', '/')).parts
-        for start in range(1, len(parts)):
-            position = self._by_name.get('/'.join(parts[start:]))
-            if position is not None:
-                return position
-        position = self._by_bare_name.get(parts[-1], -1) if parts else -1
-        return position if position >= 0 else None
+        ends = ('/'.join(parts[start:]) for start in range(1, len(parts)))
+        found = next((self._by_name[end] for end in ends if end in self._by_name), None)
+        return self._by_bare_name.get(parts[-1]) if found is None and parts else found
 
     def by_id(self, image_id: int) -> int | None:
         """Position of an image by its number, see :attr:`ids`. None: no such image."""

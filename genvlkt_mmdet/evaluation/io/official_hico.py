@@ -22,14 +22,14 @@ def write_hico_mats(
 ) -> list[Path]:
     """Writes detections in the format of ``eval_one.m`` of ho-rcnn.
 
-    ``detections_XX.mat`` of object XX (1 to 80, in COCO's order) holds ``all_boxes``, a cell of the object's HOI classes
-    by images, in the order of file names. A cell holds rows of human box, object box (0-based; ``eval_one.m`` adds 1)
-    and score.
+    ``detections_XX.mat`` of object XX (1 to 80, in COCO's order) contains ``all_boxes``: one cell for each HOI class of the
+    object and each image, sorted by file name. The rows of a cell are human box, object box (0-based; ``eval_one.m`` adds
+    1) and score.
 
     Args:
-        folder (str | Path): The folder; created if missing.
+        folder (str | Path): The folder. Created if missing.
         dets (Triplets): Detections.
-        images (Sequence[Mapping]): Per image of the split ``file_name`` and ``img_id``.
+        images (Sequence[Mapping]): ``file_name`` and ``img_id`` of each image of the split.
         vocabulary (HOIVocabulary): The vocabulary.
         max_per_class (int): Maximum number of detections per class, highest score first. Default: 19,999, as in the
             authors' converters.
@@ -43,17 +43,20 @@ def write_hico_mats(
     order = np.lexsort((column[dets.images], -dets.detection_scores, dets.labels))
     rank = np.arange(len(order)) - np.searchsorted(dets.labels[order], dets.labels[order])
     dets = dets[order[rank < max_per_class]]
+    dets = dets[np.lexsort((column[dets.images], dets.labels))]
     rows = np.column_stack([dets.human_boxes, dets.object_boxes, dets.detection_scores]).astype(np.float64)
     columns = column[dets.images]
-    by_object = _hois_by_object(vocabulary)
     files = []
-    for k, hois in by_object.items():
-        # one shared array for all empty cells: a split has millions of them
+    for k, hois in _hois_by_object(vocabulary).items():
+        # All empty cells share one array, because a split has millions of them.
         cells = np.empty((len(hois), len(images)), dtype=object)
         cells.fill(np.zeros((0, 9)))
         for row, hoi in enumerate(hois):
             start, stop = np.searchsorted(dets.labels, [hoi, hoi + 1])
-            for place, part in _split(columns[start:stop], rows[start:stop]):
+            places, starts = np.unique(columns[start:stop], return_index=True)
+            for place, part in zip(
+                places, np.split(rows[start:stop], starts[1:])
+            ):  # zip: no place, but one part if empty
                 cells[row, place] = part
         files.append(folder / f'detections_{k + 1:02d}.mat')
         with new_file(files[-1]) as file:
@@ -64,30 +67,26 @@ def write_hico_mats(
 def read_hico_mats(
     folder: str | Path, images: Sequence[Mapping[str, Any]], vocabulary: HOIVocabulary
 ) -> tuple[Triplets, int]:
-    """Reads a folder of ``detections_XX.mat``, see :func:`write_hico_mats`.
+    """Reads a folder of ``detections_XX.mat``. The arguments are those of :func:`write_hico_mats`.
 
-    Args:
-        folder (str | Path): The folder. An object without file has no detections.
-        images (Sequence[Mapping]): Per image of the split ``file_name`` and ``img_id``.
-        vocabulary (HOIVocabulary): The vocabulary.
+    An object without file has no detections.
 
     Returns:
         tuple[Triplets, int]: The triplets, whose ``images`` are positions in ``images``, and the number of images without
         detections.
 
     Raises:
-        FileNotFoundError: If the folder holds no such file.
-        ValueError: If a file is unreadable, or its cells are not the object's classes by the split's images.
+        FileNotFoundError: If the folder has no such file.
+        ValueError: If a file cannot be read, or its number of cells is not that of the object's classes and the images.
     """
     folder = Path(folder)
     position = np.argsort(_columns(images))
-    parts: list[np.ndarray] = [np.zeros((0, 11))]
-    found = False
+    parts: list[np.ndarray] = []
     for k, hois in _hois_by_object(vocabulary).items():
         path = folder / f'detections_{k + 1:02d}.mat'
         if not path.exists():
             continue
-        found = True
+        parts.append(np.zeros((0, 11)))
         cells = _load_cells(path)
         if cells.shape != (len(hois), len(images)):
             raise ValueError(
@@ -105,10 +104,10 @@ def read_hico_mats(
                     )
                 heads = np.broadcast_to([position[place], hoi], (len(rows), 2))
                 parts.append(np.column_stack([heads, rows]))
-    if not found:
+    if not parts:
         raise FileNotFoundError(f"'{folder}' holds no detections_XX.mat.")
     table = np.concatenate(parts)
-    # scores of one cell are in order; a stable sort by image restores the order within images
+    # Within an image, the highest score is first. Equal scores keep their order.
     table = table[np.lexsort((-table[:, 10], table[:, 0]))]
     triplets = Triplets(table[:, 0].astype(int), table[:, 2:6], table[:, 6:10], table[:, 1].astype(int), table[:, 10])
     return triplets, len(images) - len(np.unique(triplets.images))
@@ -128,13 +127,6 @@ def _hois_by_object(vocabulary: HOIVocabulary) -> dict[int, list[int]]:
     for hoi, k in enumerate(vocabulary.hoi_objects):
         table.setdefault(k, []).append(hoi)
     return dict(sorted(table.items()))
-
-
-def _split(columns: np.ndarray, rows: np.ndarray) -> list[tuple[int, np.ndarray]]:
-    """Rows of each column, in their order."""
-    order = np.argsort(columns, kind='stable')
-    places, starts = np.unique(columns[order], return_index=True)
-    return list(zip(places.tolist(), np.split(rows[order], starts[1:]), strict=True)) if len(places) else []
 
 
 def _is_table(rows: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Base class of the HOI metrics: collects predictions and ground truth, image by image."""
+"""Base class of the HOI metrics."""
 
 import sys
 from abc import abstractmethod
@@ -69,8 +69,8 @@ class HOIMetric(BaseMetric):
 
         Args:
             data_batch (Any): Not used.
-            data_samples (Sequence[Mapping]): Per image ``pred_hois``, ``eval_gt`` (:class:`GroundTruth`), ``img_id`` and
-                ``img_path``.
+            data_samples (Sequence[Mapping]): ``pred_hois``, ``eval_gt`` (:class:`GroundTruth`), ``img_id`` and ``img_path``
+                of each image.
 
         Raises:
             ValueError: If a sample has no ground truth, or a score or human box (also of the ground truth) is NaN or
@@ -94,24 +94,11 @@ class HOIMetric(BaseMetric):
             boxes = [gt.triplets.human_boxes] + ([gt.persons.boxes] if gt.persons is not None else [])
             if not all(np.isfinite(part).all() for part in boxes):
                 raise ValueError(f"The ground truth of image '{sample.get('img_path')}' holds NaN or infinity.")
-            self.results.append(
-                dict(
-                    img_id=sample['img_id'],
-                    img_path=str(sample['img_path']),
-                    det=self.make_detections(pred),
-                    gt=gt,
-                )
-            )
+            head = dict(img_id=sample['img_id'], img_path=str(sample['img_path']))
+            self.results.append(dict(head, det=self.make_detections(pred), gt=gt))
 
     def make_detections(self, pred: Mapping[str, np.ndarray]) -> Triplets:
-        """Converts the predictions of an image for the evaluation.
-
-        Args:
-            pred (Mapping[str, np.ndarray]): The best triplets as in ``HOIDataSample.pred_hois``.
-
-        Returns:
-            Triplets: The triplets, in 32 bits.
-        """
+        """Converts the best predictions of an image, as in ``HOIDataSample.pred_hois``, to 32-bit triplets."""
         return Triplets.of_image(
             pred['human_boxes'].astype(np.float32),
             pred['object_boxes'].astype(np.float32),
@@ -120,24 +107,14 @@ class HOIMetric(BaseMetric):
         )
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Evaluates the images of all processes.
-
-        Args:
-            size (int): Number of images of the dataset.
-
-        Returns:
-            dict[str, float]: Number by name.
-        """
+        """Evaluates the images of all processes. ``size`` is the number of images of the dataset."""
         self._size = size
         # mmengine cuts the joined list to the size of the dataset, which is right only if the sampler distributes the
         # images in turn. Here repeated images are found by their id instead.
         return super().evaluate(sys.maxsize)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Evaluates the joined images.
-
-        Args:
-            results (list[dict]): Results of :meth:`process` from all processes.
+        """Evaluates the joined results of :meth:`process` from all processes.
 
         Returns:
             dict[str, float]: Number by name, in [0, 1].
@@ -154,9 +131,7 @@ class HOIMetric(BaseMetric):
             names = [PurePath(entry['img_path']).name for entry in entries]
             if len(set(names)) < len(names):
                 names = [entry['img_path'] for entry in entries]
-            write_results(
-                path, [dict(vars(entry['det']), file_name=n) for entry, n in zip(entries, names, strict=True)]
-            )
+            write_results(path, [dict(vars(entry['det']), file_name=n) for entry, n in zip(entries, names)])
             print_log(f'Detections are in {path}.', logger='current')
         if self._size is not None and len(entries) != self._size:
             raise ValueError(
@@ -168,10 +143,10 @@ class HOIMetric(BaseMetric):
 
     @abstractmethod
     def evaluate_images(self, entries: list[dict]) -> dict[str, float]:
-        """Evaluates images in their final order.
+        """Evaluates images, sorted by ``img_id``.
 
         Args:
-            entries (list[dict]): Per image ``det`` (:class:`Triplets`) and ``gt`` (:class:`GroundTruth`).
+            entries (list[dict]): ``det`` (:class:`Triplets`) and ``gt`` (:class:`GroundTruth`) of each image.
 
         Returns:
             dict[str, float]: Number by name, in [0, 1].
