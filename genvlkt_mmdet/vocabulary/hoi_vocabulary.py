@@ -94,7 +94,7 @@ class HOIVocabulary:
             int: The HOI index.
 
         Raises:
-            KeyError: If a name is unknown (the message lists similar names) or the combination is not a class.
+            KeyError: If a name is unknown or the combination is not a class. The message lists similar names.
         """
         v = self._index(verb, self.verb_names, 'verb')
         o = self.no_object if obj is None else self._index(obj, self.object_names, 'object')
@@ -180,42 +180,11 @@ class HOIVocabulary:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> 'HOIVocabulary':
-        """Inverse of :meth:`to_dict`. Also expands the short form (:func:`expand_vocabulary`) and checks indices.
-
-        Raises:
-            ValueError: If a part is missing, a class refers to a verb or object that does not exist, two classes are
-                equal, or counts disagree.
-        """
+        """Inverse of :meth:`to_dict`, also for the short form. See :func:`expand_vocabulary`."""
         data = expand_vocabulary(data)
-        name = data['name']
         objects, verbs, hois = data['objects'], data['verbs'], data['hois']
-        prompts = tuple(data['object_prompts'])
-        extra = len(prompts) - len(objects)
-        if extra not in (1, 2):
-            raise ValueError(
-                f"Vocabulary '{name}': object_prompts needs one entry per object plus 'nothing' (and 'person only' "
-                f'before it where pairs may lack an object), but has {len(prompts)} for {len(objects)} objects.'
-            )
-        num_objects = len(objects) + extra - 1
-        first: dict[tuple[int, int], int] = {}
-        for i, hoi in enumerate(hois):
-            if not 0 <= hoi['verb'] < len(verbs) or not 0 <= hoi['object'] < num_objects:
-                raise ValueError(
-                    f"Vocabulary '{name}': HOI class {i} names verb {hoi['verb']} and object {hoi['object']}, but there "
-                    f'are {len(verbs)} verbs and {num_objects} objects.'
-                )
-            other = first.setdefault((hoi['verb'], hoi['object']), i)
-            if other != i:
-                raise ValueError(
-                    f"Vocabulary '{name}': HOI classes {other} and {i} are both verb {hoi['verb']} with object "
-                    f'{hoi["object"]}.'
-                )
-        splits = {k: tuple(v) for k, v in data.get('splits', {}).items()}
-        for key, indices in {**splits, 'rare': tuple(data.get('rare', ()))}.items():
-            if any(not 0 <= i < len(hois) for i in indices):
-                raise ValueError(f"Vocabulary '{name}': '{key}' names an HOI class outside 0..{len(hois) - 1}.")
         return cls(
-            name=name,
+            name=data['name'],
             object_names=tuple(o['name'] for o in objects),
             object_ids=tuple(o['id'] for o in objects),
             verb_names=tuple(v['name'] for v in verbs),
@@ -225,21 +194,14 @@ class HOIVocabulary:
             hoi_objects=tuple(h['object'] for h in hois),
             hoi_ids=tuple(h['id'] for h in hois),
             hoi_prompts=tuple(h['prompt'] for h in hois),
-            object_prompts=prompts,
-            splits=splits,
-            rare=tuple(data.get('rare', ())),
+            object_prompts=tuple(data['object_prompts']),
+            splits={key: tuple(classes) for key, classes in data['splits'].items()},
+            rare=tuple(data['rare']),
         )
 
 
 def restore_vocabulary(data: Mapping[str, Any]) -> HOIVocabulary:
-    """The vocabulary in a pickle; a function of its own, because torch's safe loading allows functions by name.
-
-    Args:
-        data (Mapping): What :meth:`HOIVocabulary.to_dict` gave.
-
-    Returns:
-        HOIVocabulary: The vocabulary.
-    """
+    """Restores a vocabulary from a pickle. This is a function, because torch's safe loading allows functions by name."""
     return HOIVocabulary.from_dict(data)
 
 
@@ -250,9 +212,6 @@ def load_vocabulary(source: 'str | Path | Mapping[str, Any] | HOIVocabulary') ->
         source (str | Path | Mapping | HOIVocabulary): A shipped name (``'hico'``, ``'vcoco'``, ``'minihoi'``), a
             ``.json`` or ``.yaml`` file in the same layout or in the short form of :func:`expand_vocabulary`, the content
             of such a file, or a vocabulary.
-
-    Returns:
-        HOIVocabulary: The vocabulary.
 
     Raises:
         FileNotFoundError: If the source is neither a shipped name nor a file.
@@ -291,3 +250,25 @@ def _load(path: str, mtime: int) -> HOIVocabulary:
         return HOIVocabulary.from_dict(data)
     except ValueError as error:
         raise ValueError(f"Vocabulary file '{path}': {error}") from None
+
+
+def action_slots(vocabulary: HOIVocabulary) -> tuple[list[str], list[tuple[int, int | None]]]:
+    """Splits V-COCO's verbs into actions and roles.
+
+    Args:
+        vocabulary (HOIVocabulary): V-COCO's vocabulary. Verbs are named ``action_role`` or ``action``.
+
+    Returns:
+        tuple: Names of the actions in their official order, and for each verb the index of its action and its role (0 or 1,
+        None for an action without object).
+    """
+    actions: dict[str, int] = {}
+    slots: list[tuple[int, int | None]] = []
+    for verb in vocabulary.verb_names:
+        action, _, role = verb.rpartition('_')
+        if role not in ('obj', 'instr'):
+            action, role = verb, ''
+        known = action in actions
+        index = actions.setdefault(action, len(actions))
+        slots.append((index, int(known) if role else None))
+    return list(actions), slots

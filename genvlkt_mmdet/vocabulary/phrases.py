@@ -113,11 +113,13 @@ class PhraseReader:
         Raises:
             ValueError: If the entry is neither, has no verb or no object, or is ambiguous.
         """
-        if isinstance(entry, str):
-            return self._read_phrase(entry)
-        if not _is_pair(entry):
-            raise ValueError(f'{entry!r} is neither a phrase nor a (verb, object) pair.')
-        verb, obj = _clean(entry[0]), entry[1]
+        match entry:
+            case str():
+                return self._read_phrase(entry)
+            case [str(verb), str() | None as obj]:
+                verb = _clean(verb)
+            case _:
+                raise ValueError(f'{entry!r} is neither a phrase nor a (verb, object) pair.')
         if obj is not None:
             words = _clean(obj).split()
             obj = ' '.join(words[1:] if words[:1] and words[0] in _ARTICLES else words)
@@ -230,22 +232,17 @@ class PhraseReader:
             raise ValueError(f'{phrase!r} names no verb: {_HOW}')
         if obj == [] or (obj and not known_object and (obj[-1] in _PRONOUNS or obj[0] in _NO_OBJECT)):
             raise ValueError(f'{phrase!r} names no object: {_HOW}')
-        joining = next((word for word in new_words if word in _JOINING), None) or _SEPARATORS.search(
-            ' '.join(new_words)
-        )
-        if joining:
-            joining = joining if isinstance(joining, str) else joining[0]
-            raise ValueError(f"{phrase!r} joins several things by '{joining}': name one interaction at a time.")
-        unclear = None
+        _refuse_joining(phrase, new_words)
         if not known_verb and not _is_clear_verb(verb):
             unclear = f"'{' '.join(verb)}' is not clearly one verb"
         elif obj and not known_object and not self._is_clear_object(obj, determiner):
             unclear = f"'{' '.join(obj)}' is not clearly one object"
-        if unclear:
-            raise ValueError(
-                f'{phrase!r} is ambiguous, because {unclear}: leave out what else it says, or write a pair such as '
-                "('ride', 'horse')."
-            )
+        else:
+            return
+        raise ValueError(
+            f'{phrase!r} is ambiguous, because {unclear}: leave out what else it says, or write a pair such as '
+            "('ride', 'horse')."
+        )
 
     def _is_no_verb(self, word: str) -> bool:
         """Whether a new verb cannot begin with a word."""
@@ -303,15 +300,6 @@ def _person_end(words: list[str], determined: bool) -> int:
         if word in PREPOSITIONS or _is_determiner(word) or (is_gerund(word) and i > start):
             break
     return 0
-
-
-def _is_pair(entry: Any) -> bool:
-    return (
-        isinstance(entry, (tuple, list))
-        and len(entry) == 2
-        and isinstance(entry[0], str)
-        and isinstance(entry[1], (str, type(None)))
-    )
 
 
 def _is_determiner(word: str) -> bool:
