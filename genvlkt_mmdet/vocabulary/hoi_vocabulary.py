@@ -3,6 +3,7 @@
 import difflib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -98,21 +99,14 @@ class HOIVocabulary:
         """
         v = self._index(verb, self.verb_names, 'verb')
         o = self.no_object if obj is None else self._index(obj, self.object_names, 'object')
-        try:
-            return self._pairs[(v, o)]
-        except KeyError:
-            name = self.object_names[o] if o < self.num_objects else 'no object'
-            raise KeyError(f"'{self.verb_names[v]}' with '{name}' is no HOI class of '{self.name}'.") from None
+        pairs = list(zip(self.hoi_verbs, self.hoi_objects, strict=True))
+        if (v, o) in pairs:
+            return pairs.index((v, o))
+        name = self.object_names[o] if o < self.num_objects else 'no object'
+        raise KeyError(f"'{self.verb_names[v]}' with '{name}' is no HOI class of '{self.name}'.")
 
     def seen(self, split: str | None) -> tuple[int, ...]:
-        """HOI indices that zero-shot training uses, in ascending order.
-
-        Args:
-            split (str, optional): Name of a zero-shot split. None: all classes.
-
-        Returns:
-            tuple[int]: The seen indices.
-        """
+        """HOI indices that training with a zero-shot split uses, in ascending order. All for None."""
         unseen = set(self.unseen(split))
         return tuple(i for i in range(self.num_hois) if i not in unseen)
 
@@ -132,11 +126,7 @@ class HOIVocabulary:
 
     def phrase(self, hoi: int) -> str:
         """Readable phrase of an HOI class, e.g. ``'person riding a horse'``."""
-        prompt = self.hoi_prompts[hoi]
-        for start in ('a photo of a ', 'a picture of a ', 'a ', 'an '):
-            if prompt.startswith(start):
-                return prompt[len(start) :]
-        return prompt
+        return re.sub('^(a photo of a|a picture of a|an?) ', '', self.hoi_prompts[hoi])
 
     def __deepcopy__(self, memo: dict) -> 'HOIVocabulary':
         return self
@@ -144,10 +134,6 @@ class HOIVocabulary:
     def __reduce__(self) -> tuple[Any, ...]:
         # Plain containers, so that a checkpoint that holds a vocabulary loads safely.
         return restore_vocabulary, (self.to_dict(),)
-
-    @property
-    def _pairs(self) -> dict[tuple[int, int], int]:
-        return {pair: i for i, pair in enumerate(zip(self.hoi_verbs, self.hoi_objects, strict=True))}
 
     def _index(self, key: str | int, names: tuple[str, ...], kind: str) -> int:
         if isinstance(key, str):

@@ -78,10 +78,9 @@ class PhraseReader:
         self._objects = {_clean(name): index for index, name in enumerate(vocabulary.object_names)}
         self._verbs: dict[str, int] = {}
         self._phrases: dict[str, HOIText] = {}
-        # The name of a verb takes precedence over its other forms, and these over the forms of another verb.
-        for names in (vocabulary.verb_names, vocabulary.verb_phrases):
-            for index, name in enumerate(names):
-                self._verbs.setdefault(_clean(name), index)
+        # Names of verbs take precedence over phrases, and these over words of prompts and other forms.
+        for index, name in [*enumerate(vocabulary.verb_names), *enumerate(vocabulary.verb_phrases)]:
+            self._verbs.setdefault(_clean(name), index)
         for prompt, verb, obj in zip(vocabulary.hoi_prompts, vocabulary.hoi_verbs, vocabulary.hoi_objects, strict=True):
             words = _words(prompt)
             words = words[self._subject(words) or 0 :]
@@ -245,7 +244,7 @@ class PhraseReader:
         )
 
     def _is_no_verb(self, word: str) -> bool:
-        """Whether a new verb cannot begin with a word."""
+        """Whether a word cannot be the first word of a new verb."""
         return _is_determiner(word) or any(word in joints for joints in _JOINTS) or self.object_index(word) is not None
 
     def _is_clear_object(self, obj: list[str], determiner: str | None) -> bool:
