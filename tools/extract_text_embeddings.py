@@ -51,7 +51,7 @@ def read_prompts(vocabulary: str | None, phrases: Path | None) -> list[str]:
         loaded = load_vocabulary(vocabulary)
         prompts += [*loaded.hoi_prompts, *loaded.object_prompts]
     if phrases:
-        with names_file(phrases, 'write one prompt a line, in UTF-8'):
+        with names_file(phrases, 'write one prompt per line, in UTF-8'):
             lines = [line.strip() for line in phrases.read_text(encoding='utf-8').splitlines() if line.strip()]
             if not lines:
                 raise ValueError('it holds no prompt')

@@ -114,11 +114,9 @@ def _named_actions(triplets: Triplets, persons: np.ndarray, vocabulary: HOIVocab
 
 
 def assign_colors(predicted: list[DrawnPair], annotated: list[DrawnPair]) -> None:
-    """Sets the colours. A predicted pair gets the colour of the annotated pair that it matches, any other pair a new one.
+    """Sets the colours of pairs. The predicted pairs are sorted, highest score first.
 
-    Args:
-        predicted (list[DrawnPair]): Predicted pairs, highest score first.
-        annotated (list[DrawnPair]): Pairs of the ground truth, possibly none.
+    A predicted pair gets the colour of the annotated pair that it matches, any other pair a new one.
     """
     for i, pair in enumerate(annotated):
         pair.color = i

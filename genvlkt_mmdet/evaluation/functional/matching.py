@@ -22,8 +22,8 @@ def best_matches(
             processor. Default: 32,768.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: (n,) index of the best ground truth and (n,) its overlap; both are -1 if the
-        group has none.
+        tuple[np.ndarray, np.ndarray]: (n,) index of the best ground truth and (n,) its overlap. Both are -1 if the
+        group has no ground truth.
     """
     order = np.argsort(gt_groups, kind='stable')
     groups, begins, sizes = np.unique(gt_groups[order], return_index=True, return_counts=True)
@@ -50,14 +50,7 @@ def best_matches(
 
 
 def first_claims(targets: np.ndarray) -> np.ndarray:
-    """Marks the first candidate of every target.
-
-    Args:
-        targets (np.ndarray): (n,) target of each candidate, best candidate first; -1: none.
-
-    Returns:
-        np.ndarray: (n,) bool, True for the first candidate of a target.
-    """
+    """Marks the first candidate of every target. The (n,) targets are sorted, best candidate first. -1: no target."""
     claims = np.zeros(len(targets), dtype=bool)
     candidates = np.flatnonzero(targets >= 0)
     claims[candidates[np.unique(targets[candidates], return_index=True)[1]]] = True
@@ -65,15 +58,9 @@ def first_claims(targets: np.ndarray) -> np.ndarray:
 
 
 def ranking(labels: np.ndarray, scores: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Sorts detections by class, then by descending score. Equal scores keep the order of images, then their own.
+    """Indices that sort (n,) detections by class, then by descending score.
 
-    Args:
-        labels (np.ndarray): (n,) class of each detection.
-        scores (np.ndarray): (n,) its score.
-        images (np.ndarray): (n,) its image.
-
-    Returns:
-        np.ndarray: (n,) indices.
+    Detections with equal scores keep the order of their images, then their own order.
     """
     order = np.arange(len(labels)) if (images[1:] >= images[:-1]).all() else np.argsort(images, kind='stable')
     order = order[np.argsort(-scores[order], kind='stable')]

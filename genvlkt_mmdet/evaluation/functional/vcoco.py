@@ -147,10 +147,9 @@ def evaluate_vcoco(
     """
     num_gt = gts.actions[gts.annotated].sum(axis=0)
 
-    def person_overlap(det: np.ndarray, gt: np.ndarray) -> np.ndarray:
-        return np.nan_to_num(box_iou(dets.boxes[det], gts.boxes[gt]))
-
-    best, overlap = best_matches(dets.images, gts.images, person_overlap)
+    best, overlap = best_matches(
+        dets.images, gts.images, lambda det, gt: np.nan_to_num(box_iou(dets.boxes[det], gts.boxes[gt]))
+    )
     judged = (best < 0) | gts.annotated[best] if len(gts.images) else np.ones(len(best), dtype=bool)
     found = (best >= 0) & (overlap >= iou_threshold)
 

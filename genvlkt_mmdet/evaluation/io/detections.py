@@ -31,11 +31,7 @@ class Detections:
 
     @property
     def triplets(self) -> Triplets:
-        """Triplets: The detections as triplets.
-
-        Raises:
-            ValueError: If they are V-COCO's persons.
-        """
+        """Triplets: The detections. A ValueError if they are V-COCO's persons."""
         if not isinstance(self.content, Triplets):
             raise ValueError("These detections are the persons of V-COCO's pickle: evaluate them with its vocabulary.")
         return self.content

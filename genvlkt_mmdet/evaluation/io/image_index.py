@@ -36,11 +36,7 @@ class ImageIndex:
 
     @property
     def ids(self) -> list:
-        """list: Number of each image.
-
-        Raises:
-            ValueError: If two images have the same number.
-        """
+        """list: Number of each image. A ValueError if two images have the same number."""
         if len(self._by_id) < len(self._ids):
             raise ValueError(
                 f"Several images of the annotations have the `img_id` {_repeated(self._ids)}: V-COCO's official format "

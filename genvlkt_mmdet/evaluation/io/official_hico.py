@@ -14,11 +14,7 @@ from .image_index import ImageIndex
 
 
 def write_hico_mats(
-    folder: str | Path,
-    dets: Triplets,
-    images: Sequence[Mapping[str, Any]],
-    vocabulary: HOIVocabulary,
-    max_per_class: int = 19999,
+    folder: str | Path, dets: Triplets, images: Sequence[Mapping], vocabulary: HOIVocabulary, max_per_class: int = 19999
 ) -> list[Path]:
     """Writes detections in the format of ``eval_one.m`` of ho-rcnn.
 
@@ -37,8 +33,6 @@ def write_hico_mats(
     Returns:
         list[Path]: The files.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     column = _columns(images)
     order = np.lexsort((column[dets.images], -dets.detection_scores, dets.labels))
     rank = np.arange(len(order)) - np.searchsorted(dets.labels[order], dets.labels[order])
@@ -54,11 +48,10 @@ def write_hico_mats(
         for row, hoi in enumerate(hois):
             start, stop = np.searchsorted(dets.labels, [hoi, hoi + 1])
             places, starts = np.unique(columns[start:stop], return_index=True)
-            for place, part in zip(
-                places, np.split(rows[start:stop], starts[1:])
-            ):  # zip: no place, but one part if empty
+            parts = np.split(rows[start:stop], starts[1:])  # one empty part if there are no places
+            for place, part in zip(places, parts):
                 cells[row, place] = part
-        files.append(folder / f'detections_{k + 1:02d}.mat')
+        files.append(Path(folder) / f'detections_{k + 1:02d}.mat')
         with new_file(files[-1]) as file:
             savemat(file, dict(all_boxes=cells), do_compression=True)
     return files

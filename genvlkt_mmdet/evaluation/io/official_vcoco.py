@@ -18,10 +18,7 @@ from .image_index import ImageIndex
 
 
 def write_vcoco_pickle(
-    path: str | Path,
-    dets: Triplets | VCOCODetections,
-    images: Sequence[Mapping[str, Any]],
-    vocabulary: HOIVocabulary,
+    path: str | Path, dets: Triplets | VCOCODetections, images: Sequence[Mapping], vocabulary: HOIVocabulary
 ) -> None:
     """Writes detections in the format of ``vsrl_eval.py``.
 

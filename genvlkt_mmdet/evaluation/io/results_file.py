@@ -1,11 +1,10 @@
 """Results files: JSON with one entry per image that holds its triplets."""
 
-import gc
 import json
 import re
 import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,7 @@ def read_results(
     """
     index = ImageIndex(images)
     entries: list[Triplets | None] = [None] * len(index)
-    with _no_garbage_collection(), names_file(path, 'write it again'):
+    with names_file(path, 'write it again'):
         for number, entry in enumerate(_stream(path)):
             if not isinstance(entry, dict) or not isinstance(entry.get('file_name'), str):
                 raise ValueError(f"'{path}', entry {number}: it must be an object with `file_name`.")
@@ -156,15 +155,3 @@ def _stream(path: str | Path) -> Iterator[Any]:
             raise ValueError(f"'{path}' {what} {after}; write it again.") from None
         name = entry.get('file_name') if isinstance(entry, dict) else None
         yield entry
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Switches the garbage collector off: millions of small lists would make it run without finding anything."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -16,20 +16,18 @@ from ..io import write_results
 
 
 class HOIMetric(BaseMetric):
-    """Collects predictions and ground truth of every image; subclasses evaluate them.
+    """Collects predictions and ground truth of all images. Subclasses evaluate them in :meth:`evaluate_images`.
 
-    The numbers do not depend on the number of processes or on the order of images. The images of all processes are joined
-    and sorted by ``img_id``; an image that the sampler repeated counts once. An image is identified by ``img_id`` and
+    The results do not depend on the number of processes or on the order of images. The images of all processes are joined
+    and sorted by ``img_id``, and an image that the sampler repeats counts once. An image is identified by ``img_id`` and
     ``img_path`` together, so several annotation files may use the same ids.
 
     Args:
-        max_per_image (int, optional): Maximum number of triplets per image, highest score first; papers use 100. None: no
-            limit.
+        max_per_image (int, optional): Maximum number of triplets per image, highest score first. None: no limit. Default:
+            100, as in papers.
         outfile_prefix (str, optional): Writes the detections to ``<outfile_prefix>.results.json``, the file that
             ``tools/eval_results.py`` reads.
-        collect_device (str): Device used to join the results of all processes, 'cpu' (default) or 'gpu'.
-        prefix (str, optional): Prefix of the names of the returned numbers.
-        collect_dir (str, optional): Folder shared by all processes, for ``collect_device='cpu'``.
+        **kwargs: ``collect_device``, ``prefix`` and ``collect_dir`` of :class:`mmengine.evaluator.BaseMetric`.
 
     Attributes:
         figures (tuple[str, ...]): Names of the returned numbers, the most important one first. Higher is better for all.
@@ -37,26 +35,15 @@ class HOIMetric(BaseMetric):
 
     figures: tuple[str, ...]
 
-    def __init__(
-        self,
-        max_per_image: int | None = 100,
-        outfile_prefix: str | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
-    ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+    def __init__(self, max_per_image: int | None = 100, outfile_prefix: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.max_per_image = max_per_image
         self.outfile_prefix = outfile_prefix
         self._size: int | None = None
 
     @property
     def vocabulary(self) -> HOIVocabulary:
-        """HOIVocabulary: The vocabulary of the dataset.
-
-        Raises:
-            ValueError: If the dataset's metainfo has none.
-        """
+        """HOIVocabulary: The vocabulary of the dataset."""
         source = (self.dataset_meta or {}).get('vocabulary')
         if source is None:
             raise ValueError(
@@ -109,15 +96,12 @@ class HOIMetric(BaseMetric):
     def evaluate(self, size: int) -> dict[str, float]:
         """Evaluates the images of all processes. ``size`` is the number of images of the dataset."""
         self._size = size
-        # mmengine cuts the joined list to the size of the dataset, which is right only if the sampler distributes the
-        # images in turn. Here repeated images are found by their id instead.
+        # mmengine would cut the joined list to the size of the dataset, which is right only if the sampler distributes the
+        # images in turn. `compute_metrics` finds repeated images by their id instead.
         return super().evaluate(sys.maxsize)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Evaluates the joined results of :meth:`process` from all processes.
-
-        Returns:
-            dict[str, float]: Number by name, in [0, 1].
 
         Raises:
             ValueError: If the number of images differs from that of the dataset.
@@ -125,7 +109,8 @@ class HOIMetric(BaseMetric):
         images: dict[tuple, dict] = {}
         for entry in results:
             images.setdefault((entry['img_id'], entry['img_path']), entry)
-        entries = [images[key] for key in sorted(images, key=_sortable)]
+        # Joined datasets may have numbers and texts as ids.
+        entries = [images[key] for key in sorted(images, key=lambda key: (type(key[0]).__name__, *key))]
         if self.outfile_prefix is not None:
             path = f'{self.outfile_prefix}.results.json'
             names = [PurePath(entry['img_path']).name for entry in entries]
@@ -143,19 +128,11 @@ class HOIMetric(BaseMetric):
 
     @abstractmethod
     def evaluate_images(self, entries: list[dict]) -> dict[str, float]:
-        """Evaluates images, sorted by ``img_id``.
+        """Evaluates images, sorted by ``img_id``, and returns numbers by name.
 
         Args:
             entries (list[dict]): ``det`` (:class:`Triplets`) and ``gt`` (:class:`GroundTruth`) of each image.
-
-        Returns:
-            dict[str, float]: Number by name, in [0, 1].
         """
-
-
-def _sortable(key: tuple[Any, str]) -> tuple[str, Any, str]:
-    # joined datasets may have numbers and texts as ids
-    return (type(key[0]).__name__, *key)
 
 
 def _numpy(value: Any) -> np.ndarray:
