@@ -20,6 +20,9 @@ def progress_bar(title: str, total: int | None, visible: bool = True) -> Iterato
     Yields:
         Callable: Function that advances the bar by a number of steps.
     """
+    if not visible:  # rich 13 ends even a disabled bar with an empty line
+        yield lambda steps: None
+        return
     shown = 0.0
 
     def advance(steps: int) -> None:
@@ -30,6 +33,6 @@ def progress_bar(title: str, total: int | None, visible: bool = True) -> Iterato
             shown = time.monotonic()
 
     # No thread for refreshing: the block may fork worker processes.
-    with Progress(console=Console(stderr=True), auto_refresh=False, disable=not visible) as bar:
+    with Progress(console=Console(stderr=True), auto_refresh=False) as bar:
         task = bar.add_task(title, total=total)
         yield advance

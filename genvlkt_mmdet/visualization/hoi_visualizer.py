@@ -333,4 +333,5 @@ def _inside(box: np.ndarray, style: _Style, inset: float) -> np.ndarray:
     x1, x2 = np.sort(np.clip(box[[0, 2]], 0, style.width))
     y1, y2 = np.sort(np.clip(box[[1, 3]], 0, style.height))
     dx, dy = min(inset, (x2 - x1) / 2), min(inset, (y2 - y1) / 2)
-    return np.array([x1 + dx, y1 + dy, x2 - dx, y2 - dy])
+    # Rounding can put half of a side past the centre.
+    return np.array([x1 + dx, y1 + dy, max(x1 + dx, x2 - dx), max(y1 + dy, y2 - dy)])

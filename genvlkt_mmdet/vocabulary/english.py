@@ -47,8 +47,9 @@ def singular(word: str) -> str | None:
 
 
 def plural(word: str) -> str:
-    """Plural of a singular noun: 'skis' of 'ski'."""
-    return _engine().plural_noun(word)
+    """Plural of a singular noun: 'skis' of 'ski'. Any other text gets an s."""
+    # inflect gives a symbol such as | a meaning of its own.
+    return _engine().plural_noun(word) if re.fullmatch(r"[\w' -]+", word) else f'{word}s'
 
 
 def is_plural(name: str) -> bool:

@@ -177,6 +177,14 @@ def test_extreme_shapes_and_boxes_outside_the_picture(visualizer, hico):
         assert max(height, width) <= 1700
 
 
+def test_a_box_smaller_than_the_line_is_never_inverted():
+    boxes = np.sort(np.random.default_rng(0).random((2000, 2, 2)) * 3000, axis=1).reshape(-1, 4)
+    for dtype in (np.float32, np.float64):
+        shrunk = np.array([module._inside(box, (4000, 4000), 5000.0) for box in boxes.astype(dtype)])
+        assert (shrunk[:, :2] <= shrunk[:, 2:]).all()
+        np.testing.assert_allclose(shrunk[:, :2], (boxes[:, :2] + boxes[:, 2:]) / 2, atol=1e-3)
+
+
 def test_output_file_has_true_colours(visualizer, hico, tmp_path):
     image = np.zeros((480, 480, 3), np.uint8)
     image[..., 0] = 200  # red

@@ -146,6 +146,11 @@ def test_plural_of_a_word():
     assert plural('ski') == 'skis' and singular('ski') is None
 
 
+def test_plural_of_symbols_is_no_error():
+    for text in ('|', '< |\x85/', 'a|b'):
+        assert plural(text) == f'{text}s'
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.text())
 def test_any_text_has_its_forms(text):
