@@ -46,7 +46,8 @@ class _Style:
     width: int
 
     def __post_init__(self) -> None:
-        short = min(self.height, self.width)
+        self.canvas = (self.height, self.width)
+        short = min(self.canvas)
         self.font, self.line = max(14.0, 0.025 * short), max(2.0, 0.0042 * short)
         self.row, self.pad = 1.45 * self.font, 0.35 * self.font
 
@@ -242,8 +243,8 @@ class HOIVisualizer(DetLocalVisualizer):
         sizes = np.asarray(sizes, dtype=float).reshape(-1, 2)
         anchors = np.asarray([p.human_box for p in pairs], dtype=float).reshape(-1, 4)
         boxes = np.asarray([b for p in pairs for b in (p.human_box, p.object_box) if b is not None], dtype=float)
-        boxes, canvas = boxes.reshape(-1, 4), (style.height, style.width)
-        return _Column(pairs, labels, sizes, place_labels(sizes, anchors, boxes, canvas, gap=2 * style.line))
+        positions = place_labels(sizes, anchors, boxes.reshape(-1, 4), style.canvas, gap=2 * style.line)
+        return _Column(pairs, labels, sizes, positions)
 
     def _draw_boxes(self, pairs: list[DrawnPair], offset: np.ndarray, style: _Style) -> None:
         offset = np.tile(offset, 2)
@@ -251,9 +252,9 @@ class HOIVisualizer(DetLocalVisualizer):
             human_color, object_color = _PALETTE[pair.color % len(_PALETTE)]
             # A person in several pairs gets nested boxes, so that the colour of every pair is visible.
             nested = sum(bool(np.abs(pair.human_box - p.human_box).max() < 2 * style.line) for p in pairs[:i])
-            ends = [_inside(pair.human_box, style, (0.5 + 2 * nested) * style.line) + offset]
+            ends = [_inside(pair.human_box, style.canvas, (0.5 + 2 * nested) * style.line) + offset]
             if pair.object_box is not None:
-                ends.append(_inside(pair.object_box, style, style.line / 2) + offset)
+                ends.append(_inside(pair.object_box, style.canvas, style.line / 2) + offset)
                 centres = np.array([(box[:2] + box[2:]) / 2 for box in ends])
                 for color, width in ((_INK, 1.9), (human_color, 1.0)):
                     self.draw_lines(centres[:, 0], centres[:, 1], color, line_widths=self._points(width * style.line))
@@ -266,12 +267,12 @@ class HOIVisualizer(DetLocalVisualizer):
 
     def _draw_labels(self, column: _Column, offset: np.ndarray, style: _Style) -> None:
         """Draws the labels at their positions, or numbers at the boxes and the numbered labels below the image."""
-        badge, size = np.array([style.row, style.row]), np.array([style.width, style.height])
+        badge, size = np.array([style.row, style.row]), np.array(style.canvas[::-1])
         panel = _panel(column.sizes, style)[0] + offset + [0, style.height]
         for i, (pair, lines) in enumerate(zip(column.pairs, column.labels, strict=True)):
             corner = panel[i] + [style.row, 0] if column.positions is None else column.positions[i] + offset
             if column.positions is None:
-                box = _inside(pair.human_box, style, 0)
+                box = _inside(pair.human_box, style.canvas, 0)
                 for place in (np.minimum(box[:2], size - badge) + offset, panel[i]):
                     self._label([str(i + 1)], place, badge, pair, style, align='center')
             self._label(lines, corner, column.sizes[i], pair, style)
@@ -328,10 +329,11 @@ def _panel(sizes: np.ndarray, style: _Style) -> tuple[np.ndarray, int]:
     return np.asarray(places), round(y)
 
 
-def _inside(box: np.ndarray, style: _Style, inset: float) -> np.ndarray:
+def _inside(box: np.ndarray, canvas: tuple[int, int], inset: float) -> np.ndarray:
     """Clips a box to the image and shrinks it by ``inset``. The result is never inverted."""
-    x1, x2 = np.sort(np.clip(box[[0, 2]], 0, style.width))
-    y1, y2 = np.sort(np.clip(box[[1, 3]], 0, style.height))
+    height, width = canvas
+    x1, x2 = np.sort(np.clip(box[[0, 2]], 0, width))
+    y1, y2 = np.sort(np.clip(box[[1, 3]], 0, height))
     dx, dy = min(inset, (x2 - x1) / 2), min(inset, (y2 - y1) / 2)
     # Rounding can put half of a side past the centre.
     return np.array([x1 + dx, y1 + dy, max(x1 + dx, x2 - dx), max(y1 + dy, y2 - dy)])
