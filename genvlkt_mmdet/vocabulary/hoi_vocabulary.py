@@ -21,11 +21,11 @@ _FOLDER = Path(__file__).parent
 class HOIVocabulary:
     """Objects, verbs and HOI classes of a dataset.
 
-    All indices are zero-based and contiguous; ``*_ids`` are the ids that annotation files use.
+    All indices are zero-based and contiguous. ``*_ids`` are the ids in annotation files.
 
     Attributes:
         name (str): Name of the vocabulary, e.g. ``'hico'``.
-        object_names (tuple[str]): O names of the object classes; 'person' is one of them.
+        object_names (tuple[str]): O names of the object classes, including 'person'.
         object_ids (tuple[int]): Their ids in annotation files (COCO ids for HICO-DET and V-COCO).
         verb_names (tuple[str]): V verb names (V-COCO: action and role, e.g. ``'hold_obj'``).
         verb_ids (tuple[int]): Their ids in annotation files.
@@ -89,13 +89,10 @@ class HOIVocabulary:
 
         Args:
             verb (str | int): Verb name or index.
-            obj (str | int, optional): Object name or index; None for a class without object.
-
-        Returns:
-            int: The HOI index.
+            obj (str | int, optional): Object name or index. None for a class without object.
 
         Raises:
-            KeyError: If a name is unknown or the combination is not a class. The message lists similar names.
+            KeyError: If a name is unknown (the message lists similar names) or the combination is not a class.
         """
         v = self._index(verb, self.verb_names, 'verb')
         o = self.no_object if obj is None else self._index(obj, self.object_names, 'object')
@@ -106,7 +103,7 @@ class HOIVocabulary:
         raise KeyError(f"'{self.verb_names[v]}' with '{name}' is no HOI class of '{self.name}'.")
 
     def seen(self, split: str | None) -> tuple[int, ...]:
-        """HOI indices that training with a zero-shot split uses, in ascending order. All for None."""
+        """HOI indices that training with a zero-shot split uses, in ascending order. None: all classes."""
         unseen = set(self.unseen(split))
         return tuple(i for i in range(self.num_hois) if i not in unseen)
 
