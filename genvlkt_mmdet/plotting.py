@@ -1,8 +1,11 @@
 """Matplotlib figures for files, without pyplot and its global state."""
 
+from pathlib import Path
 from typing import Any
 
-# Palette of Okabe and Ito, readable with every kind of colour vision
+from .files import new_file
+
+# Palette of Okabe and Ito, readable with every kind of colour vision.
 BLUE, ORANGE, VERMILION = '#0072B2', '#E69F00', '#D55E00'
 
 
@@ -23,3 +26,22 @@ def new_figure(width: float, height: float) -> Any:
     figure = Figure(figsize=(width, height), layout='constrained')
     FigureCanvasAgg(figure)
     return figure
+
+
+def save_figure(figure: Any, path: str | Path, dpi: int = 120) -> None:
+    """Writes a figure to an image file in one step, see :func:`~genvlkt_mmdet.files.new_file`.
+
+    Args:
+        figure (matplotlib.figure.Figure): The figure.
+        path (str | Path): The file. Its suffix determines the format. PNG without suffix.
+        dpi (int): Pixels per inch. Default: 120.
+
+    Raises:
+        ValueError: If matplotlib does not write this format.
+        OSError: If the file cannot be written.
+    """
+    kind, known = Path(path).suffix[1:].lower() or 'png', figure.canvas.get_supported_filetypes()
+    if kind not in known:
+        raise ValueError(f"'{path}' has the ending of no image format: choose from {', '.join(sorted(known))}.")
+    with new_file(path) as file:
+        figure.savefig(file, format=kind, dpi=dpi)

@@ -19,7 +19,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'task', choices=('hico', 'vcoco'), help='hico: triplets of HOI classes; vcoco: roles and agents'
     )
-    parser.add_argument('--ann-file', required=True, help='annotations of the split, of any family the datasets read')
+    parser.add_argument(
+        '--ann-file', required=True, help='annotations of the split, in any format that the datasets read'
+    )
     parser.add_argument(
         '--results', required=True, help='results file (JSON), pickle of vsrl_eval.py, or folder of detections_XX.mat'
     )

@@ -11,7 +11,9 @@ def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('task', choices=('hico', 'vcoco'))
-    parser.add_argument('--ann-file', required=True, help='annotations of the split, of any family the datasets read')
+    parser.add_argument(
+        '--ann-file', required=True, help='annotations of the split, in any format that the datasets read'
+    )
     parser.add_argument('--results', required=True, help='results file (JSON) or an official format')
     parser.add_argument('--out', required=True, help='hico: folder for detections_XX.mat; vcoco: the .pkl file')
     parser.add_argument(

@@ -1,8 +1,8 @@
-"""Computes the text embeddings of a vocabulary or of phrases with any open_clip model, and writes them to a file.
+"""Computes the text embeddings of a vocabulary or of phrases with any open_clip model and writes them to a file.
 
-The file serves training and inference on a machine without the weights of CLIP: set
-``clip.text_embeddings='<file>'`` there. Training with the mimic loss needs the image tower too: ``--save-model``
-writes the whole model as a folder that is a ``clip`` setting by itself.
+With this file, training and inference need no CLIP weights: set ``clip.text_embeddings='<file>'``. Training with the mimic
+loss also needs the image encoder: ``--save-model`` writes the whole model to a folder, to be used as
+``clip=dict(pretrained='<folder>')``.
 
 Examples:
     python tools/extract_text_embeddings.py --vocabulary hico --out hico_vit_b_32.safetensors
@@ -24,8 +24,10 @@ from genvlkt_mmdet.models.vlkt import CLIPSource, compute_text_embeddings, save_
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description='Compute text embeddings of CLIP')
-    parser.add_argument('--vocabulary', help='hico, vcoco, minihoi or a vocabulary file: its HOI and object prompts')
-    parser.add_argument('--phrases', type=Path, help='text file with one prompt a line')
+    parser.add_argument(
+        '--vocabulary', help='hico, vcoco, minihoi or a vocabulary file, for its HOI and object prompts'
+    )
+    parser.add_argument('--phrases', type=Path, help='text file with one prompt per line')
     parser.add_argument(
         '--model',
         default='ViT-B-32-quickgelu',
@@ -43,13 +45,13 @@ def parse_args() -> argparse.Namespace:
 
 
 def read_prompts(vocabulary: str | None, phrases: Path | None) -> list[str]:
-    """The prompts asked for, each once, in order."""
+    """Returns the requested prompts in order, without duplicates."""
     prompts: list[str] = []
     if vocabulary:
         loaded = load_vocabulary(vocabulary)
         prompts += [*loaded.hoi_prompts, *loaded.object_prompts]
     if phrases:
-        with names_file(phrases, 'write one prompt a line, in UTF-8'):
+        with names_file(phrases, 'write one prompt per line, in UTF-8'):
             lines = [line.strip() for line in phrases.read_text(encoding='utf-8').splitlines() if line.strip()]
             if not lines:
                 raise ValueError('it holds no prompt')
@@ -59,7 +61,7 @@ def read_prompts(vocabulary: str | None, phrases: Path | None) -> list[str]:
 
 @command(OSError, ValueError)
 def main() -> None:
-    """Computes and writes."""
+    """Computes and writes as the command line says."""
     args = parse_args()
     clip = dict(model_name=args.model)
     if args.pretrained or '/' not in args.model:
@@ -68,7 +70,7 @@ def main() -> None:
     if args.save_model:
         save_clip_model(args.save_model, source)
         print(f"{args.save_model}: the whole model; use it as clip=dict(pretrained='{args.save_model}')")
-        # What is written next shall belong to the copy, which travels with it.
+        # The embeddings then belong to the copy.
         source = CLIPSource.from_cfg(dict(pretrained=str(args.save_model)))
     if args.out:
         prompts = read_prompts(args.vocabulary, args.phrases)

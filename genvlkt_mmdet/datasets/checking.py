@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..files import new_file
-from ..plotting import new_figure
+from ..plotting import new_figure, save_figure
 from ..progress import progress_bar
 from ..text_table import text_table
 from ..vocabulary import HOIVocabulary
@@ -127,11 +126,6 @@ class DatasetFindings:
             ValueError: If the format is unknown.
             OSError: If the file cannot be written.
         """
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-        kind, known = Path(path).suffix[1:].lower() or 'png', FigureCanvasAgg.get_supported_filetypes()
-        if kind not in known:
-            raise ValueError(f"'{path}' has the ending of no image format: choose from {', '.join(sorted(known))}.")
         order = np.argsort(-self.hoi_counts, kind='stable')
         counts = self.hoi_counts[order]
         few = len(order) <= 60
@@ -167,8 +161,7 @@ class DatasetFindings:
         else:
             axes.set_xlabel('HOI classes, most frequent first')
         axes.legend(loc='upper right', frameon=False)
-        with new_file(path) as file:
-            figure.savefig(file, format=kind, dpi=110)
+        save_figure(figure, path, dpi=110)
 
 
 def _short(vocabulary: HOIVocabulary, hoi: int) -> str:

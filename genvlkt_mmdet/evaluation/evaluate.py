@@ -1,4 +1,4 @@
-"""Evaluation of a split: what the metrics of the runner and the tools for results files share."""
+"""Evaluation of a split, used by the metrics and by the tools for results files."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,11 +23,11 @@ def evaluate_detections(
     """Evaluates detections against a split.
 
     Args:
-        detections (Detections): Of :func:`load_detections`.
-        images (Sequence[Mapping]): The split, of :func:`load_ground_truth`.
+        detections (Detections): Returned by :func:`load_detections`.
+        images (Sequence[Mapping]): The split, returned by :func:`load_ground_truth`.
         vocabulary (str | Mapping | HOIVocabulary): Vocabulary of the dataset.
-        zero_shot (str, optional): Zero-shot split; adds the mAP of its unseen and its seen classes.
-        protocol (str): 'official' or 'qpic', see :func:`evaluate_hico`; V-COCO has 'official' only.
+        zero_shot (str, optional): Zero-shot split. Adds the mAP of its unseen and its seen classes.
+        protocol (str): 'official' or 'qpic', see :func:`evaluate_hico`. V-COCO has only 'official'.
         train_counts (np.ndarray, optional): (A,) training instances of each class, see :func:`rare_classes`.
 
     Returns:
@@ -57,19 +57,7 @@ def evaluate_triplets(
     protocol: Protocol = 'official',
     train_counts: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """Evaluates triplets of HOI classes.
-
-    Args:
-        detections (Triplets): The detections.
-        entries (Sequence[GroundTruth]): Ground truth of each image.
-        vocabulary (HOIVocabulary): Vocabulary of the dataset.
-        zero_shot (str, optional): Zero-shot split; adds the mAP of its unseen and its seen classes.
-        protocol (str): 'official' or 'qpic'.
-        train_counts (np.ndarray, optional): (A,) training instances of each class, see :func:`rare_classes`.
-
-    Returns:
-        dict[str, Any]: See :func:`summarize_hico`.
-    """
+    """Evaluates triplets of HOI classes against the ground truth of each image, see :func:`evaluate_detections`."""
     return summarize_hico(
         detections,
         Triplets.join([entry.triplets for entry in entries]),
@@ -79,23 +67,14 @@ def evaluate_triplets(
         *rare_classes(vocabulary, train_counts, protocol),
         vocabulary.unseen(zero_shot) if zero_shot else None,
         protocol,
-        image_labels(entries),
+        _image_labels(entries),
     )
 
 
 def evaluate_roles(
     detections: Triplets | VCOCODetections, entries: Sequence[GroundTruth], vocabulary: HOIVocabulary
 ) -> dict[str, Any]:
-    """Evaluates V-COCO's roles and agents.
-
-    Args:
-        detections (Triplets | VCOCODetections): The detections; triplets are of (action, role) classes.
-        entries (Sequence[GroundTruth]): Ground truth of each image.
-        vocabulary (HOIVocabulary): Vocabulary of the dataset.
-
-    Returns:
-        dict[str, Any]: See :func:`summarize_vcoco`.
-    """
+    """Evaluates V-COCO's roles and agents, see :func:`evaluate_detections`. Triplets are of (action, role) classes."""
     actions, slots = action_slots(vocabulary)
     if isinstance(detections, Triplets):
         detections = VCOCODetections.from_triplets(detections, slots)
@@ -118,8 +97,8 @@ def rare_classes(
         protocol (str): 'official' or 'qpic'.
 
     Returns:
-        tuple[Sequence[int] | np.ndarray, Sequence[int] | np.ndarray]: Rare and non-rare
-        classes. Both are empty if there is neither a list nor ``train_counts``.
+        tuple[Sequence[int] | np.ndarray, Sequence[int] | np.ndarray]: Rare and non-rare classes. Both are empty if there is
+        neither a list nor ``train_counts``.
     """
     if train_counts is not None and (protocol == 'qpic' or not vocabulary.rare):
         least = 1 if protocol == 'qpic' else 0
@@ -128,31 +107,14 @@ def rare_classes(
     return vocabulary.rare, tuple(i for i in range(vocabulary.num_hois) if i not in rare) if rare else ()
 
 
-def image_labels(entries: Sequence[GroundTruth]) -> tuple[np.ndarray, np.ndarray]:
-    """Image-level HOI labels of a split. Known Object uses them to choose the images of a class.
-
-    Args:
-        entries (Sequence[GroundTruth]): Ground truth of each image: ``image_hois`` where the dataset has image-level labels,
-            else the labels of the triplets.
-
-    Returns:
-        tuple[np.ndarray, np.ndarray]: Image and HOI class of every label.
-    """
+def _image_labels(entries: Sequence[GroundTruth]) -> tuple[np.ndarray, np.ndarray]:
+    """Image and HOI class of each image-level label. Without image-level labels, those of the triplets."""
     labels = [entry.triplets.labels if entry.image_hois is None else entry.image_hois for entry in entries]
-    return np.repeat(np.arange(len(labels)), [len(part) for part in labels]), np.concatenate(
-        [*labels, np.zeros(0, int)]
-    )
+    images = np.repeat(np.arange(len(labels)), [len(part) for part in labels])
+    return images, np.concatenate([*labels, np.zeros(0, int)])
 
 
 def count_triplets(images: Sequence[Mapping[str, Any]], vocabulary: HOIVocabulary) -> np.ndarray:
-    """Counts the annotated triplets of each HOI class.
-
-    Args:
-        images (Sequence[Mapping]): A split of triplets, of :func:`load_ground_truth`.
-        vocabulary (HOIVocabulary): Its vocabulary.
-
-    Returns:
-        np.ndarray: (A,) counts.
-    """
+    """Counts the annotated triplets of each HOI class, (A,), in a split returned by :func:`load_ground_truth`."""
     labels = np.concatenate([np.zeros(0, np.int64), *(image['eval_gt'].triplets.labels for image in images)])
     return np.bincount(labels, minlength=vocabulary.num_hois)

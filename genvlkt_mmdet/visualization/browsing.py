@@ -22,8 +22,8 @@ _PAPER = 255
 def browse_dataset(cfg: Config, out_dir: str | Path, split: str = 'train', limit: int | None = None) -> Iterator[Path]:
     """Draws the items of a dataset after its pipeline.
 
-    Each image shows the network input after augmentation, with the pairs for training. If the pipeline has no such pairs,
-    it shows those for evaluation. In training, the image for the CLIP teacher is drawn next to it.
+    Each image shows the network input after augmentation with the pairs for training or, in a test pipeline, for evaluation.
+    In training, the image for the CLIP teacher is next to it.
 
     Args:
         cfg (Config): A config with ``{split}_dataloader``.
@@ -61,23 +61,13 @@ def browse_dataset(cfg: Config, out_dir: str | Path, split: str = 'train', limit
 
 
 def as_seen(sample: HOIDataSample) -> HOIDataSample:
-    """Copies a sample, with its annotation in pixels of the network input instead of the original image.
-
-    Args:
-        sample (HOIDataSample): A sample from the pipeline.
-
-    Returns:
-        HOIDataSample: The copy. ``eval_gt``, if any, is scaled but not flipped, because test pipelines do not flip.
-    """
+    """Copies a sample of a pipeline, with ``eval_gt`` in pixels of the network input. Test pipelines do not flip."""
     sample = sample.clone()
     if 'eval_gt' in sample.metainfo:
         scale = np.tile(np.asarray(sample.metainfo.get('scale_factor', (1.0, 1.0)), dtype=np.float32), 2)
         gt = sample.eval_gt
-        triplets = replace(
-            gt.triplets,
-            human_boxes=gt.triplets.human_boxes * scale,
-            object_boxes=gt.triplets.object_boxes * scale,
-        )
+        humans, objects = gt.triplets.human_boxes * scale, gt.triplets.object_boxes * scale
+        triplets = replace(gt.triplets, human_boxes=humans, object_boxes=objects)
         persons = gt.persons and replace(gt.persons, boxes=gt.persons.boxes * scale)
         sample.set_metainfo(dict(eval_gt=replace(gt, triplets=triplets, persons=persons)))
     return sample
@@ -87,8 +77,9 @@ def _join(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Places two images next to each other. A small right image is enlarged to twice its size."""
     if 3 * right.shape[0] < left.shape[0]:
         right = cv2.resize(right, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-    height = max(left.shape[0], right.shape[0])
-    canvas = np.full((height, left.shape[1] + _GAP + right.shape[1], 3), _PAPER, dtype=np.uint8)
+    canvas = np.full(
+        (max(left.shape[0], right.shape[0]), left.shape[1] + _GAP + right.shape[1], 3), _PAPER, dtype=np.uint8
+    )
     canvas[: left.shape[0], : left.shape[1]] = left
     canvas[: right.shape[0], left.shape[1] + _GAP :] = right
     return canvas

@@ -19,7 +19,7 @@ class DrawnPair:
     """One human-object pair.
 
     Attributes:
-        human_box (np.ndarray): (4,) xyxy pixels of the original image.
+        human_box (np.ndarray): (4,) xyxy pixels.
         object_box (np.ndarray | None): (4,) the same for the object. None for a pair without object.
         phrases (dict[str, float | None]): Phrase and score of each interaction. The score is None for ground truth.
         color (int): Index of the pair's colour.
@@ -65,8 +65,8 @@ def pairs_from_ground_truth(
 ) -> list[DrawnPair] | None:
     """Annotated pairs of a data sample.
 
-    If the sample has ``eval_gt`` (test pipelines), the pairs are in pixels of the original image. Otherwise they come from
-    ``gt_pairs``, in pixels of the network input.
+    They come from ``eval_gt`` (test pipelines), in pixels of the original image, or from ``gt_pairs``, in pixels of the
+    network input.
 
     Args:
         data_sample (HOIDataSample): Sample on the CPU.
@@ -97,7 +97,7 @@ def pairs_from_ground_truth(
 
 
 def _named_actions(triplets: Triplets, persons: np.ndarray, vocabulary: HOIVocabulary) -> tuple[Triplets, list[str]]:
-    """V-COCO's triplets and their phrases; an action without object is left out where the person does it with one."""
+    """V-COCO's triplets and their phrases. Leaves out an action without object if the person does it with an object."""
     slots = action_slots(vocabulary)[1]
     actions = [slots[verb][0] for verb in triplets.labels]
     exists = has_object(triplets.object_boxes)
@@ -114,11 +114,9 @@ def _named_actions(triplets: Triplets, persons: np.ndarray, vocabulary: HOIVocab
 
 
 def assign_colors(predicted: list[DrawnPair], annotated: list[DrawnPair]) -> None:
-    """Assigns colours. A predicted pair gets the colour of the annotated pair that it matches, any other pair a new one.
+    """Sets the colours of pairs. The predicted pairs are sorted, highest score first.
 
-    Args:
-        predicted (list[DrawnPair]): Predicted pairs, highest score first. ``color`` is set.
-        annotated (list[DrawnPair]): Pairs of the ground truth, possibly none. ``color`` is set.
+    A predicted pair gets the colour of the annotated pair that it matches, any other pair a new one.
     """
     for i, pair in enumerate(annotated):
         pair.color = i
@@ -135,20 +133,14 @@ def assign_colors(predicted: list[DrawnPair], annotated: list[DrawnPair]) -> Non
 
 
 def _group(
-    humans: np.ndarray,
-    objects: np.ndarray,
-    phrases: list[str],
-    scores: list[float | None],
-    queries: list[int | None],
+    humans: np.ndarray, objects: np.ndarray, phrases: list[str], scores: list[float | None], queries: list[int | None]
 ) -> list[DrawnPair]:
-    """Groups triplets (objects (n, 4), NaN for none) into pairs, by query and by nearly identical boxes."""
+    """Groups triplets into pairs, by query and by nearly identical boxes. An object box of NaN means 'no object'."""
     pairs: list[DrawnPair] = []
-    pair_of_query: dict[int, DrawnPair] = {}
+    pair_of_query: dict[int | None, DrawnPair] = {}
     for human, obj, phrase, score, query in zip(humans, objects, phrases, scores, queries, strict=True):
         box = obj if has_object(obj) else None
-        pair = pair_of_query.get(query) if query is not None else None
-        if pair is None:
-            pair = next((p for p in pairs if _same_pair(p, human, box, _SAME_BOX_IOU)), None)
+        pair = pair_of_query.get(query) or next((p for p in pairs if _same_pair(p, human, box, _SAME_BOX_IOU)), None)
         if pair is None:
             pair = DrawnPair(human, box)
             pairs.append(pair)
@@ -162,11 +154,7 @@ def _group(
 
 
 def _same_pair(pair: DrawnPair, human: np.ndarray, obj: np.ndarray | None, iou: float) -> bool:
-    if _iou(pair.human_box, human) < iou:
+    if box_iou(pair.human_box, human, plus_one=False) < iou:
         return False
     # An interaction without object ('person standing') joins any pair with the same person.
-    return pair.object_box is None or obj is None or _iou(pair.object_box, obj) >= iou
-
-
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    return float(box_iou(a, b, plus_one=False))
+    return pair.object_box is None or obj is None or bool(box_iou(pair.object_box, obj, plus_one=False) >= iou)

@@ -1,4 +1,4 @@
-"""Draws human-object interactions: the boxes of a pair in one colour, a line between them, and phrases."""
+"""Visualizer for human-object interactions."""
 
 import textwrap
 from dataclasses import dataclass, replace
@@ -10,10 +10,9 @@ from mmdet.registry import VISUALIZERS
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.dist import master_only
 
-from genvlkt_mmdet.datasets.image_file import write_image
-from genvlkt_mmdet.structures import HOIDataSample
-from genvlkt_mmdet.vocabulary import HOIVocabulary, load_vocabulary
-
+from ..datasets.image_file import write_image
+from ..structures import HOIDataSample
+from ..vocabulary import HOIVocabulary, load_vocabulary
 from .drawn_pairs import DrawnPair, assign_colors, pairs_from_ground_truth, pairs_from_predictions
 from .label_layout import place_labels
 
@@ -41,29 +40,26 @@ _PAPER = (255, 255, 255)
 
 @dataclass
 class _Style:
-    """Sizes in pixels of the canvas, relative to the short side of the image."""
+    """Size of an image on the canvas, and sizes relative to its short side, all in pixels."""
 
-    font: float
-    line: float
+    height: int
+    width: int
 
-    @property
-    def row(self) -> float:
-        return 1.45 * self.font
-
-    @property
-    def pad(self) -> float:
-        return 0.35 * self.font
+    def __post_init__(self) -> None:
+        self.canvas = (self.height, self.width)
+        short = min(self.canvas)
+        self.font, self.line = max(14.0, 0.025 * short), max(2.0, 0.0042 * short)
+        self.row, self.pad = 1.45 * self.font, 0.35 * self.font
 
 
 @dataclass
 class _Column:
-    """One image of the canvas with its pairs and labels, in coordinates of the image."""
+    """Pairs and labels of one image of the canvas, in its pixels. ``positions`` is None for labels below the image."""
 
-    title: str | None
     pairs: list[DrawnPair]
     labels: list[list[str]]
-    positions: np.ndarray | None  # (n, 2); None: the labels are below the image
     sizes: np.ndarray
+    positions: np.ndarray | None
 
 
 @VISUALIZERS.register_module()
@@ -121,13 +117,11 @@ class HOIVisualizer(DetLocalVisualizer):
 
     @master_only
     def set_image(self, image: np.ndarray) -> None:
-        """Sets the image to draw on, (H, W, 3) uint8 RGB.
-
-        mmengine's figure is a hundredth of a pixel larger than the image. Matplotlib before 3.11 then moves half of the
-        image by a pixel. The exact size keeps every pixel.
-        """
+        """Sets the image to draw on, (H, W, 3) uint8 RGB."""
         super().set_image(image)
-        self.dpi = 128  # a power of two: no rounding from pixels to inches and back
+        # mmengine's figure is a hundredth of a pixel larger than the image, so that Matplotlib before 3.11 moves half of the
+        # image by a pixel. A dpi that is a power of two converts pixels to inches and back without rounding.
+        self.dpi = 128
         self.fig_save.set_dpi(self.dpi)
         self.fig_save.set_size_inches(self.width / self.dpi, self.height / self.dpi)
 
@@ -147,13 +141,12 @@ class HOIVisualizer(DetLocalVisualizer):
     ) -> None:
         """Draws a data sample. If it has ground truth and prediction, the ground truth is on the left.
 
-        :meth:`get_image` returns the result. It is also shown in a window (``show``), and written to ``out_file`` or, if
-        there is none, to the visualizer's backends.
+        :meth:`get_image` returns the result. It is written to ``out_file`` or, if None, to the visualizer's backends.
 
         Args:
             name (str): Identifier of the image.
-            image (np.ndarray): (H, W, 3) uint8 RGB, the original image. For a sample of a training pipeline, which has
-                ``gt_pairs``, the network input.
+            image (np.ndarray): (H, W, 3) uint8 RGB, the original image. The network input for ``gt_pairs`` of a training
+                pipeline.
             data_sample (HOIDataSample, optional): Sample with ``pred_hois``, and for the ground truth ``eval_gt``
                 (metainfo) or ``gt_pairs``. A missing part is not drawn.
             draw_gt (bool): Whether to draw the ground truth.
@@ -168,21 +161,19 @@ class HOIVisualizer(DetLocalVisualizer):
             KeyError: If there are pairs to draw and ``dataset_meta`` has no vocabulary.
         """
         image = image.clip(0, 255).astype(np.uint8)
-        sides: list[tuple[str, list[DrawnPair]]] = []
+        sides: dict[str, list[DrawnPair]] = {}
         if data_sample is not None:
             sample = data_sample.cpu()
             if draw_gt:
                 zero_shot = (self.dataset_meta or {}).get('zero_shot')
                 gt_pairs = pairs_from_ground_truth(sample, self._vocabulary(), zero_shot)
                 if gt_pairs is not None:
-                    sides.append(('ground truth', gt_pairs))
+                    sides['ground truth'] = gt_pairs
             if draw_pred and 'pred_hois' in sample:
-                hois = sample.pred_hois
-                hois = hois[hois.scores > pred_score_thr]
+                hois = sample.pred_hois[sample.pred_hois.scores > pred_score_thr]
                 hois = hois[hois.scores.argsort(descending=True, stable=True)[: self.max_hois]]
-                sides.append(('prediction', pairs_from_predictions(hois, self._vocabulary())))
-        by_title = dict(sides)
-        assign_colors(by_title.get('prediction', []), by_title.get('ground truth', []))
+                sides['prediction'] = pairs_from_predictions(hois, self._vocabulary())
+        assign_colors(sides.get('prediction', []), sides.get('ground truth', []))
         drawn = self._draw_sides(image, sides)
         self.set_image(drawn)
 
@@ -202,8 +193,8 @@ class HOIVisualizer(DetLocalVisualizer):
             )
         return load_vocabulary(source)
 
-    def _draw_sides(self, image: np.ndarray, sides: list[tuple[str, list[DrawnPair]]]) -> np.ndarray:
-        """Places the images next to each other on one canvas and draws on it."""
+    def _draw_sides(self, image: np.ndarray, sides: dict[str, list[DrawnPair]]) -> np.ndarray:
+        """Draws copies of the image with titles and pairs next to each other on one canvas."""
         shortest, longest = min(image.shape[:2]), max(image.shape[:2])
         scale = max(1.0, min(self.min_side / shortest, _MAX_ENLARGED_SIDE / longest))
         scale = min(scale, _MAX_SIDE / longest)
@@ -211,47 +202,36 @@ class HOIVisualizer(DetLocalVisualizer):
             size = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
             image = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
         height, width = image.shape[:2]
-        short = min(height, width)
-        style = _Style(font=max(14.0, 0.025 * short), line=max(2.0, 0.0042 * short))
-
-        titled = len(sides) > 1
-        columns = [
-            self._layout(pairs, title if titled else None, scale, (height, width), style) for title, pairs in sides
-        ]
-        if any(c.positions is None for c in columns):
-            # Both sides have the same layout.
-            columns = [replace(c, positions=None) if c.pairs else c for c in columns]
-        columns = columns or [_Column(None, [], [], np.zeros((0, 2)), np.zeros((0, 2)))]
-        top = round(1.9 * style.font) if titled else 0
+        style = _Style(height, width)
+        columns = [self._layout(pairs, scale, style) for pairs in sides.values() or [[]]]
+        below = 0
+        if any(column.positions is None for column in columns):  # Both sides have the same layout.
+            columns = [replace(column, positions=None) for column in columns]
+            below = max(_panel(column.sizes, style)[1] for column in columns)
+        top = round(1.9 * style.font) if len(columns) > 1 else 0
         margin = round(0.6 * style.font)
-        below = max(round(self._panel_height(c, width, style)) for c in columns)
-        canvas = np.full(
-            (top + height + below, len(columns) * width + (len(columns) - 1) * margin, 3), _PAPER, dtype=np.uint8
-        )
-        lefts = [i * (width + margin) for i in range(len(columns))]
-        for left in lefts:
+        size = (top + height + below, len(columns) * (width + margin) - margin, 3)
+        canvas = np.full(size, _PAPER, dtype=np.uint8)
+        offsets = [np.array([i * (width + margin), top]) for i in range(len(columns))]
+        for left, _ in offsets:
             canvas[top : top + height, left : left + width] = image
-        if not any(c.title or c.pairs for c in columns):
-            return canvas
-
         self.set_image(canvas)
-        for column, left in zip(columns, lefts, strict=True):
-            if column.title is not None:
-                self._text(column.title, left + width / 2, top / 2, style.font * 1.1, _INK, align='center')
-            self._draw_boxes(column, np.array([left, top]), scale, (height, width), style)
-            if column.positions is None:
-                self._draw_panel(column, np.array([left, top]), scale, (height, width), style)
-            else:
-                self._draw_labels(column, np.array([left, top]), style)
+        for column, offset, title in zip(columns, offsets, sides or ['']):
+            if top:
+                self._text(title, offset[0] + width / 2, top / 2, style.font * 1.1, _INK, align='center')
+            self._draw_boxes(column.pairs, offset, style)
+            self._draw_labels(column, offset, style)
         return self.get_image()
 
-    def _layout(
-        self, pairs: list[DrawnPair], title: str | None, scale: float, canvas: tuple[int, int], style: _Style
-    ) -> _Column:
-        """Wraps and measures the labels and finds their positions on the image."""
+    def _layout(self, pairs: list[DrawnPair], scale: float, style: _Style) -> _Column:
+        """Scales the boxes, wraps and measures the labels, and finds their positions on the image."""
+        pairs = [
+            replace(p, human_box=p.human_box * scale, object_box=None if p.object_box is None else p.object_box * scale)
+            for p in pairs
+        ]
         labels, sizes = [], []
-        # In the panel, a label has a number and padding: leave room for both.
-        room = canvas[1] - 4 * style.row
+        # Below the image, a label has a number and padding: leave room for both.
+        room = style.width - 4 * style.row
         for pair in pairs:
             lines = []
             for text in pair.lines:
@@ -261,77 +241,41 @@ class HOIVisualizer(DetLocalVisualizer):
             widest = max(self._text_width(line, style.font) for line in lines)
             sizes.append((widest + 2 * style.pad, len(lines) * style.row))
         sizes = np.asarray(sizes, dtype=float).reshape(-1, 2)
-        anchors = np.asarray([p.human_box for p in pairs], dtype=float).reshape(-1, 4) * scale
+        anchors = np.asarray([p.human_box for p in pairs], dtype=float).reshape(-1, 4)
         boxes = np.asarray([b for p in pairs for b in (p.human_box, p.object_box) if b is not None], dtype=float)
-        positions = place_labels(sizes, anchors, boxes.reshape(-1, 4) * scale, canvas, gap=2 * style.line)
-        return _Column(title, pairs, labels, positions, sizes)
+        positions = place_labels(sizes, anchors, boxes.reshape(-1, 4), style.canvas, gap=2 * style.line)
+        return _Column(pairs, labels, sizes, positions)
 
-    def _draw_boxes(
-        self, column: _Column, offset: np.ndarray, scale: float, canvas: tuple[int, int], style: _Style
-    ) -> None:
-        humans = []
-        for pair in column.pairs:
+    def _draw_boxes(self, pairs: list[DrawnPair], offset: np.ndarray, style: _Style) -> None:
+        offset = np.tile(offset, 2)
+        for i, pair in enumerate(pairs):
             human_color, object_color = _PALETTE[pair.color % len(_PALETTE)]
             # A person in several pairs gets nested boxes, so that the colour of every pair is visible.
-            nested = sum(bool(np.abs(pair.human_box - h).max() * scale < 2 * style.line) for h in humans)
-            humans.append(pair.human_box)
-            human = _inside(pair.human_box * scale, canvas, style.line / 2 + nested * 2 * style.line) + np.tile(
-                offset, 2
-            )
-            ends = [human]
+            nested = sum(bool(np.abs(pair.human_box - p.human_box).max() < 2 * style.line) for p in pairs[:i])
+            ends = [_inside(pair.human_box, style.canvas, (0.5 + 2 * nested) * style.line) + offset]
             if pair.object_box is not None:
-                ends.append(_inside(pair.object_box * scale, canvas, style.line / 2) + np.tile(offset, 2))
+                ends.append(_inside(pair.object_box, style.canvas, style.line / 2) + offset)
                 centres = np.array([(box[:2] + box[2:]) / 2 for box in ends])
                 for color, width in ((_INK, 1.9), (human_color, 1.0)):
                     self.draw_lines(centres[:, 0], centres[:, 1], color, line_widths=self._points(width * style.line))
-                self.draw_circles(
-                    centres,
-                    np.full(2, 1.6 * style.line),
-                    _INK,
-                    line_widths=self._points(0.5 * style.line),
-                    face_colors=human_color,
-                    alpha=1.0,
-                )
+                radii, edge = np.full(2, 1.6 * style.line), self._points(0.5 * style.line)
+                self.draw_circles(centres, radii, _INK, line_widths=edge, face_colors=human_color, alpha=1.0)
             for box, color, dashes in zip(ends, (human_color, object_color), ('-', '--'), strict=False):
                 # The dark outline makes a box visible on any background.
                 self.draw_bboxes(box, _INK, line_widths=self._points(1.9 * style.line), alpha=0.6 * self.alpha)
                 self.draw_bboxes(box, color, dashes, line_widths=self._points(style.line), alpha=1.0)
 
     def _draw_labels(self, column: _Column, offset: np.ndarray, style: _Style) -> None:
-        for pair, lines, corner, size in zip(column.pairs, column.labels, column.positions, column.sizes, strict=True):
-            self._label(lines, corner + offset, size, pair, style)
-
-    def _draw_panel(
-        self, column: _Column, offset: np.ndarray, scale: float, canvas: tuple[int, int], style: _Style
-    ) -> None:
-        """Draws numbers at the boxes, and a list of the labels below the image."""
-        badge = np.array([style.row, style.row])
-        places = self._panel_places(column, canvas[1], style)
-        below = offset + [0, canvas[0]]
-        for i, (pair, lines, size, place) in enumerate(
-            zip(column.pairs, column.labels, column.sizes, places, strict=True)
-        ):
-            box = _inside(pair.human_box * scale, canvas, 0)
-            corner = np.minimum(box[:2], np.array(canvas[::-1]) - badge)
-            self._label([str(i + 1)], corner + offset, badge, pair, style, align='center')
-            self._label([str(i + 1)], below + place, badge, pair, style, align='center')
-            self._label(lines, below + place + [style.row, 0], size, pair, style)
-
-    def _panel_places(self, column: _Column, width: int, style: _Style) -> np.ndarray:
-        """(n, 2) top left corners of the panel's entries, in as many columns as fit."""
-        sizes = column.sizes + [style.row, 0]
-        number = max(1, int((width + style.pad) // (sizes[:, 0].max() + 2 * style.pad)))
-        places, y = [], style.pad
-        for start in range(0, len(sizes), number):
-            row = sizes[start : start + number]
-            places.extend((style.pad + k * width / number, y) for k in range(len(row)))
-            y += row[:, 1].max() + style.pad
-        return np.asarray(places)
-
-    def _panel_height(self, column: _Column, width: int, style: _Style) -> float:
-        if column.positions is not None:
-            return 0.0
-        return float((self._panel_places(column, width, style)[:, 1] + column.sizes[:, 1]).max() + style.pad)
+        """Draws the labels at their positions, or numbers at the boxes and the numbered labels below the image."""
+        badge, size = np.array([style.row, style.row]), np.array(style.canvas[::-1])
+        panel = _panel(column.sizes, style)[0] + offset + [0, style.height]
+        for i, (pair, lines) in enumerate(zip(column.pairs, column.labels, strict=True)):
+            corner = panel[i] + [style.row, 0] if column.positions is None else column.positions[i] + offset
+            if column.positions is None:
+                box = _inside(pair.human_box, style.canvas, 0)
+                for place in (np.minimum(box[:2], size - badge) + offset, panel[i]):
+                    self._label([str(i + 1)], place, badge, pair, style, align='center')
+            self._label(lines, corner, column.sizes[i], pair, style)
 
     def _label(
         self,
@@ -369,6 +313,20 @@ class HOIVisualizer(DetLocalVisualizer):
     def _points(self, pixels: float) -> float:
         """Converts pixels of the canvas to matplotlib's points."""
         return pixels * 72 / self.dpi
+
+
+def _panel(sizes: np.ndarray, style: _Style) -> tuple[np.ndarray, int]:
+    """Corners of the labels below the image, in as many columns as fit, and the height of this part of the canvas."""
+    if not len(sizes):
+        return np.zeros((0, 2)), 0
+    sizes = sizes + [style.row, 0]
+    number = max(1, int((style.width + style.pad) // (sizes[:, 0].max() + 2 * style.pad)))
+    places, y = [], style.pad
+    for start in range(0, len(sizes), number):
+        row = sizes[start : start + number]
+        places.extend((style.pad + k * style.width / number, y) for k in range(len(row)))
+        y += row[:, 1].max() + style.pad
+    return np.asarray(places), round(y)
 
 
 def _inside(box: np.ndarray, canvas: tuple[int, int], inset: float) -> np.ndarray:

@@ -13,10 +13,9 @@ _MAX_HIDDEN_SHARE = 0.6
 def place_labels(
     sizes: np.ndarray, anchors: np.ndarray, boxes: np.ndarray, canvas: tuple[int, int], gap: float
 ) -> np.ndarray | None:
-    """Finds a free position for each label, one after the other.
+    """Finds a position for each label that hides little of any box and is close to the label's anchor.
 
-    A position is good if it hides little of any box and is close to the label's anchor. Labels never overlap and
-    never leave the canvas.
+    Labels never overlap and never leave the canvas.
 
     Args:
         sizes (np.ndarray): (n, 2) width and height of each label, in pixels.
@@ -26,8 +25,7 @@ def place_labels(
         gap (float): Minimum distance between two labels, and between a label and the edge of the canvas.
 
     Returns:
-        np.ndarray | None: (n, 2) top left corners; None if the labels do not fit or would hide too much of the
-        image.
+        np.ndarray | None: (n, 2) top left corners. None if the labels do not fit or hide too much of the image.
     """
     height, width = canvas
     if len(sizes) == 0:

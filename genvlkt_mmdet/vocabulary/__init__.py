@@ -1,6 +1,5 @@
-from .action_slots import action_slots
 from .hoi_list import read_hoi_list
-from .hoi_vocabulary import HOIVocabulary, load_vocabulary
+from .hoi_vocabulary import HOIVocabulary, action_slots, load_vocabulary
 from .open_vocabulary import HOIEntry, HOIReading, OpenVocabulary, open_vocabulary, readings_table
 
 __all__ = [

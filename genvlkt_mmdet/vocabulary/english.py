@@ -24,7 +24,7 @@ _VOWELS = 'aeiou'
 
 @cache
 def _engine() -> 'inflect.engine':
-    # The import takes seconds, because inflect adds type checks to its own code. Most programs never need it.
+    # Not at the top: the import takes seconds, and most programs do not need it.
     import inflect
 
     return inflect.engine()
@@ -39,11 +39,9 @@ def with_article(name: str) -> str:
 
 
 def singular(word: str) -> str | None:
-    """Singular of a plural noun, which is also the base form of a verb with -s: 'horse' of 'horses', 'ride' of 'rides'.
+    """Singular of a plural noun, or base form of a verb with -s: 'horse' of 'horses', 'ride' of 'rides'. None for others.
 
-    Returns:
-        str | None: The singular. None if the word is not a plural. The result for other words in -s is not a word
-        ('len' for 'lens'), so use it only to find known words.
+    The result for other words in -s is not a word ('len' for 'lens'), so use it only to find known words.
     """
     return _engine().singular_noun(word) or None
 
@@ -65,15 +63,9 @@ def is_plural(name: str) -> bool:
 
 
 def gerund(verb: str) -> str:
-    """Changes the first word of a verb to its -ing form.
+    """Changes the first word of a verb to its -ing form. Gerunds and prepositions are not changed.
 
     The rules are our own, because inflect's ``present_participle`` writes 'openning', 'exitting' and 'controling'.
-
-    Args:
-        verb (str): Base form, possibly with more words, e.g. ``'hop_on'``. Gerunds and prepositions are not changed.
-
-    Returns:
-        str: E.g. ``'hopping on'``.
 
     Examples:
         >>> [gerund(verb) for verb in ('ride', 'hop_on', 'lie on', 'mimic', 'riding', 'swing', 'next to')]

@@ -27,18 +27,16 @@ def read_hoi_list(path: str | Path) -> list[HOIEntry]:
         lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
     except UnicodeDecodeError:
         raise ValueError(f"The list of phrases '{path}' is no text in UTF-8.") from None
-    entries = [_entry(line, f"line {i} of '{path}'") for i, line in enumerate(lines, 1) if _counts(line)]
+    entries: list[HOIEntry] = []
+    for i, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith('#'):
+            continue
+        first, *rest = (part.strip() for part in line.split('\t' if '\t' in line else ','))
+        if len(rest) > 1:
+            raise ValueError(
+                f"line {i} of '{path}' has {len(rest) + 1} parts: write a phrase without commas, or `verb, object`."
+            )
+        entries.append((first, rest[0] or None) if rest else first)
     if not entries:
         raise ValueError(f"The list of phrases '{path}' is empty: write a phrase or `verb, object` in each line.")
     return entries
-
-
-def _counts(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith('#')
-
-
-def _entry(line: str, where: str) -> HOIEntry:
-    parts = [part.strip() for part in line.split('\t' if '\t' in line else ',')]
-    if len(parts) > 2:
-        raise ValueError(f'{where} has {len(parts)} parts: write a phrase without commas, or `verb, object`.')
-    return parts[0] if len(parts) == 1 else (parts[0], parts[1] or None)

@@ -3,6 +3,7 @@
 import difflib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,11 +21,11 @@ _FOLDER = Path(__file__).parent
 class HOIVocabulary:
     """Objects, verbs and HOI classes of a dataset.
 
-    All indices are zero-based and contiguous; ``*_ids`` are the ids that annotation files use.
+    All indices are zero-based and contiguous. ``*_ids`` are the ids in annotation files.
 
     Attributes:
         name (str): Name of the vocabulary, e.g. ``'hico'``.
-        object_names (tuple[str]): O names of the object classes; 'person' is one of them.
+        object_names (tuple[str]): O names of the object classes, including 'person'.
         object_ids (tuple[int]): Their ids in annotation files (COCO ids for HICO-DET and V-COCO).
         verb_names (tuple[str]): V verb names (V-COCO: action and role, e.g. ``'hold_obj'``).
         verb_ids (tuple[int]): Their ids in annotation files.
@@ -88,31 +89,21 @@ class HOIVocabulary:
 
         Args:
             verb (str | int): Verb name or index.
-            obj (str | int, optional): Object name or index; None for a class without object.
-
-        Returns:
-            int: The HOI index.
+            obj (str | int, optional): Object name or index. None for a class without object.
 
         Raises:
             KeyError: If a name is unknown (the message lists similar names) or the combination is not a class.
         """
         v = self._index(verb, self.verb_names, 'verb')
         o = self.no_object if obj is None else self._index(obj, self.object_names, 'object')
-        try:
-            return self._pairs[(v, o)]
-        except KeyError:
-            name = self.object_names[o] if o < self.num_objects else 'no object'
-            raise KeyError(f"'{self.verb_names[v]}' with '{name}' is no HOI class of '{self.name}'.") from None
+        pairs = list(zip(self.hoi_verbs, self.hoi_objects, strict=True))
+        if (v, o) in pairs:
+            return pairs.index((v, o))
+        name = self.object_names[o] if o < self.num_objects else 'no object'
+        raise KeyError(f"'{self.verb_names[v]}' with '{name}' is no HOI class of '{self.name}'.")
 
     def seen(self, split: str | None) -> tuple[int, ...]:
-        """HOI indices that zero-shot training uses, in ascending order.
-
-        Args:
-            split (str, optional): Name of a zero-shot split. None: all classes.
-
-        Returns:
-            tuple[int]: The seen indices.
-        """
+        """HOI indices that training with a zero-shot split uses, in ascending order. None: all classes."""
         unseen = set(self.unseen(split))
         return tuple(i for i in range(self.num_hois) if i not in unseen)
 
@@ -132,11 +123,7 @@ class HOIVocabulary:
 
     def phrase(self, hoi: int) -> str:
         """Readable phrase of an HOI class, e.g. ``'person riding a horse'``."""
-        prompt = self.hoi_prompts[hoi]
-        for start in ('a photo of a ', 'a picture of a ', 'a ', 'an '):
-            if prompt.startswith(start):
-                return prompt[len(start) :]
-        return prompt
+        return re.sub('^(a photo of a|a picture of a|an?) ', '', self.hoi_prompts[hoi])
 
     def __deepcopy__(self, memo: dict) -> 'HOIVocabulary':
         return self
@@ -144,10 +131,6 @@ class HOIVocabulary:
     def __reduce__(self) -> tuple[Any, ...]:
         # Plain containers, so that a checkpoint that holds a vocabulary loads safely.
         return restore_vocabulary, (self.to_dict(),)
-
-    @property
-    def _pairs(self) -> dict[tuple[int, int], int]:
-        return {pair: i for i, pair in enumerate(zip(self.hoi_verbs, self.hoi_objects, strict=True))}
 
     def _index(self, key: str | int, names: tuple[str, ...], kind: str) -> int:
         if isinstance(key, str):
@@ -180,42 +163,11 @@ class HOIVocabulary:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> 'HOIVocabulary':
-        """Inverse of :meth:`to_dict`. Also expands the short form (:func:`expand_vocabulary`) and checks indices.
-
-        Raises:
-            ValueError: If a part is missing, a class refers to a verb or object that does not exist, two classes are
-                equal, or counts disagree.
-        """
+        """Inverse of :meth:`to_dict`, also for the short form. See :func:`expand_vocabulary`."""
         data = expand_vocabulary(data)
-        name = data['name']
         objects, verbs, hois = data['objects'], data['verbs'], data['hois']
-        prompts = tuple(data['object_prompts'])
-        extra = len(prompts) - len(objects)
-        if extra not in (1, 2):
-            raise ValueError(
-                f"Vocabulary '{name}': object_prompts needs one entry per object plus 'nothing' (and 'person only' "
-                f'before it where pairs may lack an object), but has {len(prompts)} for {len(objects)} objects.'
-            )
-        num_objects = len(objects) + extra - 1
-        first: dict[tuple[int, int], int] = {}
-        for i, hoi in enumerate(hois):
-            if not 0 <= hoi['verb'] < len(verbs) or not 0 <= hoi['object'] < num_objects:
-                raise ValueError(
-                    f"Vocabulary '{name}': HOI class {i} names verb {hoi['verb']} and object {hoi['object']}, but there "
-                    f'are {len(verbs)} verbs and {num_objects} objects.'
-                )
-            other = first.setdefault((hoi['verb'], hoi['object']), i)
-            if other != i:
-                raise ValueError(
-                    f"Vocabulary '{name}': HOI classes {other} and {i} are both verb {hoi['verb']} with object "
-                    f'{hoi["object"]}.'
-                )
-        splits = {k: tuple(v) for k, v in data.get('splits', {}).items()}
-        for key, indices in {**splits, 'rare': tuple(data.get('rare', ()))}.items():
-            if any(not 0 <= i < len(hois) for i in indices):
-                raise ValueError(f"Vocabulary '{name}': '{key}' names an HOI class outside 0..{len(hois) - 1}.")
         return cls(
-            name=name,
+            name=data['name'],
             object_names=tuple(o['name'] for o in objects),
             object_ids=tuple(o['id'] for o in objects),
             verb_names=tuple(v['name'] for v in verbs),
@@ -225,21 +177,14 @@ class HOIVocabulary:
             hoi_objects=tuple(h['object'] for h in hois),
             hoi_ids=tuple(h['id'] for h in hois),
             hoi_prompts=tuple(h['prompt'] for h in hois),
-            object_prompts=prompts,
-            splits=splits,
-            rare=tuple(data.get('rare', ())),
+            object_prompts=tuple(data['object_prompts']),
+            splits={key: tuple(classes) for key, classes in data['splits'].items()},
+            rare=tuple(data['rare']),
         )
 
 
 def restore_vocabulary(data: Mapping[str, Any]) -> HOIVocabulary:
-    """The vocabulary in a pickle; a function of its own, because torch's safe loading allows functions by name.
-
-    Args:
-        data (Mapping): What :meth:`HOIVocabulary.to_dict` gave.
-
-    Returns:
-        HOIVocabulary: The vocabulary.
-    """
+    """Restores a vocabulary from a pickle. This is a function, because torch's safe loading allows functions by name."""
     return HOIVocabulary.from_dict(data)
 
 
@@ -250,9 +195,6 @@ def load_vocabulary(source: 'str | Path | Mapping[str, Any] | HOIVocabulary') ->
         source (str | Path | Mapping | HOIVocabulary): A shipped name (``'hico'``, ``'vcoco'``, ``'minihoi'``), a
             ``.json`` or ``.yaml`` file in the same layout or in the short form of :func:`expand_vocabulary`, the content
             of such a file, or a vocabulary.
-
-    Returns:
-        HOIVocabulary: The vocabulary.
 
     Raises:
         FileNotFoundError: If the source is neither a shipped name nor a file.
@@ -291,3 +233,25 @@ def _load(path: str, mtime: int) -> HOIVocabulary:
         return HOIVocabulary.from_dict(data)
     except ValueError as error:
         raise ValueError(f"Vocabulary file '{path}': {error}") from None
+
+
+def action_slots(vocabulary: HOIVocabulary) -> tuple[list[str], list[tuple[int, int | None]]]:
+    """Splits V-COCO's verbs into actions and roles.
+
+    Args:
+        vocabulary (HOIVocabulary): V-COCO's vocabulary. Verbs are named ``action_role`` or ``action``.
+
+    Returns:
+        tuple: Names of the actions in their official order, and for each verb the index of its action and its role (0 or 1,
+        None for an action without object).
+    """
+    actions: dict[str, int] = {}
+    slots: list[tuple[int, int | None]] = []
+    for verb in vocabulary.verb_names:
+        action, _, role = verb.rpartition('_')
+        if role not in ('obj', 'instr'):
+            action, role = verb, ''
+        known = action in actions
+        index = actions.setdefault(action, len(actions))
+        slots.append((index, int(known) if role else None))
+    return list(actions), slots

@@ -21,7 +21,7 @@ class HOIReading:
         verb (str): Name of the verb in the vocabulary.
         obj (str, optional): Name of the object. None for an interaction without object.
         prompt (str): Input of CLIP's text encoder.
-        status (str): ``'known'`` for a class of the training. Otherwise what is new: ``'new combination'``, ``'new verb'``,
+        status (str): ``'known'`` for a class of the training, otherwise ``'new combination'``, ``'new verb'``,
             ``'new object'`` or ``'new verb and object'``.
     """
 
@@ -56,14 +56,7 @@ class OpenVocabulary:
 
 
 def readings_table(readings: Iterable[HOIReading]) -> str:
-    """Formats readings as a table with one line per class: verb, object, prompt and status.
-
-    Args:
-        readings (Iterable[HOIReading]): Readings of :func:`open_vocabulary`.
-
-    Returns:
-        str: The table.
-    """
+    """Formats the readings of :func:`open_vocabulary` as a table with one line per class."""
     rows = [(reading.verb, reading.obj or '-', reading.prompt, reading.status) for reading in readings]
     return text_table(('verb', 'object', 'prompt', 'status'), rows)
 
@@ -72,15 +65,12 @@ def open_vocabulary(trained: HOIVocabulary, hois: Sequence[HOIEntry]) -> OpenVoc
     """Makes a vocabulary from phrases and (verb, object) pairs.
 
     An entry that means a trained class becomes that class, with its prompt. Any other entry is new and gets a prompt in
-    the style of the trained prompts. New objects follow the trained objects. 'person only' and 'nothing' stay last.
+    the style of the trained prompts. New objects follow the trained ones, before 'person only' and 'nothing'.
 
     Args:
         trained (HOIVocabulary): The vocabulary that the model was trained with.
         hois (Sequence[str | tuple[str, str | None]]): Phrases such as ``'a person feeding a giraffe'`` and pairs such as
             ``('ride', 'horse')``. A pair without object, ``('stand', None)``, only if the trained vocabulary has such classes.
-
-    Returns:
-        OpenVocabulary: The vocabulary, with the trained class of everything that is not new.
 
     Raises:
         ValueError: If there is no entry, an entry names no interaction or is ambiguous, or two name the same class.
@@ -88,15 +78,13 @@ def open_vocabulary(trained: HOIVocabulary, hois: Sequence[HOIEntry]) -> OpenVoc
     if isinstance(hois, str) or not isinstance(hois, Iterable) or not (hois := list(hois)):
         raise ValueError('An open vocabulary is a list of at least one phrase or (verb, object) pair.')
     builder = _Builder(trained)
-    entries: dict[tuple[int, int | None], HOIEntry] = {}
-    prompts = []
+    classes: dict[tuple[int, int | None], tuple[HOIEntry, str]] = {}
     for entry in hois:
         pair, prompt = builder.add(entry)
-        if pair in entries:
-            raise ValueError(f'{entry!r} and {entries[pair]!r} are the same class: name it once.')
-        entries[pair] = entry
-        prompts.append(prompt)
-    return builder.build(entries, prompts)
+        if pair in classes:
+            raise ValueError(f'{entry!r} and {classes[pair][0]!r} are the same class: name it once.')
+        classes[pair] = entry, prompt
+    return builder.build(classes)
 
 
 class _Builder:
@@ -122,14 +110,13 @@ class _Builder:
                 "a phrase such as 'a person riding a horse', or (verb, object)."
             )
         verb, obj = self._verb(text), self._object(text.obj)
-        known = self.trained_pairs.get((verb, obj))
-        if known is not None:
-            return (verb, obj), self.trained.hoi_prompts[known]
+        if (verb, obj) in self.trained_pairs:
+            return (verb, obj), self.trained.hoi_prompts[self.trained_pairs[verb, obj]]
         if not text.plain:
-            said = self.style.verb(text.words) if text.bare else text.words
+            words = self.style.verb(text.words) if text.bare else text.words
         else:
-            said = self.verb_texts[verb] + ('' if obj is None else f' {self.object_texts[obj]}')
-        return (verb, obj), self.style.prefix + said
+            words = self.verb_texts[verb] + ('' if obj is None else f' {self.object_texts[obj]}')
+        return (verb, obj), self.style.prefix + words
 
     def _verb(self, text: HOIText) -> int:
         index = self.reader.verb_index(text.verb)
@@ -152,15 +139,14 @@ class _Builder:
             self.reader.add_object(name, index)
         return index
 
-    def build(self, pairs: Mapping[tuple[int, int | None], HOIEntry], prompts: Sequence[str]) -> OpenVocabulary:
-        """Makes the vocabulary of these classes."""
+    def build(self, classes: Mapping[tuple[int, int | None], tuple[HOIEntry, str]]) -> OpenVocabulary:
+        """Makes the vocabulary of these (verb, object) classes with their entries and prompts."""
         trained, num_objects = self.trained, len(self.objects)
-        trained_hois = tuple(self.trained_pairs.get(pair) for pair in pairs)
+        trained_hois = tuple(self.trained_pairs.get(pair) for pair in classes)
+        objects: list[str | None] = [None if obj is None else self.objects[obj] for _, obj in classes]
         readings = tuple(
-            HOIReading(
-                entry, self.verbs[verb], None if obj is None else self.objects[obj], prompt, self._status(verb, obj)
-            )
-            for ((verb, obj), entry), prompt in zip(pairs.items(), prompts, strict=True)
+            HOIReading(entry, self.verbs[pair[0]], obj, prompt, self._status(*pair))
+            for (pair, (entry, prompt)), obj in zip(classes.items(), objects, strict=True)
         )
         new_prompts = [self.style.object_prefix + text for text in self.object_texts[trained.num_objects :]]
         vocabulary = replace(
@@ -170,10 +156,10 @@ class _Builder:
             verb_names=tuple(self.verbs),
             verb_ids=_extended(trained.verb_ids, len(self.verbs)),
             verb_phrases=(*trained.verb_phrases, *self.verb_texts[trained.num_verbs :]),
-            hoi_verbs=tuple(verb for verb, _ in pairs),
-            hoi_objects=tuple(num_objects if obj is None else obj for _, obj in pairs),
+            hoi_verbs=tuple(verb for verb, _ in classes),
+            hoi_objects=tuple(num_objects if obj is None else obj for _, obj in classes),
             hoi_ids=_class_ids(trained.hoi_ids, trained_hois),
-            hoi_prompts=tuple(prompts),
+            hoi_prompts=tuple(prompt for _, prompt in classes.values()),
             object_prompts=_inserted(trained.object_prompts, new_prompts, trained.num_objects),
             # New classes have no training instances.
             splits={

@@ -78,10 +78,9 @@ class PhraseReader:
         self._objects = {_clean(name): index for index, name in enumerate(vocabulary.object_names)}
         self._verbs: dict[str, int] = {}
         self._phrases: dict[str, HOIText] = {}
-        # The name of a verb takes precedence over its other forms, and these over the forms of another verb.
-        for names in (vocabulary.verb_names, vocabulary.verb_phrases):
-            for index, name in enumerate(names):
-                self._verbs.setdefault(_clean(name), index)
+        # Names of verbs take precedence over phrases, and these over words of prompts and other forms.
+        for index, name in [*enumerate(vocabulary.verb_names), *enumerate(vocabulary.verb_phrases)]:
+            self._verbs.setdefault(_clean(name), index)
         for prompt, verb, obj in zip(vocabulary.hoi_prompts, vocabulary.hoi_verbs, vocabulary.hoi_objects, strict=True):
             words = _words(prompt)
             words = words[self._subject(words) or 0 :]
@@ -113,11 +112,13 @@ class PhraseReader:
         Raises:
             ValueError: If the entry is neither, has no verb or no object, or is ambiguous.
         """
-        if isinstance(entry, str):
-            return self._read_phrase(entry)
-        if not _is_pair(entry):
-            raise ValueError(f'{entry!r} is neither a phrase nor a (verb, object) pair.')
-        verb, obj = _clean(entry[0]), entry[1]
+        match entry:
+            case str():
+                return self._read_phrase(entry)
+            case [str(verb), str() | None as obj]:
+                verb = _clean(verb)
+            case _:
+                raise ValueError(f'{entry!r} is neither a phrase nor a (verb, object) pair.')
         if obj is not None:
             words = _clean(obj).split()
             obj = ' '.join(words[1:] if words[:1] and words[0] in _ARTICLES else words)
@@ -230,25 +231,20 @@ class PhraseReader:
             raise ValueError(f'{phrase!r} names no verb: {_HOW}')
         if obj == [] or (obj and not known_object and (obj[-1] in _PRONOUNS or obj[0] in _NO_OBJECT)):
             raise ValueError(f'{phrase!r} names no object: {_HOW}')
-        joining = next((word for word in new_words if word in _JOINING), None) or _SEPARATORS.search(
-            ' '.join(new_words)
-        )
-        if joining:
-            joining = joining if isinstance(joining, str) else joining[0]
-            raise ValueError(f"{phrase!r} joins several things by '{joining}': name one interaction at a time.")
-        unclear = None
+        _refuse_joining(phrase, new_words)
         if not known_verb and not _is_clear_verb(verb):
             unclear = f"'{' '.join(verb)}' is not clearly one verb"
         elif obj and not known_object and not self._is_clear_object(obj, determiner):
             unclear = f"'{' '.join(obj)}' is not clearly one object"
-        if unclear:
-            raise ValueError(
-                f'{phrase!r} is ambiguous, because {unclear}: leave out what else it says, or write a pair such as '
-                "('ride', 'horse')."
-            )
+        else:
+            return
+        raise ValueError(
+            f'{phrase!r} is ambiguous, because {unclear}: leave out what else it says, or write a pair such as '
+            "('ride', 'horse')."
+        )
 
     def _is_no_verb(self, word: str) -> bool:
-        """Whether a new verb cannot begin with a word."""
+        """Whether a word cannot be the first word of a new verb."""
         return _is_determiner(word) or any(word in joints for joints in _JOINTS) or self.object_index(word) is not None
 
     def _is_clear_object(self, obj: list[str], determiner: str | None) -> bool:
@@ -303,15 +299,6 @@ def _person_end(words: list[str], determined: bool) -> int:
         if word in PREPOSITIONS or _is_determiner(word) or (is_gerund(word) and i > start):
             break
     return 0
-
-
-def _is_pair(entry: Any) -> bool:
-    return (
-        isinstance(entry, (tuple, list))
-        and len(entry) == 2
-        and isinstance(entry[0], str)
-        and isinstance(entry[1], (str, type(None)))
-    )
 
 
 def _is_determiner(word: str) -> bool:

@@ -34,20 +34,12 @@ class PromptStyle:
 
     @classmethod
     def of(cls, vocabulary: HOIVocabulary) -> 'PromptStyle':
-        """Finds the style of a vocabulary's prompts. If they have no common style, it is that of the paper (Sec. 3.3).
-
-        Args:
-            vocabulary (HOIVocabulary): The vocabulary.
-
-        Returns:
-            PromptStyle: The style.
-        """
+        """Finds the style of a vocabulary's prompts. If they have no common style, it is that of the paper (Sec. 3.3)."""
         names = [name.replace('_', ' ') for name in vocabulary.object_names]
+        classes = zip(vocabulary.hoi_prompts, vocabulary.hoi_verbs, vocabulary.hoi_objects, strict=True)
         with_object = [
             (verb, obj, *parts)
-            for prompt, verb, obj in zip(
-                vocabulary.hoi_prompts, vocabulary.hoi_verbs, vocabulary.hoi_objects, strict=True
-            )
+            for prompt, verb, obj in classes
             if obj < vocabulary.num_objects and (parts := _cut(prompt, names[obj]))
         ]
         phrases = vocabulary.verb_phrases

@@ -263,7 +263,7 @@ WRITERS = {
     'a.pth': lambda path: save_checkpoint(path, dict(a=1)),
     'epoch_1.pth': lambda path: AtomicLocalBackend().put(b'new', path),
     'results.json': lambda path: write_results(path, []),
-    'results.pkl': lambda path: write_vcoco_pickle(path, NO_PERSONS, [], [], [], []),
+    'results.pkl': lambda path: write_vcoco_pickle(path, NO_PERSONS, [], load_vocabulary('vcoco')),
     'detections_01.mat': lambda path: write_hico_mats(path.parent, NO_TRIPLETS, [], load_vocabulary('hico')),
     'classes.csv': write_classes,
     'classes.png': write_classes,

@@ -23,7 +23,7 @@ from genvlkt_mmdet.vocabulary import load_vocabulary
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description='Check a dataset')
-    parser.add_argument('ann_file', type=Path, help='annotation file of any family that the datasets read')
+    parser.add_argument('ann_file', type=Path, help='annotation file in any format that the datasets read')
     parser.add_argument('--vocabulary', required=True, help='hico, vcoco, minihoi or a vocabulary file')
     parser.add_argument('--images', type=Path, help='folder of the images')
     parser.add_argument('--decode', action='store_true', help='decode every image in full, not only its header')

@@ -1,4 +1,4 @@
-"""The evaluations as pure functions: numpy in, numbers out."""
+"""The evaluations as pure functions of numpy arrays."""
 
 from .average_precision import area_ap, eleven_point_ap
 from .hico import HICOResult, evaluate_hico, known_object_images, summarize_hico

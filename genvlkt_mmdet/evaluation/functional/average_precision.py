@@ -1,5 +1,7 @@
 """Average precision: 11-point for HICO-DET, area under the envelope for V-COCO."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 # Matlab builds 0:0.1:1 from both ends: the upper half is 1 - k * 0.1. So 0.6 and 0.7 are the nearest doubles there,
@@ -16,7 +18,7 @@ def eleven_point_ap(recall: np.ndarray, precision: np.ndarray, thresholds: np.nd
     Args:
         recall (np.ndarray): (n,) recall after each detection, ascending.
         precision (np.ndarray): (n,) precision after each detection.
-        thresholds (np.ndarray): (11,) recalls to look at; the last bits matter where a recall equals one of them.
+        thresholds (np.ndarray): (11,) recall thresholds. Their last bits matter if a recall equals one of them.
 
     Returns:
         float: Mean over the thresholds of the highest precision at a recall of at least the threshold; in [0, 1].
@@ -31,14 +33,9 @@ def eleven_point_ap(recall: np.ndarray, precision: np.ndarray, thresholds: np.nd
 
 
 def area_ap(recall: np.ndarray, precision: np.ndarray) -> float:
-    """Area under the monotone precision envelope (PASCAL VOC 2010 and later).
+    """Area under the monotone precision envelope (PASCAL VOC 2010 and later), in [0, 1].
 
-    Args:
-        recall (np.ndarray): (n,) recall after each detection, ascending.
-        precision (np.ndarray): (n,) precision after each detection.
-
-    Returns:
-        float: The area, in [0, 1].
+    The arguments are those of :func:`eleven_point_ap`.
 
     Example:
         >>> import numpy as np
@@ -47,3 +44,33 @@ def area_ap(recall: np.ndarray, precision: np.ndarray) -> float:
     """
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return float(np.sum(np.diff(recall, prepend=0.0) * envelope))
+
+
+def precision_recall(
+    labels: np.ndarray, correct: np.ndarray, num_gt: np.ndarray
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Yields the recall and the precision after each detection, for every class with ground truth.
+
+    Args:
+        labels (np.ndarray): (n,) class of each detection, ascending, highest score of a class first.
+        correct (np.ndarray): (n,) bool, the true positives.
+        num_gt (np.ndarray): (A,) number of ground truth instances of each class.
+
+    Yields:
+        tuple[int, np.ndarray, np.ndarray]: Class, recall and precision.
+    """
+    bounds = np.searchsorted(labels, np.arange(len(num_gt) + 1))
+    for i in np.flatnonzero(num_gt):
+        true_positives = np.cumsum(correct[bounds[i] : bounds[i + 1]])
+        yield int(i), true_positives / num_gt[i], true_positives / np.arange(1, len(true_positives) + 1)
+
+
+def mean_ap(values: np.ndarray) -> float:
+    """Mean of the values that are not NaN. NaN if there are none."""
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else float('nan')
+
+
+def none_if_nan(value: float) -> float | None:
+    """Converts a number to Python's float, and NaN, which JSON does not have, to None."""
+    return None if np.isnan(value) else float(value)

@@ -2,12 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from ...structures import Triplets, box_iou, has_object
-from .average_precision import MATLAB_THRESHOLDS, NUMPY_THRESHOLDS, eleven_point_ap
+from .average_precision import (
+    MATLAB_THRESHOLDS,
+    NUMPY_THRESHOLDS,
+    eleven_point_ap,
+    mean_ap,
+    none_if_nan,
+    precision_recall,
+)
 from .matching import best_matches, first_claims, ranking
 
 Protocol = Literal['official', 'qpic']
@@ -16,12 +23,12 @@ PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 @dataclass(frozen=True, eq=False)
 class HICOResult:
-    """Figures of every HOI class in one mode (Default or Known Object).
+    """Results of every HOI class in one mode (Default or Known Object).
 
     Attributes:
-        ap (np.ndarray): (A,) average precision in [0, 1]. A class without ground truth has 0 under the official
-            protocol, which averages over all classes, and NaN under 'qpic', which leaves it out.
-        max_recall (np.ndarray): (A,) recall after all detections; without ground truth as for ``ap``.
+        ap (np.ndarray): (A,) average precision in [0, 1]. For a class without ground truth it is 0 with the official
+            protocol, which averages over all classes, and NaN with 'qpic', which ignores the class.
+        max_recall (np.ndarray): (A,) recall after all detections. Without ground truth as for ``ap``.
         num_gt (np.ndarray): (A,) number of annotated triplets.
         num_det (np.ndarray): (A,) number of detections that count in this mode.
         num_tp (np.ndarray): (A,) number of true positives.
@@ -34,13 +41,13 @@ class HICOResult:
     num_tp: np.ndarray
 
     def mean_ap(self, classes: Sequence[int] | np.ndarray | None = None) -> float:
-        """Mean AP of some classes, of all when None; NaN when there is nothing to average."""
-        return _mean(self.ap if classes is None else self.ap[np.asarray(classes, dtype=np.int64)])
+        """Mean AP of the given classes. None: all classes. NaN if no class counts."""
+        return mean_ap(self.ap if classes is None else self.ap[np.asarray(classes, dtype=np.int64)])
 
     @property
     def mean_max_recall(self) -> float:
         """float: Mean of the classes' maximal recalls."""
-        return _mean(self.max_recall)
+        return mean_ap(self.max_recall)
 
 
 def evaluate_hico(
@@ -54,27 +61,27 @@ def evaluate_hico(
 ) -> tuple[HICOResult, HICOResult | None]:
     """Evaluates detections of a whole split, Default and Known Object at once.
 
-    Detections of a class are ranked by score over all images. Each looks at the one annotated triplet of its image and
-    class whose smaller IoU (human, object) is largest; it is right when that reaches the threshold and no detection
-    before it claimed the triplet. Known Object repeats this class by class on the images that contain the class's
-    object. Detections with equal scores keep the order of their images, then their own.
+    1. Detections of a class are ranked by score over all images. Equal scores keep the order of the images, then their own.
+    2. The overlap of two pairs is the smaller IoU of human and object. A detection is compared with the annotated triplet of
+       its image and class that it overlaps most.
+    3. It is correct if the overlap reaches the threshold and no better detection was matched with that triplet.
+    4. Known Object repeats this for each class on the images that contain its object.
 
     Args:
-        dets (Triplets): Detections, with scores. An object box of NaN stands for 'no object'.
-        gts (Triplets): Ground truth; boxes of one pair are not merged over its classes.
+        dets (Triplets): Detections with scores. An object box of NaN means 'no object'.
+        gts (Triplets): Ground truth, one triplet per class of a pair.
         num_classes (int): Number A of HOI classes.
         protocol (str): 'official' follows the Matlab program. 'qpic' follows the evaluator that the authors'
             repositories run in training: boxes that share a border only do not overlap, recall thresholds are
             ``np.arange(0, 1.1, 0.1)``, and classes without ground truth do not count.
         known_objects (np.ndarray, optional): (images, objects) bool, whether the image contains the object, e.g. from
-            :func:`known_object_images`. None leaves Known Object out.
-        hoi_objects (Sequence[int], optional): (A,) object of each HOI class, a column of ``known_objects``; an index
-            behind the last column stands for 'no object', and such a class counts on all images. Needed with
-            ``known_objects``.
-        iou_threshold (float): Smallest overlap of a match.
+            :func:`known_object_images`. None: no Known Object.
+        hoi_objects (Sequence[int], optional): (A,) object of each HOI class, needed with ``known_objects``. A larger index
+            than the last column means 'no object'; such a class is evaluated on all images.
+        iou_threshold (float): Smallest IoU of a match. Default: 0.5.
 
     Returns:
-        tuple[HICOResult, HICOResult | None]: Default and, when asked for, Known Object.
+        tuple[HICOResult, HICOResult | None]: Default and, with ``known_objects``, Known Object.
 
     Raises:
         ValueError: If the protocol is unknown, the detections have no scores, or ``hoi_objects`` is missing.
@@ -84,10 +91,10 @@ def evaluate_hico(
 
     def overlap(det: np.ndarray, gt: np.ndarray) -> np.ndarray:
         smaller = _overlap(dets.human_boxes[det], gts.human_boxes[gt], protocol)
-        # where the persons alone overlap too little, the objects cannot change what is found
+        # If the persons overlap too little, the objects cannot change the result.
         near = np.flatnonzero(smaller >= iou_threshold)
-        obj = _overlap(dets.object_boxes[det[near]], gts.object_boxes[gt[near]], protocol)
-        smaller[near] = np.minimum(smaller[near], obj)
+        objects = _overlap(dets.object_boxes[det[near]], gts.object_boxes[gt[near]], protocol)
+        smaller[near] = np.minimum(smaller[near], objects)
         return smaller
 
     best, best_overlap = best_matches(
@@ -102,8 +109,7 @@ def evaluate_hico(
         return default, None
     if hoi_objects is None:
         raise ValueError('Known Object needs `hoi_objects`, the object of each HOI class.')
-    # A detection on an image without the object is a false positive wherever it counts: leaving it out changes no
-    # other detection's match, so one matching serves both modes.
+    # A detection on an image without the object matches nothing. Leaving it out does not change the other matches.
     columns = np.ones((len(known_objects), max(hoi_objects, default=0) + 1), dtype=bool)
     columns[:, : known_objects.shape[1]] = known_objects[:, : columns.shape[1]]
     counts = columns[dets.images[order], np.asarray(hoi_objects)[labels]]
@@ -125,22 +131,22 @@ def summarize_hico(
     """Evaluates a split and returns all its numbers as plain dictionaries and lists.
 
     Args:
-        dets (Triplets): Detections.
+        dets (Triplets): Detections, see :func:`evaluate_hico`.
         gts (Triplets): Ground truth.
         num_images (int): Number of images of the split.
-        hoi_objects (Sequence[int]): (A,) object of each HOI class; ``num_objects`` where it has none.
+        hoi_objects (Sequence[int]): (A,) object of each HOI class. ``num_objects`` means 'no object'.
         num_objects (int): Number of objects.
         rare (Sequence[int] | np.ndarray): Classes with few training instances.
-        non_rare (Sequence[int] | np.ndarray): The others; when both are empty, Rare and Non-rare are left out.
+        non_rare (Sequence[int] | np.ndarray): The others. If both are empty, the result has no Rare and Non-rare.
         unseen (Sequence[int], optional): Unseen classes of a zero-shot split.
         protocol (str): See :func:`evaluate_hico`.
-        image_hois (tuple[np.ndarray, np.ndarray], optional): Image and HOI class of every image-level label, which
-            decide about Known Object; those of ``gts`` by default.
+        image_hois (tuple[np.ndarray, np.ndarray], optional): Image and HOI class of every image-level label, for Known
+            Object. Default: those of ``gts``.
 
     Returns:
         dict[str, dict]: ``default`` and ``known_object``, each with ``full``, ``rare``, ``non_rare``,
         ``mean_max_recall``, ``ap`` (A values) and ``num_gt`` (A counts), and, with ``unseen``, ``zero_shot`` with
-        ``unseen``, ``seen`` and ``full`` of Default. All in [0, 1]; None where nothing can be averaged.
+        ``unseen``, ``seen`` and ``full`` of Default. All in [0, 1]. None if no class counts.
     """
     num_classes = len(hoi_objects)
     known = known_object_images(*(image_hois or (gts.images, gts.labels)), hoi_objects, num_images, num_objects)
@@ -148,32 +154,28 @@ def summarize_hico(
     assert known_object is not None  # `known` asks for it
     summary: dict[str, dict] = {}
     for name, result in (('default', default), ('known_object', known_object)):
-        summary[name] = dict(full=_plain(result.mean_ap()))
-        if len(rare) or len(non_rare):
-            summary[name].update(rare=_plain(result.mean_ap(rare)), non_rare=_plain(result.mean_ap(non_rare)))
-        summary[name].update(
-            mean_max_recall=_plain(result.mean_max_recall),
-            ap=[_plain(value) for value in result.ap],
+        groups = dict(full=None, rare=rare, non_rare=non_rare) if len(rare) or len(non_rare) else dict(full=None)
+        summary[name] = dict(
+            _means(result, **groups),
+            mean_max_recall=none_if_nan(result.mean_max_recall),
+            ap=[none_if_nan(value) for value in result.ap],
             num_gt=result.num_gt.tolist(),
         )
     if unseen is not None:
-        summary['zero_shot'] = dict(
-            unseen=_plain(default.mean_ap(unseen)),
-            seen=_plain(default.mean_ap(np.setdiff1d(np.arange(num_classes), np.asarray(unseen, dtype=np.int64)))),
-            full=_plain(default.mean_ap()),
-        )
+        seen = np.setdiff1d(np.arange(num_classes), np.asarray(unseen, dtype=np.int64))
+        summary['zero_shot'] = _means(default, unseen=unseen, seen=seen, full=None)
     return summary
 
 
 def known_object_images(
     images: np.ndarray, hois: np.ndarray, hoi_objects: Sequence[int], num_images: int, num_objects: int
 ) -> np.ndarray:
-    """Which images contain which objects, by image-level HOI labels.
+    """Finds the objects of each image from image-level HOI labels.
 
     Args:
         images (np.ndarray): (n,) image index of each label.
         hois (np.ndarray): (n,) HOI class of each label.
-        hoi_objects (Sequence[int]): (A,) object of each HOI class.
+        hoi_objects (Sequence[int]): (A,) object of each HOI class. ``num_objects`` or more means 'no object'.
         num_images (int): Number of images.
         num_objects (int): Number of objects.
 
@@ -188,7 +190,7 @@ def known_object_images(
 
 
 def _overlap(boxes1: np.ndarray, boxes2: np.ndarray, protocol: Protocol) -> np.ndarray:
-    """IoU, element by element; two missing boxes (NaN) agree, a missing one and another do not."""
+    """Element-wise IoU. It is 1 for two missing boxes (NaN), and 0 if only one is missing."""
     overlap = box_iou(boxes1, boxes2)
     if protocol == 'qpic':
         lower = np.maximum(boxes1[:, :2], boxes2[:, :2])
@@ -200,27 +202,16 @@ def _overlap(boxes1: np.ndarray, boxes2: np.ndarray, protocol: Protocol) -> np.n
     return overlap
 
 
+def _means(result: HICOResult, **groups: Sequence[int] | np.ndarray | None) -> dict[str, Any]:
+    return {name: none_if_nan(result.mean_ap(classes)) for name, classes in groups.items()}
+
+
 def _per_class(labels: np.ndarray, correct: np.ndarray, num_gt: np.ndarray, protocol: Protocol) -> HICOResult:
-    """Figures of each class; ``labels`` ascending, best detection of a class first."""
+    """Results of each class, see :func:`precision_recall`."""
     thresholds = MATLAB_THRESHOLDS if protocol == 'official' else NUMPY_THRESHOLDS
-    missing = 0.0 if protocol == 'official' else np.nan
-    num_classes = len(num_gt)
-    ap, max_recall = np.full(num_classes, missing), np.full(num_classes, missing)
-    bounds = np.searchsorted(labels, np.arange(num_classes + 1))
-    num_tp = np.bincount(labels[correct], minlength=num_classes)
-    for i in np.flatnonzero(num_gt):
-        true_positives = np.cumsum(correct[bounds[i] : bounds[i + 1]])
-        precision = true_positives / np.arange(1, len(true_positives) + 1)
-        ap[i] = eleven_point_ap(true_positives / num_gt[i], precision, thresholds)
-        max_recall[i] = num_tp[i] / num_gt[i]
-    return HICOResult(ap, max_recall, num_gt, np.diff(bounds), num_tp)
-
-
-def _mean(values: np.ndarray) -> float:
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if len(values) else float('nan')
-
-
-def _plain(value: float) -> float | None:
-    """A float that JSON can hold."""
-    return None if np.isnan(value) else float(value)
+    ap = np.full(len(num_gt), 0.0 if protocol == 'official' else np.nan)
+    num_det, num_tp = (np.bincount(part, minlength=len(num_gt)) for part in (labels, labels[correct]))
+    max_recall = np.divide(num_tp, num_gt, out=ap.copy(), where=num_gt > 0)
+    for i, recall, precision in precision_recall(labels, correct, num_gt):
+        ap[i] = eleven_point_ap(recall, precision, thresholds)
+    return HICOResult(ap, max_recall, num_gt, num_det, num_tp)

@@ -1,6 +1,6 @@
-"""Matching of detections with ground truth, vectorised over a whole data set."""
+"""Matching of detections with ground truth, vectorised over a whole dataset."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,20 +10,20 @@ Overlap = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def best_matches(
     det_groups: np.ndarray, gt_groups: np.ndarray, overlap: Overlap, chunk: int = 1 << 15
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ground truth of the same group that overlaps each detection most.
+    """Finds the ground truth of the same group that overlaps each detection most.
 
-    The first one wins where several overlap equally, as in a loop with a strict comparison.
+    Of several with the same overlap it takes the first.
 
     Args:
         det_groups (np.ndarray): (n,) group of each detection, e.g. a number for its image and class.
         gt_groups (np.ndarray): (m,) group of each ground truth.
         overlap (Callable): Maps (p,) detection indices and (p,) ground truth indices to (p,) overlaps without NaN.
-        chunk (int): About how many candidate pairs are held at a time: bounds the memory, and small arrays stay in the
-            processor's cache.
+        chunk (int): Approximate number of candidate pairs in memory at a time. Small arrays stay in the cache of the
+            processor. Default: 32,768.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: (n,) index of the best ground truth, -1 where the group has none, and (n,) its
-        overlap, -1 likewise.
+        tuple[np.ndarray, np.ndarray]: (n,) index of the best ground truth and (n,) its overlap. Both are -1 if the
+        group has no ground truth.
     """
     order = np.argsort(gt_groups, kind='stable')
     groups, begins, sizes = np.unique(gt_groups[order], return_index=True, return_counts=True)
@@ -34,38 +34,23 @@ def best_matches(
     group = np.minimum(np.searchsorted(groups, det_groups), len(groups) - 1)
     active = np.flatnonzero(groups[group] == det_groups)
     begin, counts = begins[group[active]], sizes[group[active]]
-    ends = np.cumsum(counts)
-    start = 0
-    cuts: Iterable[int] = ()
-    if len(active):
-        cuts = np.searchsorted(ends, np.arange(chunk, ends[-1] + chunk, chunk), side='right')
-    for stop in [*cuts, len(active)]:
-        part = slice(start, max(stop, start + 1))
+    cuts = np.searchsorted(np.cumsum(counts), np.arange(chunk, counts.sum(), chunk), side='right')
+    for part in np.split(np.arange(len(active)), cuts):
+        if not len(part):
+            continue
         dets, number = active[part], counts[part]
-        start += len(dets)
-        if not len(dets):
-            break
         first = np.cumsum(number) - number
         place = np.arange(number.sum())
         gts = order[np.repeat(begin[part] - first, number) + place]
         values = overlap(np.repeat(dets, number), gts)
-        highest = np.maximum.reduceat(values, first)
+        best_overlap[dets] = highest = np.maximum.reduceat(values, first)
         is_highest = values == np.repeat(highest, number)
-        winner = np.minimum.reduceat(np.where(is_highest, place, len(place)), first)
-        best[dets] = gts[winner]
-        best_overlap[dets] = highest
+        best[dets] = gts[np.minimum.reduceat(np.where(is_highest, place, len(place)), first)]
     return best, best_overlap
 
 
 def first_claims(targets: np.ndarray) -> np.ndarray:
-    """Marks the first claim on every target.
-
-    Args:
-        targets (np.ndarray): (n,) what each candidate claims, best candidate first; -1 claims nothing.
-
-    Returns:
-        np.ndarray: (n,) bool, True for the first candidate that claims a target.
-    """
+    """Marks the first candidate of every target. The (n,) targets are sorted, best candidate first. -1: no target."""
     claims = np.zeros(len(targets), dtype=bool)
     candidates = np.flatnonzero(targets >= 0)
     claims[candidates[np.unique(targets[candidates], return_index=True)[1]]] = True
@@ -73,19 +58,13 @@ def first_claims(targets: np.ndarray) -> np.ndarray:
 
 
 def ranking(labels: np.ndarray, scores: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Order of detections: class by class, best score first; equal scores in the order of images, then as they come.
+    """Indices that sort (n,) detections by class, then by descending score.
 
-    Args:
-        labels (np.ndarray): (n,) class of each detection.
-        scores (np.ndarray): (n,) its score.
-        images (np.ndarray): (n,) its image.
-
-    Returns:
-        np.ndarray: (n,) indices.
+    Detections with equal scores keep the order of their images, then their own order.
     """
     order = np.arange(len(labels)) if (images[1:] >= images[:-1]).all() else np.argsort(images, kind='stable')
     order = order[np.argsort(-scores[order], kind='stable')]
     labels = labels[order]
-    # numpy sorts 16-bit numbers by radix, many times faster
+    # numpy uses radix sort for 16-bit integers, which is many times faster
     small = labels.astype(np.int16) if labels.max(initial=0) < 2**15 else labels
     return order[np.argsort(small, kind='stable')]

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...structures import GroundTruth, Triplets, box_iou, has_object, zeros_to_no_object
-from .average_precision import area_ap
+from ...structures import GroundTruth, Persons, Triplets, box_iou, has_object, zeros_to_no_object
+from .average_precision import area_ap, mean_ap, none_if_nan, precision_recall
 from .matching import best_matches, first_claims, ranking
 
 #: Action and role of each verb of the vocabulary: the action's index and which of its roles (0 or 1) the verb names,
 #: None for an action without object.
 Slots = Sequence[tuple[int, int | None]]
+_NOBODY = Persons(np.zeros((0, 4), np.float32), np.zeros(0, bool), np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +23,8 @@ class VCOCOGroundTruth:
         images (np.ndarray): (P,) image of each person.
         boxes (np.ndarray): (P, 4) their boxes, xyxy pixels.
         annotated (np.ndarray): (P,) bool, False for a person whose actions were not annotated.
-        actions (np.ndarray): (P, K) bool, what each person does.
-        role_boxes (np.ndarray): (P, K, 2, 4) box of each role of each action; NaN where it has no object.
+        actions (np.ndarray): (P, K) bool, the actions of each person.
+        role_boxes (np.ndarray): (P, K, 2, 4) object box of each role of each action. NaN: no object.
     """
 
     images: np.ndarray
@@ -34,37 +35,29 @@ class VCOCOGroundTruth:
 
     @classmethod
     def from_images(cls, entries: Sequence[GroundTruth], slots: Slots) -> 'VCOCOGroundTruth':
-        """Joins per-image ground truth; entry i becomes image i.
+        """Joins the ground truth of images. Entry i becomes image i.
 
         Args:
-            entries (Sequence[GroundTruth]): Per image triplets of verbs and the persons. Of several objects of a role of
-                one person, the first one counts.
+            entries (Sequence[GroundTruth]): Triplets of verbs and persons of each image. If a person has several objects in
+                one role, the first is used.
             slots (Slots): Action and role of each verb.
-
-        Returns:
-            VCOCOGroundTruth: All of them.
         """
-        known = [entry.persons for entry in entries if entry.persons is not None]
-        counts = [0 if entry.persons is None else len(entry.persons.boxes) for entry in entries]
-        starts = np.cumsum(counts) - counts
+        persons = [entry.persons or _NOBODY for entry in entries]
+        counts = [len(part.boxes) for part in persons]
         total, num_actions = sum(counts), max((action for action, _ in slots), default=-1) + 1
         actions = np.zeros((total, num_actions), dtype=bool)
         role_boxes = np.full((total, num_actions, 2, 4), np.nan, dtype=np.float32)
-        for start, entry in zip(starts, entries, strict=True):
-            if entry.persons is None:
-                continue
-            persons, triplets = start + entry.persons.of_triplets, entry.triplets
-            for person, verb, box in zip(persons, triplets.labels, triplets.object_boxes, strict=True):
+        for start, part, entry in zip(np.cumsum(counts) - counts, persons, entries, strict=True):
+            triplets = entry.triplets
+            for person, verb, box in zip(start + part.of_triplets, triplets.labels, triplets.object_boxes):
                 action, slot = slots[verb]
                 actions[person, action] = True
                 if slot is not None and not has_object(role_boxes[person, action, slot]):
                     role_boxes[person, action, slot] = box
         return cls(
             images=np.repeat(np.arange(len(entries)), counts),
-            boxes=np.concatenate([np.zeros((0, 4), np.float32), *(persons.boxes for persons in known)]).astype(
-                np.float32
-            ),
-            annotated=np.concatenate([np.zeros(0, bool), *(persons.annotated for persons in known)]),
+            boxes=np.concatenate([_NOBODY.boxes, *(part.boxes for part in persons)]).astype(np.float32),
+            annotated=np.concatenate([_NOBODY.annotated, *(part.annotated for part in persons)]),
             actions=actions,
             role_boxes=role_boxes,
         )
@@ -72,14 +65,14 @@ class VCOCOGroundTruth:
 
 @dataclass(frozen=True, eq=False)
 class VCOCODetections:
-    """Detected persons, what they do, and with what. Numbers are float32, as in the official program.
+    """Detected persons with their actions and roles. Numbers are float32, as in the official program.
 
     Attributes:
         images (np.ndarray): (n,) image of each detected person.
         boxes (np.ndarray): (n, 4) their boxes, xyxy pixels.
         role_persons (np.ndarray): (r,) person of each detected role.
         role_labels (np.ndarray): (r,) its verb, an index of the vocabulary's (action, role) classes.
-        role_boxes (np.ndarray): (r, 4) its object box; NaN stands for 'no object'.
+        role_boxes (np.ndarray): (r, 4) its object box. NaN: no object.
         role_scores (np.ndarray): (r,) its score.
         agent_persons (np.ndarray): (a,) person of each detected action.
         agent_actions (np.ndarray): (a,) the action.
@@ -98,17 +91,14 @@ class VCOCODetections:
 
     @classmethod
     def from_triplets(cls, triplets: Triplets, slots: Slots) -> 'VCOCODetections':
-        """Detections from triplets of (action, role) classes.
+        """Converts triplets of (action, role) classes.
 
-        Triplets of an image with equal human and object boxes come from one detected pair: together they are one
-        detected person, whose score for an action is the highest of the action's roles.
+        Triplets of an image with equal human and object boxes become one detected person. Its score for an action is the
+        highest score of the action's roles.
 
         Args:
-            triplets (Triplets): Their labels are verbs; an object box of NaN or zeros stands for 'no object'.
+            triplets (Triplets): Their labels are verbs. An object box of NaN or zeros means 'no object'.
             slots (Slots): Action and role of each verb.
-
-        Returns:
-            VCOCODetections: One role per triplet whose verb has one; one action per person and action.
         """
         humans = triplets.human_boxes.astype(np.float32)
         objects = zeros_to_no_object(triplets.object_boxes.astype(np.float32))
@@ -137,54 +127,56 @@ def evaluate_vcoco(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Evaluates detections of a whole split.
 
-    Every detection looks at the one person of its image that its person box overlaps most; when that person carries
-    no annotation, it does not count at all. A role is right when that person does the action, both boxes overlap by
-    the threshold, and no better detection claimed the person for the role. Where the annotated role has no object,
-    Scenario 1 asks for an empty object box and Scenario 2 takes any. Recall counts the persons that do the action.
-    In an image without persons, where the official program fails, every detection is wrong.
+    1. A detection is compared with the annotated person of its image that its person box overlaps most. If the actions of
+       that person are not annotated, the detection is ignored.
+    2. A role is correct if that person does the action, the IoU of both boxes reaches the threshold, and no better detection
+       was matched with the person for this role.
+    3. If the annotated role has no object, Scenario 1 requires an empty object box; Scenario 2 accepts any box.
+    4. Recall counts the persons that do the action.
+    5. In an image without persons, where the official program fails, all detections are wrong.
 
     Args:
         dets (VCOCODetections): Detections.
         gts (VCOCOGroundTruth): Ground truth.
         slots (Slots): Action and role of each verb.
-        iou_threshold (float): Smallest overlap of a match.
+        iou_threshold (float): Smallest IoU of a match. Default: 0.5.
 
     Returns:
-        tuple[np.ndarray, np.ndarray, np.ndarray]: AP of every verb in Scenario 1 and Scenario 2 (NaN where the verb has
-        no role or nobody does it) and agent AP of every action (NaN where nobody does it).
+        tuple[np.ndarray, np.ndarray, np.ndarray]: AP of every verb in Scenario 1 and in Scenario 2 (NaN if the verb has
+        no role or nobody does it), and agent AP of every action (NaN if nobody does it).
     """
     num_gt = gts.actions[gts.annotated].sum(axis=0)
 
-    def person_overlap(det: np.ndarray, gt: np.ndarray) -> np.ndarray:
-        return np.nan_to_num(box_iou(dets.boxes[det], gts.boxes[gt]))
-
-    best, overlap = best_matches(dets.images, gts.images, person_overlap)
+    best, overlap = best_matches(
+        dets.images, gts.images, lambda det, gt: np.nan_to_num(box_iou(dets.boxes[det], gts.boxes[gt]))
+    )
     judged = (best < 0) | gts.annotated[best] if len(gts.images) else np.ones(len(best), dtype=bool)
     found = (best >= 0) & (overlap >= iou_threshold)
 
-    keep = judged[dets.agent_persons] & ~np.isnan(dets.agent_scores)
-    order = _ranking(dets.agent_actions, dets.agent_scores, dets.images[dets.agent_persons], keep)
-    persons, actions = dets.agent_persons[order], dets.agent_actions[order]
-    right = found[persons]
-    right[right] = gts.actions[best[persons[right]], actions[right]]
-    agent = _average_precisions(actions, right, best[persons], num_gt)
+    def judge(persons: np.ndarray, labels: np.ndarray, scores: np.ndarray, actions: np.ndarray) -> tuple:
+        """Ranks the detections that count and finds those whose person does the action of the label."""
+        keep = np.flatnonzero(judged[persons] & ~np.isnan(scores))
+        order = keep[ranking(labels[keep], scores[keep], dets.images[persons[keep]])]
+        persons, labels = persons[order], labels[order]
+        right = found[persons]
+        right[right] = gts.actions[best[persons[right]], actions[labels[right]]]
+        return order, best[persons], labels, right
 
+    _, targets, labels, right = judge(dets.agent_persons, dets.agent_actions, dets.agent_scores, np.arange(len(num_gt)))
+    agent = _average_precisions(labels, right, targets, num_gt)
+
+    actions = np.array([action for action, _ in slots], dtype=np.int64)
     role_gt = np.array([num_gt[action] if slot is not None else 0 for action, slot in slots])
-    keep = judged[dets.role_persons] & ~np.isnan(dets.role_scores)
-    order = _ranking(dets.role_labels, dets.role_scores, dets.images[dets.role_persons], keep)
-    persons, labels, boxes = dets.role_persons[order], dets.role_labels[order], dets.role_boxes[order]
-    right = found[persons]
-    actions = np.array([action for action, _ in slots])[labels]
-    right[right] = gts.actions[best[persons[right]], actions[right]]
+    order, targets, labels, right = judge(dets.role_persons, dets.role_labels, dets.role_scores, actions)
     at = np.flatnonzero(right)
     roles = np.array([slot or 0 for _, slot in slots])[labels[at]]
-    gt_boxes = gts.role_boxes[best[persons[at]], actions[at], roles]
-    no_object, empty = ~has_object(gt_boxes), ~has_object(boxes[at])
-    agrees = box_iou(gt_boxes, boxes[at]) >= iou_threshold
+    boxes, gt_boxes = dets.role_boxes[order[at]], gts.role_boxes[targets[at], actions[labels[at]], roles]
+    no_object, empty = ~has_object(gt_boxes), ~has_object(boxes)
+    agrees = box_iou(gt_boxes, boxes) >= iou_threshold
     scenarios = []
     for without_object in (empty, True):
         right[at] = np.where(no_object, without_object, agrees)
-        scenarios.append(_average_precisions(labels, right, best[persons], role_gt))
+        scenarios.append(_average_precisions(labels, right, targets, role_gt))
     return scenarios[0], scenarios[1], agent
 
 
@@ -203,32 +195,30 @@ def summarize_vcoco(
     Returns:
         dict[str, dict]: ``scenario_1`` and ``scenario_2`` with ``mean_24`` (papers: without ``point_instr``), ``mean_25``
         (as ``vsrl_eval.py`` prints it) and ``ap`` by role, and ``agent`` with ``mean`` and ``ap`` by action. All in
-        [0, 1]; None where nobody does the action.
+        [0, 1]. None if nobody does the action.
     """
     scenario_1, scenario_2, agent = evaluate_vcoco(dets, gts, slots)
     summary: dict[str, dict] = {}
     roles = [i for i, (_, slot) in enumerate(slots) if slot is not None]
     for name, values in (('scenario_1', scenario_1), ('scenario_2', scenario_2)):
         summary[name] = dict(
-            mean_24=_mean([values[i] for i in roles if verbs[i] != 'point_instr']),
-            mean_25=_mean([values[i] for i in roles]),
-            ap={verbs[i]: _plain(values[i]) for i in roles},
+            mean_24=none_if_nan(mean_ap(values[[i for i in roles if verbs[i] != 'point_instr']])),
+            mean_25=none_if_nan(mean_ap(values[roles])),
+            ap={verbs[i]: none_if_nan(values[i]) for i in roles},
         )
-    summary['agent'] = dict(mean=_mean(agent), ap={name: _plain(v) for name, v in zip(actions, agent, strict=True)})
+    summary['agent'] = dict(
+        mean=none_if_nan(mean_ap(agent)), ap={name: none_if_nan(v) for name, v in zip(actions, agent, strict=True)}
+    )
     return summary
 
 
 def equal_rows(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Groups equal rows; NaN equals NaN.
-
-    One column after the other: a whole split has millions of rows, and sorting them whole takes gigabytes.
-
-    Args:
-        *columns (np.ndarray): (n,) values of each column.
+    """Groups equal rows of (n,) columns. NaN equals NaN.
 
     Returns:
         tuple[np.ndarray, np.ndarray]: First row of each group in order of appearance, and the group of each row (n,).
     """
+    # Column by column, because sorting the millions of rows of a split takes gigabytes.
     first, group = np.zeros(0, dtype=np.int64), np.zeros(len(columns[0]), dtype=np.int64)
     for column in columns:
         values, index = np.unique(column, return_inverse=True)
@@ -239,28 +229,10 @@ def equal_rows(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first[appearance], rank[group]
 
 
-def _ranking(labels: np.ndarray, scores: np.ndarray, images: np.ndarray, keep: np.ndarray) -> np.ndarray:
-    """The ranking of the detections that count."""
-    index = np.flatnonzero(keep)
-    return index[ranking(labels[index], scores[index], images[index])]
-
-
 def _average_precisions(labels: np.ndarray, right: np.ndarray, targets: np.ndarray, num_gt: np.ndarray) -> np.ndarray:
-    """AP per label; ``labels`` ascending, best first, ``targets`` the person each one claims where it is right."""
+    """AP of each label, see :func:`precision_recall`. ``targets`` are the persons that detections were matched with."""
     claims = first_claims(np.where(right, labels * np.int64(np.max(targets, initial=0) + 1) + targets, -1))
-    bounds = np.searchsorted(labels, np.arange(len(num_gt) + 1))
     ap = np.full(len(num_gt), np.nan)
-    for i in np.flatnonzero(num_gt):
-        true_positives = np.cumsum(claims[bounds[i] : bounds[i + 1]])
-        ap[i] = area_ap(true_positives / num_gt[i], true_positives / np.arange(1, len(true_positives) + 1))
+    for i, recall, precision in precision_recall(labels, claims, num_gt):
+        ap[i] = area_ap(recall, precision)
     return ap
-
-
-def _mean(values: Sequence[float] | np.ndarray) -> float | None:
-    array = np.asarray(values)
-    array = array[~np.isnan(array)]
-    return float(array.mean()) if len(array) else None
-
-
-def _plain(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

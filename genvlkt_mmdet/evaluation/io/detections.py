@@ -1,4 +1,4 @@
-"""Detections of a split in files: read from any of the formats, written for the official programs."""
+"""Reads detections from files of any format, and writes them for the official programs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...structures import Triplets
-from ...vocabulary import HOIVocabulary, action_slots, load_vocabulary
+from ...vocabulary import HOIVocabulary, load_vocabulary
 from ..functional import VCOCODetections
 from .official_hico import read_hico_mats, write_hico_mats
 from .official_vcoco import read_vcoco_pickle, write_vcoco_pickle
@@ -18,11 +18,11 @@ class Detections:
     """Detections of a split, read from a file.
 
     Attributes:
-        content (Triplets | VCOCODetections): The detections: persons from V-COCO's official pickle, triplets from
-            every other format.
+        content (Triplets | VCOCODetections): The detections. V-COCO's official pickle has persons, all other formats
+            have triplets.
         num_missing (int): Number of images of the split without an entry in the file.
-        num_foreign (int): Number of detections in images outside the split. They are ignored, as the official
-            program of V-COCO does; other formats refuse them.
+        num_foreign (int): Number of detections in images outside the split. They are ignored, as in V-COCO's official
+            program. In other formats, they are an error.
     """
 
     content: Triplets | VCOCODetections
@@ -31,11 +31,7 @@ class Detections:
 
     @property
     def triplets(self) -> Triplets:
-        """Triplets: The detections as triplets.
-
-        Raises:
-            ValueError: If they are V-COCO's persons.
-        """
+        """Triplets: The detections. A ValueError if they are V-COCO's persons."""
         if not isinstance(self.content, Triplets):
             raise ValueError("These detections are the persons of V-COCO's pickle: evaluate them with its vocabulary.")
         return self.content
@@ -46,19 +42,15 @@ def load_detections(
 ) -> Detections:
     """Reads detections in any of three formats.
 
-    The formats are our results file, the pickle of ``vsrl_eval.py`` and a folder of ``detections_XX.mat``.
-
     Args:
-        path (str | Path): The results file (JSON), pickle (``.pkl``, ``.pickle``) or folder.
-        images (Sequence[Mapping]): The images of the split, of :func:`load_ground_truth`.
+        path (str | Path): A results file (JSON), a pickle of ``vsrl_eval.py`` (``.pkl``, ``.pickle``) or a folder of
+            ``detections_XX.mat``.
+        images (Sequence[Mapping]): The images of the split, returned by :func:`load_ground_truth`.
         vocabulary (str | Mapping | HOIVocabulary): Vocabulary of the dataset.
-
-    Returns:
-        Detections: The detections.
 
     Raises:
         FileNotFoundError: If the path does not exist.
-        ValueError: If the content is wrong or of another dataset; see the readers.
+        ValueError: If the content is wrong or belongs to another dataset, see the readers.
     """
     path, vocabulary = Path(path), load_vocabulary(vocabulary)
     if not path.exists():
@@ -71,7 +63,7 @@ def load_detections(
     if path.suffix in ('.pkl', '.pickle'):
         if not is_vcoco:
             raise ValueError(f"'{path}' is a pickle: only V-COCO's official program has that format.")
-        return Detections(*read_vcoco_pickle(path, images, vocabulary.verb_names, *action_slots(vocabulary)))
+        return Detections(*read_vcoco_pickle(path, images, vocabulary))
     num_classes = vocabulary.num_verbs if is_vcoco else vocabulary.num_hois
     return Detections(*read_results(path, images, num_classes, vocabulary.has_no_object))
 
@@ -85,9 +77,9 @@ def export_detections(
     """Writes detections in the format of the official program of the dataset.
 
     Args:
-        out (str | Path): V-COCO: the pickle; else the folder of ``detections_XX.mat``.
-        detections (Detections): Of :func:`load_detections`.
-        images (Sequence[Mapping]): The split, of :func:`load_ground_truth`.
+        out (str | Path): The pickle for V-COCO, otherwise the folder for ``detections_XX.mat``.
+        detections (Detections): Returned by :func:`load_detections`.
+        images (Sequence[Mapping]): The split, returned by :func:`load_ground_truth`.
         vocabulary (str | Mapping | HOIVocabulary): Vocabulary of the dataset.
 
     Returns:
@@ -96,9 +88,5 @@ def export_detections(
     vocabulary = load_vocabulary(vocabulary)
     if vocabulary.name != 'vcoco':
         return write_hico_mats(out, detections.triplets, images, vocabulary)
-    content = detections.content
-    actions, slots = action_slots(vocabulary)
-    if isinstance(content, Triplets):
-        content = VCOCODetections.from_triplets(content, slots)
-    write_vcoco_pickle(out, content, images, vocabulary.verb_names, actions, slots)
+    write_vcoco_pickle(out, detections.content, images, vocabulary)
     return [Path(out)]

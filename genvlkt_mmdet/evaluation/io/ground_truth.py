@@ -1,4 +1,4 @@
-"""Ground truth from annotation files, for evaluation outside the runner."""
+"""Reads ground truth from annotation files, for evaluation outside the runner."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,13 +17,13 @@ def load_ground_truth(
     split_ids: str | Path | None = None,
     split: str = 'test',
 ) -> list[dict[str, Any]]:
-    """Reads the ground truth of a split, of any family of files that the datasets read.
+    """Reads the ground truth of a split from any annotation format that the datasets support.
 
     Args:
         ann_file (str | Path): Annotation file.
-        vocabulary (str | Mapping | HOIVocabulary): Vocabulary of the dataset; 'vcoco' gives persons with actions and
-            roles, any other triplets.
-        coco_file (str | Path | Sequence, optional): COCO instances, one file or several, when ``ann_file`` is
+        vocabulary (str | Mapping | HOIVocabulary): Vocabulary of the dataset. With 'vcoco' the ground truth is persons with
+            actions and roles, otherwise triplets.
+        coco_file (str | Path | Sequence, optional): One or several files of COCO instances, needed if ``ann_file`` is
             ``vcoco_*.json`` of V-COCO's release.
         split_ids (str | Path, optional): Ids of the images of the split, for V-COCO's release.
         split (str): 'train' or 'test', for the release of HICO-DET, whose ``anno_bbox.mat`` holds both.
@@ -34,7 +34,7 @@ def load_ground_truth(
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If the content is of no known family or contradicts itself.
+        ValueError: If the format is unknown or the content is inconsistent.
     """
     vocabulary = load_vocabulary(vocabulary)
     kind = VCOCODataset if vocabulary.name == 'vcoco' else HOIDataset
@@ -44,8 +44,6 @@ def load_ground_truth(
     records, _ = read_annotations(ann_file, vocabulary, coco_file=coco_file, split_ids=split_ids, split=split)
     if not records:
         raise ValueError(f"'{ann_file}' holds no image.")
-    entries = []
-    for i, record in enumerate(records):
-        item = dataset.parse_data_info(record, i)
-        entries.append(dict(file_name=record['file_name'], img_id=item['img_id'], eval_gt=item['eval_gt']))
+    items = [(record['file_name'], dataset.parse_data_info(record, i)) for i, record in enumerate(records)]
+    entries = [dict(file_name=name, img_id=item['img_id'], eval_gt=item['eval_gt']) for name, item in items]
     return sorted(entries, key=lambda entry: (entry['img_id'], entry['file_name']))

@@ -1,4 +1,4 @@
-"""Finds the images of an annotation file by the names and ids that results files use."""
+"""Finds the images of a split by the file names and ids in results files."""
 
 import re
 from collections import Counter
@@ -8,13 +8,13 @@ from typing import Any
 
 
 class ImageIndex:
-    """Positions of the images of a split.
+    """Finds the position of an image in a split by its file name or its id.
 
     Args:
-        images (Sequence[Mapping]): Per image ``file_name`` and ``img_id``.
+        images (Sequence[Mapping]): ``file_name`` and ``img_id`` of each image.
 
     Raises:
-        ValueError: If two images have one file name: detections could not tell them apart.
+        ValueError: If two images have the same file name.
     """
 
     def __init__(self, images: Sequence[Mapping[str, Any]]) -> None:
@@ -22,26 +22,21 @@ class ImageIndex:
         self._ids = [_image_id(image) for image in images]
         self._by_name = {name: i for i, name in enumerate(self.names)}
         self._by_id = {image_id: i for i, image_id in enumerate(self._ids)}
+        bare = [PurePosixPath(name).name for name in self.names]
+        counts = Counter(bare)
+        self._by_bare_name = {name: i for i, name in enumerate(bare) if counts[name] == 1}
         if len(self._by_name) < len(self.names):
             raise ValueError(
                 f"The annotations name image '{_repeated(self.names)}' several times: join its entries to evaluate or "
                 'write detections.'
             )
-        bare: dict[str, int] = {}
-        for i, name in enumerate(self.names):
-            bare[PurePosixPath(name).name] = -1 if PurePosixPath(name).name in bare else i
-        self._by_bare_name = bare
 
     def __len__(self) -> int:
         return len(self.names)
 
     @property
     def ids(self) -> list:
-        """list: Number of each image.
-
-        Raises:
-            ValueError: If two images have one number.
-        """
+        """list: Number of each image. A ValueError if two images have the same number."""
         if len(self._by_id) < len(self._ids):
             raise ValueError(
                 f"Several images of the annotations have the `img_id` {_repeated(self._ids)}: V-COCO's official format "
@@ -50,23 +45,20 @@ class ImageIndex:
         return self._ids
 
     def by_name(self, name: str) -> int | None:
-        """Position of an image by its file name; None when there is none.
+        """Position of an image by its file name. None: no such image.
 
-        A name with more folders than the annotation file's, or with none, is found too where that is unambiguous.
+        The name may have more folders than the one in the annotation file, or none, if it is still unique.
         """
         if name in self._by_name:
             return self._by_name[name]
         parts = PurePosixPath(name.replace('\\', '/')).parts
-        for start in range(1, len(parts)):
-            position = self._by_name.get('/'.join(parts[start:]))
-            if position is not None:
-                return position
-        position = self._by_bare_name.get(parts[-1], -1) if parts else -1
-        return position if position >= 0 else None
+        ends = ('/'.join(parts[start:]) for start in range(1, len(parts)))
+        found = next((self._by_name[end] for end in ends if end in self._by_name), None)
+        return self._by_bare_name.get(parts[-1]) if found is None and parts else found
 
     def by_id(self, image_id: int) -> int | None:
-        """Position of an image by its number, as :attr:`ids` has it; None when there is none."""
-        self.ids  # noqa: B018  (raises where a number is not one image)
+        """Position of an image by its number, see :attr:`ids`. None: no such image."""
+        self.ids  # noqa: B018  (raises if a number is not unique)
         return self._by_id.get(image_id)
 
 
@@ -75,6 +67,6 @@ def _repeated(values: Sequence) -> Any:
 
 
 def _image_id(image: Mapping[str, Any]) -> Any:
-    """COCO's number of an image, which its file name ends with; else the id of the annotation file."""
+    """COCO's number of an image, from its file name; otherwise the id in the annotation file."""
     match = re.fullmatch(r'COCO_\w+_(\d{12})', PurePosixPath(image['file_name']).stem)
     return int(match[1]) if match else image['img_id']

@@ -1,4 +1,4 @@
-"""The detection format of the official HICO-DET program: a folder with ``detections_XX.mat`` for each object."""
+"""Detection format of the official HICO-DET program: a folder with one ``detections_XX.mat`` per object."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,47 +14,44 @@ from .image_index import ImageIndex
 
 
 def write_hico_mats(
-    folder: str | Path,
-    dets: Triplets,
-    images: Sequence[Mapping[str, Any]],
-    vocabulary: HOIVocabulary,
-    max_per_class: int = 19999,
+    folder: str | Path, dets: Triplets, images: Sequence[Mapping], vocabulary: HOIVocabulary, max_per_class: int = 19999
 ) -> list[Path]:
-    """Writes detections as ``eval_one.m`` of ho-rcnn reads them.
+    """Writes detections in the format of ``eval_one.m`` of ho-rcnn.
 
-    ``detections_XX.mat`` of object XX (1 to 80, in COCO's order) holds ``all_boxes``, a cell of the object's HOI classes
-    by images, in the order of file names. A cell holds rows of human box, object box (0-based; ``eval_one.m`` adds 1)
-    and score.
+    ``detections_XX.mat`` of object XX (1 to 80, in COCO's order) contains ``all_boxes``: one cell for each HOI class of the
+    object and each image, sorted by file name. The rows of a cell are human box, object box (0-based; ``eval_one.m`` adds
+    1) and score.
 
     Args:
-        folder (str | Path): The folder; it is made.
+        folder (str | Path): The folder. Created if missing.
         dets (Triplets): Detections.
-        images (Sequence[Mapping]): Per image of the split ``file_name`` and ``img_id``.
+        images (Sequence[Mapping]): ``file_name`` and ``img_id`` of each image of the split.
         vocabulary (HOIVocabulary): The vocabulary.
-        max_per_class (int): Detections of a class, best first, that are written; what the authors' converters keep.
+        max_per_class (int): Maximum number of detections per class, highest score first. Default: 19,999, as in the
+            authors' converters.
 
     Returns:
         list[Path]: The files.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     column = _columns(images)
     order = np.lexsort((column[dets.images], -dets.detection_scores, dets.labels))
     rank = np.arange(len(order)) - np.searchsorted(dets.labels[order], dets.labels[order])
     dets = dets[order[rank < max_per_class]]
+    dets = dets[np.lexsort((column[dets.images], dets.labels))]
     rows = np.column_stack([dets.human_boxes, dets.object_boxes, dets.detection_scores]).astype(np.float64)
     columns = column[dets.images]
-    by_object = _hois_by_object(vocabulary)
     files = []
-    for k, hois in by_object.items():
-        # the same empty array in every empty cell: a split has millions of them
+    for k, hois in _hois_by_object(vocabulary).items():
+        # All empty cells share one array, because a split has millions of them.
         cells = np.empty((len(hois), len(images)), dtype=object)
         cells.fill(np.zeros((0, 9)))
         for row, hoi in enumerate(hois):
             start, stop = np.searchsorted(dets.labels, [hoi, hoi + 1])
-            for place, part in _split(columns[start:stop], rows[start:stop]):
+            places, starts = np.unique(columns[start:stop], return_index=True)
+            parts = np.split(rows[start:stop], starts[1:])  # one empty part if there are no places
+            for place, part in zip(places, parts):
                 cells[row, place] = part
-        files.append(folder / f'detections_{k + 1:02d}.mat')
+        files.append(Path(folder) / f'detections_{k + 1:02d}.mat')
         with new_file(files[-1]) as file:
             savemat(file, dict(all_boxes=cells), do_compression=True)
     return files
@@ -63,29 +60,26 @@ def write_hico_mats(
 def read_hico_mats(
     folder: str | Path, images: Sequence[Mapping[str, Any]], vocabulary: HOIVocabulary
 ) -> tuple[Triplets, int]:
-    """Reads a folder of ``detections_XX.mat``, see :func:`write_hico_mats`.
+    """Reads a folder of ``detections_XX.mat``. The arguments are those of :func:`write_hico_mats`.
 
-    Args:
-        folder (str | Path): The folder; an object without a file has no detections.
-        images (Sequence[Mapping]): Per image of the split ``file_name`` and ``img_id``.
-        vocabulary (HOIVocabulary): The vocabulary.
+    An object without file has no detections.
 
     Returns:
-        tuple[Triplets, int]: The triplets, by position of the image in ``images``, and the number of images without any.
+        tuple[Triplets, int]: The triplets, whose ``images`` are positions in ``images``, and the number of images without
+        detections.
 
     Raises:
-        FileNotFoundError: If the folder holds no such file.
-        ValueError: If a file is unreadable, or its cells are not the object's classes by the split's images.
+        FileNotFoundError: If the folder has no such file.
+        ValueError: If a file cannot be read, or its number of cells is not that of the object's classes and the images.
     """
     folder = Path(folder)
     position = np.argsort(_columns(images))
-    parts: list[np.ndarray] = [np.zeros((0, 11))]
-    found = False
+    parts: list[np.ndarray] = []
     for k, hois in _hois_by_object(vocabulary).items():
         path = folder / f'detections_{k + 1:02d}.mat'
         if not path.exists():
             continue
-        found = True
+        parts.append(np.zeros((0, 11)))
         cells = _load_cells(path)
         if cells.shape != (len(hois), len(images)):
             raise ValueError(
@@ -103,17 +97,17 @@ def read_hico_mats(
                     )
                 heads = np.broadcast_to([position[place], hoi], (len(rows), 2))
                 parts.append(np.column_stack([heads, rows]))
-    if not found:
+    if not parts:
         raise FileNotFoundError(f"'{folder}' holds no detections_XX.mat.")
     table = np.concatenate(parts)
-    # scores of one cell are in order; a stable sort by image restores the order within images
+    # Within an image, the highest score is first. Equal scores keep their order.
     table = table[np.lexsort((-table[:, 10], table[:, 0]))]
     triplets = Triplets(table[:, 0].astype(int), table[:, 2:6], table[:, 6:10], table[:, 1].astype(int), table[:, 10])
     return triplets, len(images) - len(np.unique(triplets.images))
 
 
 def _columns(images: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Column of each image: the official lists are in the order of file names."""
+    """Column of each image. The official lists are sorted by file name."""
     names = ImageIndex(images).names
     columns = np.empty(len(names), dtype=np.int64)
     columns[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
@@ -126,13 +120,6 @@ def _hois_by_object(vocabulary: HOIVocabulary) -> dict[int, list[int]]:
     for hoi, k in enumerate(vocabulary.hoi_objects):
         table.setdefault(k, []).append(hoi)
     return dict(sorted(table.items()))
-
-
-def _split(columns: np.ndarray, rows: np.ndarray) -> list[tuple[int, np.ndarray]]:
-    """Rows of each column, in their order."""
-    order = np.argsort(columns, kind='stable')
-    places, starts = np.unique(columns[order], return_index=True)
-    return list(zip(places.tolist(), np.split(rows[order], starts[1:]), strict=True)) if len(places) else []
 
 
 def _is_table(rows: Any) -> bool:

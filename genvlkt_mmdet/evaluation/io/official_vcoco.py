@@ -1,4 +1,4 @@
-"""The detection format of V-COCO's ``vsrl_eval.py``: a pickled list of one dict per detected person."""
+"""Detection format of V-COCO's ``vsrl_eval.py``: a pickled list with one dict per detected person."""
 
 import pickle
 from collections.abc import Mapping, Sequence
@@ -11,90 +11,71 @@ import numpy as np
 from ...datasets.formats.safe_pickle import load_numpy_pickle
 from ...datasets.records import show
 from ...files import names_file, new_file
-from ...structures import zeros_to_no_object
-from ..functional.vcoco import Slots, VCOCODetections
+from ...structures import Triplets, zeros_to_no_object
+from ...vocabulary import HOIVocabulary, action_slots
+from ..functional.vcoco import VCOCODetections
 from .image_index import ImageIndex
 
 
 def write_vcoco_pickle(
-    path: str | Path,
-    dets: VCOCODetections,
-    images: Sequence[Mapping[str, Any]],
-    verbs: Sequence[str],
-    actions: Sequence[str],
-    slots: Slots,
+    path: str | Path, dets: Triplets | VCOCODetections, images: Sequence[Mapping], vocabulary: HOIVocabulary
 ) -> None:
-    """Writes detections as ``vsrl_eval.py`` reads them.
+    """Writes detections in the format of ``vsrl_eval.py``.
 
-    An action or role that a person was not detected with gets the score NaN, which ``vsrl_eval.py`` leaves out.
+    Actions and roles without detection get the score NaN, which ``vsrl_eval.py`` ignores.
 
     Args:
-        path (str | Path): The file; its folder is made.
-        dets (VCOCODetections): Detections.
-        images (Sequence[Mapping]): Per image of the split ``file_name`` and ``img_id``.
-        verbs (Sequence[str]): Names of the vocabulary's verbs.
-        actions (Sequence[str]): Names of the actions.
-        slots (Slots): Action and role of each verb.
+        path (str | Path): The file. Missing folders are created.
+        dets (Triplets | VCOCODetections): Detections. Triplets are of (action, role) classes.
+        images (Sequence[Mapping]): ``file_name`` and ``img_id`` of each image of the split.
+        vocabulary (HOIVocabulary): V-COCO's vocabulary.
     """
+    verbs, (actions, slots) = vocabulary.verb_names, action_slots(vocabulary)
+    if isinstance(dets, Triplets):
+        dets = VCOCODetections.from_triplets(dets, slots)
     ids = ImageIndex(images).ids
     nan = float('nan')
-    empty = {f'{name}_agent': nan for name in actions}
-    roles = [name for name, (_, slot) in zip(verbs, slots, strict=True) if slot is not None]
-    people: list[dict[str, Any]] = []
-    for image, box in zip(dets.images.tolist(), dets.boxes.tolist(), strict=True):
-        people.append(dict(image_id=ids[image], person_box=box, **empty, **{name: [nan] * 5 for name in roles}))
-    for i, action, score in zip(
-        dets.agent_persons.tolist(), dets.agent_actions.tolist(), dets.agent_scores.tolist(), strict=True
-    ):
+    empty: dict[str, Any] = {f'{name}_agent': nan for name in actions}
+    empty |= {name: [nan] * 5 for name, (_, slot) in zip(verbs, slots, strict=True) if slot is not None}
+    heads = [dict(image_id=ids[i], person_box=box) for i, box in zip(dets.images.tolist(), dets.boxes.tolist())]
+    people = [{**head, **empty} for head in heads]
+    for i, action, score in zip(dets.agent_persons.tolist(), dets.agent_actions, dets.agent_scores.tolist()):
         people[i][f'{actions[action]}_agent'] = score
     rows = np.column_stack([dets.role_boxes, dets.role_scores]).tolist()
-    extra = []
-    for i, label, row in zip(dets.role_persons.tolist(), dets.role_labels.tolist(), rows, strict=True):
+    for i, label, row in zip(dets.role_persons.tolist(), dets.role_labels, rows):
         if np.isnan(people[i][verbs[label]][4]):
             people[i][verbs[label]] = row
         else:  # a second detection of the same role: a person of its own, without agent scores
-            again = dict(image_id=people[i]['image_id'], person_box=people[i]['person_box'], **empty)
-            extra.append({**again, **{name: [nan] * 5 for name in roles}, verbs[label]: row})
+            people.append({**heads[i], **empty, verbs[label]: row})
     with new_file(path) as file:
-        pickle.dump(people + extra, file, protocol=2)
+        pickle.dump(people, file, protocol=2)
 
 
 def read_vcoco_pickle(
-    path: str | Path,
-    images: Sequence[Mapping[str, Any]],
-    verbs: Sequence[str],
-    actions: Sequence[str],
-    slots: Slots,
+    path: str | Path, images: Sequence[Mapping[str, Any]], vocabulary: HOIVocabulary
 ) -> tuple[VCOCODetections, int, int]:
-    """Reads detections in the format of ``vsrl_eval.py``, without running anything that a pickle may hold.
+    """Reads detections in the format of ``vsrl_eval.py`` without running code from the pickle.
 
-    Args:
-        path (str | Path): The pickle.
-        images (Sequence[Mapping]): Per image of the split ``file_name`` and ``img_id``.
-        verbs (Sequence[str]): Names of the vocabulary's verbs.
-        actions (Sequence[str]): Names of the actions.
-        slots (Slots): Action and role of each verb.
+    The arguments are those of :func:`write_vcoco_pickle`.
 
     Returns:
-        tuple[VCOCODetections, int, int]: The detections, the number of images without any, and the number of detected
-        persons in images outside the split, which do not count, as in ``vsrl_eval.py``.
+        tuple[VCOCODetections, int, int]: The detections, the number of images without detections, and the number of detected
+        persons in images outside the split, which are ignored as in ``vsrl_eval.py``.
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If it holds anything but plain containers and numpy arrays, or a person lacks a key or has a value
-            of another kind.
+        ValueError: If the file has other content than plain containers and numpy arrays, or a person lacks a key or has a
+            value of another type.
     """
+    verbs, (actions, slots) = vocabulary.verb_names, action_slots(vocabulary)
     people = load_numpy_pickle(path)
     if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
         raise ValueError(f"'{path}' must hold a list with one dict per detected person.")
     index = ImageIndex(images)
     labels = [i for i, (_, slot) in enumerate(slots) if slot is not None]
-    keep, positions = [], []
-    for i, person in enumerate(people):
-        position = index.by_id(_image_id(path, i, person))
-        if position is not None:
-            keep.append(person)
-            positions.append(position)
+    found = [index.by_id(_image_id(path, i, person)) for i, person in enumerate(people)]
+    positions = [position for position in found if position is not None]
+    keep = [person for person, position in zip(people, found, strict=True) if position is not None]
     with names_file(path, 'write it again'):
         boxes = _table(path, keep, ['person_box'], 4)[:, 0]
         roles = _table(path, keep, [verbs[i] for i in labels], 5)
@@ -125,27 +106,23 @@ def _image_id(path: str | Path, number: int, person: Mapping[str, Any]) -> int:
 
 
 def _table(path: str | Path, people: list[dict], keys: Sequence[str], width: int) -> np.ndarray:
-    """(people, keys, width) float32 of the values under some keys; NaN is what was not detected."""
+    """Values of the keys, (people, keys, width) float32. NaN: not detected."""
     table = np.empty((len(people), len(keys), width), dtype=np.float32)
     for k, key in enumerate(keys):
         try:
             table[:, k] = _rows(people, key, width)
         except (KeyError, TypeError, ValueError, OverflowError):
-            for person in people:
-                _check_values(path, person, key, width)
+            for person in people:  # names the one whose values cannot be read
+                where = f"'{path}', person in image {person['image_id']}"
+                if key not in person:
+                    raise ValueError(f'{where}: `{key}` is missing.') from None
+                try:
+                    _rows([person], key, width)
+                except (TypeError, ValueError, OverflowError):
+                    message = f'{where}: `{key}` must be {width} number(s), not {show(person[key])}.'
+                    raise ValueError(message) from None
             raise
     return table
-
-
-def _check_values(path: str | Path, person: dict, key: str, width: int) -> None:
-    """Names the person whose values cannot be read."""
-    where = f"'{path}', person in image {person['image_id']}"
-    if key not in person:
-        raise ValueError(f'{where}: `{key}` is missing.')
-    try:
-        _rows([person], key, width)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f'{where}: `{key}` must be {width} number(s), not {show(person[key])}.') from None
 
 
 def _rows(people: list[dict], key: str, width: int) -> np.ndarray:

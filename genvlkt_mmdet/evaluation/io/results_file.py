@@ -1,10 +1,10 @@
-"""The results file: one entry per image with its triplets."""
+"""Results files: JSON with one entry per image that holds its triplets."""
 
-import gc
 import json
 import re
+import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,20 @@ from .image_index import ImageIndex
 
 _KEYS = ('human_boxes', 'object_boxes', 'labels', 'scores')
 _NOTHING = Triplets.of_image([], [], [], [])
-_SPACE = re.compile(r'[\s,]*')
+_START = re.compile(r'[\s,]*\[')
+_BETWEEN = frozenset(string.whitespace + ',')
 
 
 def write_results(path: str | Path, entries: Iterable[Mapping[str, Any]]) -> None:
     """Writes a results file.
 
     The file is a JSON list with one entry per image and line: ``file_name``, ``human_boxes`` (xyxy, 0-based pixels of
-    the original image), ``object_boxes`` (likewise; null where a triplet has no object), ``labels`` and ``scores``.
-    Numbers are written with all their digits: an evaluation of the file equals one of the arrays.
+    the original image), ``object_boxes`` (likewise; null for a triplet without object), ``labels`` and ``scores``.
+    Numbers keep all their digits, so evaluating the file gives exactly the result of the arrays.
 
     Args:
-        path (str | Path): The file; its folder is made.
-        entries (Iterable[Mapping]): Per image ``file_name`` and the arrays; an object box of NaN is one that is absent.
+        path (str | Path): The file. Missing folders are created.
+        entries (Iterable[Mapping]): ``file_name`` and the arrays of each image. An object box of NaN means 'no object'.
     """
     with new_file(path) as file:
         separator = '[\n'
@@ -56,23 +57,23 @@ def read_results(
 
     Args:
         path (str | Path): The file, see :func:`write_results`.
-        images (Sequence[Mapping]): Per image of the split ``file_name`` and ``img_id``.
-        num_classes (int): Labels are 0 to this, exclusive.
-        may_lack_object (bool): Whether a triplet may have no object box (null).
+        images (Sequence[Mapping]): ``file_name`` and ``img_id`` of each image of the split.
+        num_classes (int): Number of classes. Labels are 0 to ``num_classes - 1``.
+        may_lack_object (bool): Whether the object box of a triplet may be null. Default: False.
 
     Returns:
-        tuple[Triplets, int]: The triplets, by position of the image in ``images``, and the number of images that have no
+        tuple[Triplets, int]: The triplets, whose ``images`` are positions in ``images``, and the number of images without
         entry in the file.
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If the file is no valid JSON (e.g. truncated), something follows its list, or an entry is wrong: an
-            image that is unknown or occurs twice, a missing key, lists of different lengths, a label out of range, a box
-            that has not four numbers, NaN or infinity.
+        ValueError: If the file is no valid JSON (e.g. truncated), something follows its list, or an entry has an unknown or
+            repeated image, a missing key, lists of different lengths, a label out of range, a box without four numbers,
+            NaN or infinity.
     """
     index = ImageIndex(images)
     entries: list[Triplets | None] = [None] * len(index)
-    with _no_garbage_collection(), names_file(path, 'write it again'):
+    with names_file(path, 'write it again'):
         for number, entry in enumerate(_stream(path)):
             if not isinstance(entry, dict) or not isinstance(entry.get('file_name'), str):
                 raise ValueError(f"'{path}', entry {number}: it must be an object with `file_name`.")
@@ -84,71 +85,61 @@ def read_results(
                 )
             if entries[position] is not None:
                 raise ValueError(f'{where}: the image occurs twice; join its triplets in one entry.')
-            entries[position] = _check(entry, where, num_classes, may_lack_object)
+            try:
+                entries[position] = _check(entry, num_classes, may_lack_object)
+            except ValueError as error:
+                raise ValueError(f'{where}: {error}') from None
     missing = sum(entry is None for entry in entries)
     return Triplets.join([_NOTHING if entry is None else entry for entry in entries]), missing
 
 
-def _check(entry: Mapping[str, Any], where: str, num_classes: int, may_lack_object: bool) -> Triplets:
-    """The triplets of an entry."""
-    lengths = {}
-    for key in _KEYS:
-        if not isinstance(entry.get(key), list):
-            raise ValueError(f'{where}: `{key}` is missing or is no list.')
-        lengths[key] = len(entry[key])
-    if len(set(lengths.values())) > 1:
-        counts = ', '.join(f'{count} {key}' for key, count in lengths.items())
-        raise ValueError(f'{where}: the lists differ in length: {counts}.')
-    objects = entry['object_boxes']
-    if None in objects:
-        if not may_lack_object:
-            raise ValueError(f'{where}: an object box is null, but every class of this dataset has an object.')
-        objects = [[np.nan] * 4 if box is None else box for box in objects]
-    arrays = dict(
-        human_boxes=_numbers(entry['human_boxes'], (-1, 4), f'{where}: `human_boxes` must be [x1, y1, x2, y2] each'),
-        object_boxes=_numbers(objects, (-1, 4), f'{where}: `object_boxes` must be [x1, y1, x2, y2] each'),
-        labels=_numbers(entry['labels'], (-1,), f'{where}: `labels` must be numbers'),
-        scores=_numbers(entry['scores'], (-1,), f'{where}: `scores` must be numbers'),
-    )
+def _check(entry: Mapping[str, Any], num_classes: int, may_lack_object: bool) -> Triplets:
+    """Checks an entry and returns its triplets."""
+    lists: dict[str, Any] = {key: entry.get(key) for key in _KEYS}
+    for key, values in lists.items():
+        if not isinstance(values, list):
+            raise ValueError(f'`{key}` is missing or is no list.')
+    if len({len(values) for values in lists.values()}) > 1:
+        counts = ', '.join(f'{len(values)} {key}' for key, values in lists.items())
+        raise ValueError(f'the lists differ in length: {counts}.')
+    absent = np.array([box is None for box in lists['object_boxes']], dtype=bool)
+    if absent.any() and not may_lack_object:
+        raise ValueError('an object box is null, but every class of this dataset has an object.')
+    lists['object_boxes'] = [[np.nan] * 4 if box is None else box for box in lists['object_boxes']]
+    arrays = {key: _numbers(values, key) for key, values in lists.items()}
     for key, values in arrays.items():
-        finite = np.isfinite(values)
-        if not finite.all() and key == 'object_boxes':
-            finite |= np.array([[box is None] for box in entry[key]])
-        if not finite.all():
-            raise ValueError(f'{where}: `{key}` holds NaN or infinity.')
+        if not np.isfinite(values[~absent] if key == 'object_boxes' else values).all():
+            raise ValueError(f'`{key}` holds NaN or infinity.')
     labels = arrays['labels']
     wrong = (labels != np.floor(labels)) | (labels < 0) | (labels >= num_classes)
     if wrong.any():
-        raise ValueError(f'{where}: label {labels[wrong][0]:g} is out of range; labels are 0 to {num_classes - 1}.')
-    labels = labels.astype(np.int64)
-    return Triplets.of_image(arrays['human_boxes'], arrays['object_boxes'], labels, arrays['scores'])
+        raise ValueError(f'label {labels[wrong][0]:g} is out of range; labels are 0 to {num_classes - 1}.')
+    return Triplets.of_image(**arrays)
 
 
-def _numbers(values: list, shape: tuple[int, ...], message: str) -> np.ndarray:
-    try:
+def _numbers(values: list, key: str) -> np.ndarray:
+    shape, wanted = ((len(values), 4), '[x1, y1, x2, y2] each') if 'boxes' in key else ((len(values),), 'numbers')
+    with suppress(TypeError, ValueError, OverflowError):
         array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f'{message}.') from None
-    if not len(values):
-        return array.reshape([max(size, 0) for size in shape])
-    if array.ndim != len(shape) or array.shape[1:] != shape[1:]:
-        raise ValueError(f'{message}.')
-    return array
+        if not values or array.shape == shape:
+            return array.reshape(shape)
+    raise ValueError(f'`{key}` must be {wanted}.')
 
 
 def _stream(path: str | Path) -> Iterator[Any]:
-    """The elements of a JSON list, one at a time: a file of a million triplets never stands in memory as objects."""
+    """Yields the elements of a JSON list one at a time, so that not all of a large file are in memory as objects."""
     try:
         text = Path(path).read_text(encoding='utf-8')
     except UnicodeDecodeError:
         raise ValueError(f"'{path}' is no JSON text; give a results file, a .pkl, or a folder of .mat files.") from None
     decode = json.JSONDecoder().raw_decode
-    place = _skip_space(text, 0)
-    if text[place : place + 1] != '[':
+    start = _START.match(text)
+    if start is None:
         raise ValueError(f"'{path}' must hold a JSON list with one entry per image.")
-    place, name = place + 1, None
+    place, name = start.end(), None
     while True:
-        place = _skip_space(text, place)
+        while place < len(text) and text[place] in _BETWEEN:
+            place += 1
         if text[place : place + 1] == ']':
             if text[place + 1 :].strip():
                 raise ValueError(f"'{path}' goes on after the end of its list; write it again.")
@@ -157,31 +148,10 @@ def _stream(path: str | Path) -> Iterator[Any]:
             entry, place = decode(text, place)
         except json.JSONDecodeError as error:
             after = f'after image {show(name)}' if name else 'in its first entry'
-            cut = place == len(text) or error.pos >= len(text) - 1 or _ends_within(text)
+            cut = place == len(text) or error.pos >= len(text) - 1 or not text.rstrip().endswith(']')
             what = (
                 'ends in the middle (truncated?)' if cut else f'is no valid JSON ({error.msg}, character {error.pos})'
             )
             raise ValueError(f"'{path}' {what} {after}; write it again.") from None
         name = entry.get('file_name') if isinstance(entry, dict) else None
         yield entry
-
-
-def _skip_space(text: str, place: int) -> int:
-    match = _SPACE.match(text, place)
-    return match.end() if match else place
-
-
-def _ends_within(text: str) -> bool:
-    return not text.rstrip().endswith(']')
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Millions of small lists make the cyclic collector run for nothing."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -16,20 +16,20 @@ from .hoi_metric import HOIMetric
 class HICOMetric(HOIMetric):
     """mAP over HOI classes, exactly as the official HICO-DET program computes it.
 
-    Returns, in [0, 1], ``full``, ``mean_max_recall``, where the vocabulary names rare classes ``rare`` and
-    ``non_rare``, the same of Known Object as ``known_object/...``, and with a zero-shot split ``unseen`` and ``seen``.
-    The class counts come from the dataset's vocabulary, so every dataset of triplets can use it.
+    Returns ``full`` and ``mean_max_recall``, in [0, 1]. If the vocabulary has rare classes, also ``rare`` and ``non_rare``.
+    The same results of Known Object are ``known_object/...``. With a zero-shot split, there are ``unseen`` and ``seen``.
+    Every dataset of triplets can use this metric, because the classes come from the dataset's vocabulary.
 
     Args:
-        protocol (str): 'official', or 'qpic' for the Python evaluator that the authors' repositories run in training;
+        protocol (str): 'official', or 'qpic' for the Python evaluator that the authors' repositories run in training,
             see :func:`genvlkt_mmdet.evaluation.functional.evaluate_hico`.
-        zero_shot (str, optional): Zero-shot split; adds the mAP of its unseen and its seen classes. Default: the
-            split of the dataset.
+        zero_shot (str, optional): Zero-shot split. Adds the mAP of its unseen and its seen classes. Default: the split
+            of the dataset.
         classwise (bool): Also log the AP of every class. Default: False.
         **kwargs: Arguments of :class:`HOIMetric`.
 
     Attributes:
-        summary (dict): All numbers of the last evaluation, with per-class AP; see
+        summary (dict): Results of the last evaluation with per-class AP, see
             :func:`genvlkt_mmdet.evaluation.functional.summarize_hico`.
 
     Raises:
@@ -51,36 +51,14 @@ class HICOMetric(HOIMetric):
         self.summary: dict = {}
 
     def evaluate_images(self, entries: list[dict]) -> dict[str, float]:
-        """Evaluates images in their final order.
-
-        Args:
-            entries (list[dict]): Per image ``det`` (:class:`Triplets`) and ``gt`` (:class:`GroundTruth`).
-
-        Returns:
-            dict[str, float]: Number by name, in [0, 1].
-        """
+        """Evaluates images, see :meth:`HOIMetric.evaluate_images`."""
         vocabulary = self.vocabulary
         split = self.zero_shot or (self.dataset_meta or {}).get('zero_shot')
-        self.summary = evaluate_triplets(
-            Triplets.join([entry['det'] for entry in entries]),
-            [entry['gt'] for entry in entries],
-            vocabulary,
-            split,
-            self.protocol,
-        )
+        dets, gts = Triplets.join([entry['det'] for entry in entries]), [entry['gt'] for entry in entries]
+        self.summary = evaluate_triplets(dets, gts, vocabulary, split, self.protocol)
         phrases = [vocabulary.phrase(i) for i in range(vocabulary.num_hois)]
         print_log('\n' + hico_table(self.summary, split, phrases if self.classwise else None), logger='current')
-        return _figures(self.summary)
-
-
-def _figures(summary: dict[str, dict]) -> dict[str, float]:
-    """Flattens the mean values to one dictionary."""
-    flat = {}
-    for mode, start in (('default', ''), ('known_object', 'known_object/')):
-        for key in HICOMetric.figures:
-            if summary[mode].get(key) is not None:
-                flat[start + key] = summary[mode][key]
-    for key in ('unseen', 'seen'):
-        if summary.get('zero_shot', {}).get(key) is not None:
-            flat[key] = summary['zero_shot'][key]
-    return flat
+        values = {name: self.summary['default'].get(name) for name in self.figures}
+        values |= {f'known_object/{name}': self.summary['known_object'].get(name) for name in self.figures}
+        values |= {name: self.summary.get('zero_shot', {}).get(name) for name in ('unseen', 'seen')}
+        return {name: value for name, value in values.items() if value is not None}

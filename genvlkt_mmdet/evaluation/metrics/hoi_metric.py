@@ -1,4 +1,4 @@
-"""Base class of the HOI metrics: collects predictions and ground truth, image by image."""
+"""Base class of the HOI metrics."""
 
 import sys
 from abc import abstractmethod
@@ -16,20 +16,18 @@ from ..io import write_results
 
 
 class HOIMetric(BaseMetric):
-    """Collects predictions and ground truth of every image; subclasses evaluate them.
+    """Collects predictions and ground truth of all images. Subclasses evaluate them in :meth:`evaluate_images`.
 
-    The numbers do not depend on the number of processes or on the order of images. The images of all processes are joined
-    and sorted by ``img_id``; an image that the sampler repeated counts once. An image is identified by ``img_id`` and
+    The results do not depend on the number of processes or on the order of images. The images of all processes are joined
+    and sorted by ``img_id``, and an image that the sampler repeats counts once. An image is identified by ``img_id`` and
     ``img_path`` together, so several annotation files may use the same ids.
 
     Args:
-        max_per_image (int, optional): Maximum number of triplets per image, highest score first; papers use 100. None: no
-            limit.
+        max_per_image (int, optional): Maximum number of triplets per image, highest score first. None: no limit. Default:
+            100, as in papers.
         outfile_prefix (str, optional): Writes the detections to ``<outfile_prefix>.results.json``, the file that
             ``tools/eval_results.py`` reads.
-        collect_device (str): Device used to join the results of all processes, 'cpu' (default) or 'gpu'.
-        prefix (str, optional): Prefix of the names of the returned numbers.
-        collect_dir (str, optional): Folder shared by all processes, for ``collect_device='cpu'``.
+        **kwargs: ``collect_device``, ``prefix`` and ``collect_dir`` of :class:`mmengine.evaluator.BaseMetric`.
 
     Attributes:
         figures (tuple[str, ...]): Names of the returned numbers, the most important one first. Higher is better for all.
@@ -37,26 +35,15 @@ class HOIMetric(BaseMetric):
 
     figures: tuple[str, ...]
 
-    def __init__(
-        self,
-        max_per_image: int | None = 100,
-        outfile_prefix: str | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
-    ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+    def __init__(self, max_per_image: int | None = 100, outfile_prefix: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.max_per_image = max_per_image
         self.outfile_prefix = outfile_prefix
         self._size: int | None = None
 
     @property
     def vocabulary(self) -> HOIVocabulary:
-        """HOIVocabulary: The vocabulary of the dataset.
-
-        Raises:
-            ValueError: If the dataset's metainfo has none.
-        """
+        """HOIVocabulary: The vocabulary of the dataset."""
         source = (self.dataset_meta or {}).get('vocabulary')
         if source is None:
             raise ValueError(
@@ -69,8 +56,8 @@ class HOIMetric(BaseMetric):
 
         Args:
             data_batch (Any): Not used.
-            data_samples (Sequence[Mapping]): Per image ``pred_hois``, ``eval_gt`` (:class:`GroundTruth`), ``img_id`` and
-                ``img_path``.
+            data_samples (Sequence[Mapping]): ``pred_hois``, ``eval_gt`` (:class:`GroundTruth`), ``img_id`` and ``img_path``
+                of each image.
 
         Raises:
             ValueError: If a sample has no ground truth, or a score or human box (also of the ground truth) is NaN or
@@ -94,24 +81,11 @@ class HOIMetric(BaseMetric):
             boxes = [gt.triplets.human_boxes] + ([gt.persons.boxes] if gt.persons is not None else [])
             if not all(np.isfinite(part).all() for part in boxes):
                 raise ValueError(f"The ground truth of image '{sample.get('img_path')}' holds NaN or infinity.")
-            self.results.append(
-                dict(
-                    img_id=sample['img_id'],
-                    img_path=str(sample['img_path']),
-                    det=self.make_detections(pred),
-                    gt=gt,
-                )
-            )
+            head = dict(img_id=sample['img_id'], img_path=str(sample['img_path']))
+            self.results.append(dict(head, det=self.make_detections(pred), gt=gt))
 
     def make_detections(self, pred: Mapping[str, np.ndarray]) -> Triplets:
-        """Converts the predictions of an image for the evaluation.
-
-        Args:
-            pred (Mapping[str, np.ndarray]): The best triplets as in ``HOIDataSample.pred_hois``.
-
-        Returns:
-            Triplets: The triplets, in 32 bits.
-        """
+        """Converts the best predictions of an image, as in ``HOIDataSample.pred_hois``, to 32-bit triplets."""
         return Triplets.of_image(
             pred['human_boxes'].astype(np.float32),
             pred['object_boxes'].astype(np.float32),
@@ -120,27 +94,14 @@ class HOIMetric(BaseMetric):
         )
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Evaluates the images of all processes.
-
-        Args:
-            size (int): Number of images of the dataset.
-
-        Returns:
-            dict[str, float]: Number by name.
-        """
+        """Evaluates the images of all processes. ``size`` is the number of images of the dataset."""
         self._size = size
-        # mmengine cuts the joined list to the size of the dataset, which is right only if the sampler distributes the
-        # images in turn. Here repeated images are found by their id instead.
+        # mmengine would cut the joined list to the size of the dataset, which is right only if the sampler distributes the
+        # images in turn. `compute_metrics` finds repeated images by their id instead.
         return super().evaluate(sys.maxsize)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Evaluates the joined images.
-
-        Args:
-            results (list[dict]): Results of :meth:`process` from all processes.
-
-        Returns:
-            dict[str, float]: Number by name, in [0, 1].
+        """Evaluates the joined results of :meth:`process` from all processes.
 
         Raises:
             ValueError: If the number of images differs from that of the dataset.
@@ -148,15 +109,14 @@ class HOIMetric(BaseMetric):
         images: dict[tuple, dict] = {}
         for entry in results:
             images.setdefault((entry['img_id'], entry['img_path']), entry)
-        entries = [images[key] for key in sorted(images, key=_sortable)]
+        # Joined datasets may have numbers and texts as ids.
+        entries = [images[key] for key in sorted(images, key=lambda key: (type(key[0]).__name__, *key))]
         if self.outfile_prefix is not None:
             path = f'{self.outfile_prefix}.results.json'
             names = [PurePath(entry['img_path']).name for entry in entries]
             if len(set(names)) < len(names):
                 names = [entry['img_path'] for entry in entries]
-            write_results(
-                path, [dict(vars(entry['det']), file_name=n) for entry, n in zip(entries, names, strict=True)]
-            )
+            write_results(path, [dict(vars(entry['det']), file_name=n) for entry, n in zip(entries, names)])
             print_log(f'Detections are in {path}.', logger='current')
         if self._size is not None and len(entries) != self._size:
             raise ValueError(
@@ -168,19 +128,11 @@ class HOIMetric(BaseMetric):
 
     @abstractmethod
     def evaluate_images(self, entries: list[dict]) -> dict[str, float]:
-        """Evaluates images in their final order.
+        """Evaluates images, sorted by ``img_id``, and returns numbers by name.
 
         Args:
-            entries (list[dict]): Per image ``det`` (:class:`Triplets`) and ``gt`` (:class:`GroundTruth`).
-
-        Returns:
-            dict[str, float]: Number by name, in [0, 1].
+            entries (list[dict]): ``det`` (:class:`Triplets`) and ``gt`` (:class:`GroundTruth`) of each image.
         """
-
-
-def _sortable(key: tuple[Any, str]) -> tuple[str, Any, str]:
-    # joined datasets may have numbers and texts as ids
-    return (type(key[0]).__name__, *key)
 
 
 def _numpy(value: Any) -> np.ndarray:

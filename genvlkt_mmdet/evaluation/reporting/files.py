@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ...files import new_file, write_file
-from ...plotting import BLUE, ORANGE, VERMILION, new_figure
+from ...files import write_file
+from ...plotting import BLUE, ORANGE, VERMILION, new_figure, save_figure
 from ...vocabulary import HOIVocabulary
 from ..evaluate import rare_classes
+from .tables import percent
 
 
 def write_report(
@@ -25,7 +26,7 @@ def write_report(
 
     Args:
         folder (str | Path): Folder for the files; created if missing.
-        summary (dict): Returned by :func:`genvlkt_mmdet.evaluation.evaluate_detections`.
+        summary (dict): Result of :func:`genvlkt_mmdet.evaluation.evaluate_detections`.
         vocabulary (HOIVocabulary): Vocabulary of the dataset.
         train_counts (np.ndarray, optional): (A,) training instances of each class. The image shows AP against them,
             or, if None, against the instances of the evaluated split.
@@ -34,19 +35,20 @@ def write_report(
     Returns:
         list[Path]: The two files.
     """
-    folder = Path(folder)
-    rows = _vcoco_rows(summary) if 'agent' in summary else _hico_rows(summary, vocabulary, train_counts, zero_shot)
-    table = folder / 'classes.csv'
+    if 'agent' in summary:
+        rows = _vcoco_rows(summary)
+        figure = _role_figure(rows)
+    else:
+        rows = _hico_rows(summary, vocabulary, train_counts, zero_shot)
+        count_key = 'train_instances' if train_counts is not None else 'test_instances'
+        figure = _class_figure(rows, summary['default']['full'], count_key)
     text = io.StringIO(newline='')
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator='\n')
     writer.writeheader()
     writer.writerows(rows)
+    table, image = Path(folder) / 'classes.csv', Path(folder) / 'classes.png'
     write_file(table, text.getvalue().encode())
-    image = folder / 'classes.png'
-    if 'agent' in summary:
-        _draw_roles(image, rows)
-    else:
-        _draw_classes(image, rows, summary, 'train_instances' if train_counts is not None else 'test_instances')
+    save_figure(figure, image)
     return [table, image]
 
 
@@ -55,22 +57,20 @@ def _hico_rows(
 ) -> list[dict[str, Any]]:
     rare = set(np.asarray(rare_classes(vocabulary, train_counts)[0]).tolist())
     unseen = set(vocabulary.unseen(zero_shot))
-    rows = []
-    for i in range(vocabulary.num_hois):
-        rows.append(
-            dict(
-                index=i,
-                id=vocabulary.hoi_ids[i],
-                phrase=vocabulary.phrase(i),
-                rare=int(i in rare) if rare else '',
-                unseen=int(i in unseen) if unseen else '',
-                train_instances='' if train_counts is None else int(train_counts[i]),
-                test_instances=summary['default']['num_gt'][i],
-                ap_default=summary['default']['ap'][i],
-                ap_known_object=summary['known_object']['ap'][i],
-            )
+    return [
+        dict(
+            index=i,
+            id=vocabulary.hoi_ids[i],
+            phrase=vocabulary.phrase(i),
+            rare=int(i in rare) if rare else '',
+            unseen=int(i in unseen) if unseen else '',
+            train_instances='' if train_counts is None else int(train_counts[i]),
+            test_instances=summary['default']['num_gt'][i],
+            ap_default=summary['default']['ap'][i],
+            ap_known_object=summary['known_object']['ap'][i],
         )
-    return rows
+        for i in range(vocabulary.num_hois)
+    ]
 
 
 def _vcoco_rows(summary: dict) -> list[dict[str, Any]]:
@@ -80,12 +80,12 @@ def _vcoco_rows(summary: dict) -> list[dict[str, Any]]:
     return rows + [dict(kind='agent', name=k, ap_scenario_1=v, ap_scenario_2=v) for k, v in agents]
 
 
-def _draw_classes(path: Path, rows: Sequence[dict], summary: dict, count_key: str) -> None:
-    """Left the classes from best to worst, right their AP against their instances; colour rare, marker unseen."""
+def _class_figure(rows: Sequence[dict], full: float | None, count_key: str) -> Any:
+    """Left: classes, sorted by AP. Right: AP against number of instances. Rare and unseen classes are marked."""
     figure, (left, right) = _axes(2)
     order = sorted((row for row in rows if row['ap_default'] is not None), key=lambda row: -row['ap_default'])
     values = np.array([100 * row['ap_default'] for row in order])
-    # half an instance stands for none on a logarithmic axis
+    # The axis is logarithmic, so no instance is drawn as half an instance.
     counts = np.maximum([float(row[count_key]) for row in order], 0.5)
     rare, unseen = (np.array([row[key] == 1 for row in order], dtype=bool) for key in ('rare', 'unseen'))
     names = ('rare', 'non-rare') if rare.any() else ('', 'classes')
@@ -101,7 +101,7 @@ def _draw_classes(path: Path, rows: Sequence[dict], summary: dict, count_key: st
         label = f'unseen ({unseen.sum()}), mean {values[unseen].mean():.2f}'
         left.vlines(np.flatnonzero(unseen), -6, -2, color=VERMILION, linewidth=0.9, label=label)
     left.set(xlabel='classes, best first', ylabel='AP, Default (%)', ylim=(-8 if unseen.any() else 0, 102))
-    left.set_title(f'AP by class: Full {100 * summary["default"]["full"]:.2f}', loc='left')
+    left.set_title(f'AP by class: Full {percent(full)}', loc='left')
     left.legend(frameon=False)
     which = 'training' if count_key == 'train_instances' else 'test'
     right.set_xscale('log')
@@ -111,10 +111,10 @@ def _draw_classes(path: Path, rows: Sequence[dict], summary: dict, count_key: st
     if count_key == 'train_instances' and rare.any():
         right.axvline(9.5, color='0.4', linewidth=0.8, linestyle=':', label='rare: fewer than 10')
     right.legend(frameon=True, framealpha=0.85, edgecolor='none', fontsize=8)
-    _save(figure, path)
+    return figure
 
 
-def _draw_roles(path: Path, rows: Sequence[dict]) -> None:
+def _role_figure(rows: Sequence[dict]) -> Any:
     figure, axes = _axes(2)
     for axis, kind, title in zip(axes, ('role', 'agent'), ('Role AP', 'Agent AP'), strict=True):
         part = [row for row in rows if row['kind'] == kind and row['ap_scenario_1'] is not None]
@@ -129,7 +129,7 @@ def _draw_roles(path: Path, rows: Sequence[dict]) -> None:
         axis.set_yticks(places, [row['name'] for row in part], fontsize=7)
         axis.set(xlabel='AP (%)', xlim=(0, 102))
         axis.set_title(title, loc='left')
-    _save(figure, path)
+    return figure
 
 
 def _axes(number: int) -> tuple[Any, Any]:
@@ -140,8 +140,3 @@ def _axes(number: int) -> tuple[Any, Any]:
         axis.grid(color='0.9', linewidth=0.6)
         axis.set_axisbelow(True)
     return figure, axes
-
-
-def _save(figure: Any, path: Path) -> None:
-    with new_file(path) as file:
-        figure.savefig(file, format='png', dpi=120)

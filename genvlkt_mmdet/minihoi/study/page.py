@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...plotting import BLUE, ORANGE, VERMILION, new_figure
+from ...plotting import BLUE, ORANGE, VERMILION, new_figure, save_figure
 from ...vocabulary import load_vocabulary
 from .results import Result
 from .tables import FULL, ORDERINGS, ROWS, SPLITS, ZERO_SHOT_VLKT, Ordering, Row
@@ -193,8 +193,7 @@ def draw(study: Study, path: Path) -> None:
     for axis in (left, right):
         axis.spines[['top', 'right']].set_visible(False)
         axis.set_axisbelow(True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path)
 
 
 def _draw_zero_shot(axis: Any, study: Study) -> None:
