@@ -5,18 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
 from ...files import names_file
 from ...vocabulary import HOIVocabulary
+from .mat_file import load_mat
 
 SPLITS = ('train', 'test')
-
-
-def is_mat_file(path: str | Path) -> bool:
-    """Whether a file is a Matlab 5 file, by its first bytes."""
-    with open(path, 'rb') as file:
-        return file.read(6) == b'MATLAB'
 
 
 def read_hico_release(
@@ -44,13 +38,13 @@ def read_hico_release(
     if split not in SPLITS:
         raise ValueError(f"HICO-DET has the splits 'train' and 'test', not '{split}'.")
     with names_file(bbox_file):
-        images = _load(bbox_file, f'bbox_{split}')
+        images = _aslist(_load(bbox_file, f'bbox_{split}'))
         records = [_record(image, i, vocabulary, str(bbox_file)) for i, image in enumerate(images)]
     if anno_file is None:
         return records
     with names_file(anno_file):
-        names = [str(name) for name in _load(anno_file, f'list_{split}')]
-        labels = np.atleast_2d(np.array(_load(anno_file, f'anno_{split}', aslist=False), dtype=float))
+        names = [str(name) for name in _aslist(_load(anno_file, f'list_{split}'))]
+        labels = np.atleast_2d(np.array(_load(anno_file, f'anno_{split}'), dtype=float))
         if labels.shape == (1, vocabulary.num_hois) and len(names) == 1:
             labels = labels.T  # one image only: Matlab's column came back as a row
         if labels.shape != (vocabulary.num_hois, len(names)):
@@ -66,22 +60,14 @@ def read_hico_release(
     return records
 
 
-def _load(path: str | Path, name: str, aslist: bool = True) -> Any:
-    """A variable of a Matlab file; Matlab's 1 x 1 arrays lose their dimension on the way and get it back."""
+def _load(path: str | Path, name: str) -> Any:
     if not Path(path).is_file():
         raise FileNotFoundError(f"'{path}' is missing: HICO-DET's release holds anno_bbox.mat and anno.mat.")
-    if not is_mat_file(path):
-        raise ValueError(f"'{path}' is no Matlab file; download HICO-DET's release again.")
-    try:
-        content = loadmat(path, simplify_cells=True, variable_names=[name])
-    except Exception as error:  # a broken file fails in many ways
-        raise ValueError(f"'{path}' is no readable Matlab file ({type(error).__name__}); download it again.") from None
-    if name not in content:
-        raise ValueError(f"'{path}' holds no '{name}': it is not the file of HICO-DET's release that it should be.")
-    return _aslist(content[name]) if aslist else content[name]
+    return next(load_mat([path], name, simplify=True))
 
 
 def _aslist(value: Any) -> list:
+    """A list. The 1 x 1 arrays of Matlab come as their only element."""
     if isinstance(value, np.ndarray):
         return list(value) if value.ndim else [value.item()]
     return value if isinstance(value, list) else [value]
