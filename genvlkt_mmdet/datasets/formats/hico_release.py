@@ -38,13 +38,14 @@ def read_hico_release(
     if split not in SPLITS:
         raise ValueError(f"HICO-DET has the splits 'train' and 'test', not '{split}'.")
     with names_file(bbox_file):
-        images = _aslist(_load(bbox_file, f'bbox_{split}'))
+        images = _aslist(_load(bbox_file, f'bbox_{split}')[0])
         records = [_record(image, i, vocabulary, str(bbox_file)) for i, image in enumerate(images)]
     if anno_file is None:
         return records
     with names_file(anno_file):
-        names = [str(name) for name in _aslist(_load(anno_file, f'list_{split}'))]
-        labels = np.atleast_2d(np.array(_load(anno_file, f'anno_{split}'), dtype=float))
+        names, labels = _load(anno_file, f'list_{split}', f'anno_{split}')
+        names = [str(name) for name in _aslist(names)]
+        labels = np.atleast_2d(np.array(labels, dtype=float))
         if labels.shape == (1, vocabulary.num_hois) and len(names) == 1:
             labels = labels.T  # one image only: Matlab's column came back as a row
         if labels.shape != (vocabulary.num_hois, len(names)):
@@ -60,10 +61,10 @@ def read_hico_release(
     return records
 
 
-def _load(path: str | Path, name: str) -> Any:
+def _load(path: str | Path, *names: str) -> list:
     if not Path(path).is_file():
         raise FileNotFoundError(f"'{path}' is missing: HICO-DET's release holds anno_bbox.mat and anno.mat.")
-    return next(load_mat([path], name, simplify=True))
+    return list(next(load_mat([path], names, simplify=True)).values())
 
 
 def _aslist(value: Any) -> list:

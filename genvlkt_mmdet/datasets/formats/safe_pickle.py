@@ -21,7 +21,7 @@ def _latin1_bytes(text: str, encoding: str) -> bytes:
 class NumpyUnpickler(pickle.Unpickler):
     """Unpickler that refuses everything but plain containers and numpy arrays."""
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> Any:  # noqa: D102
         if module == 'numpy' and name in ('ndarray', 'dtype'):
             return getattr(np, name)
         if module in _NUMPY_MODULES and name in _NUMPY_NAMES:

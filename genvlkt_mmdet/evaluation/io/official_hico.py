@@ -86,9 +86,9 @@ def read_hico_mats(
     files = {k: path for k, path in files.items() if path.exists()}
     if not files:
         raise FileNotFoundError(f"'{folder}' holds no detections_XX.mat.")
-    for (k, path), cells in zip(files.items(), load_mat(files.values(), 'all_boxes'), strict=True):
-        hois = hois_of[k]
-        if getattr(cells, 'dtype', None) != object:
+    for (k, path), content in zip(files.items(), load_mat(files.values(), ['all_boxes']), strict=True):
+        hois, cells = hois_of[k], content['all_boxes']
+        if not isinstance(cells, np.ndarray) or cells.dtype.kind != 'O':
             raise ValueError(f"'{path}' holds no cell array `all_boxes`.")
         if cells.shape != (len(hois), len(images)):
             raise ValueError(
