@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from genvlkt_mmdet.visualization import HOIVisualizer
+from tests.processes import leave_configs_unformatted
 
+leave_configs_unformatted()
 # Tools that a test imports find their neighbours, as they do when Python runs them. At the end: one of them is called test.py.
 sys.path.append(str(Path(__file__).parents[1] / 'tools'))
 

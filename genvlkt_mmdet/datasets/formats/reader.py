@@ -66,7 +66,7 @@ def read_annotations(
     """
     path = Path(path)
     if coco_file is not None:
-        return read_vsrl(path, coco_file, vocabulary, split_ids), 'vcoco_release'
+        return read_vsrl([path], coco_file, vocabulary, split_ids)[0], 'vcoco_release'
     if not path.is_file():
         raise FileNotFoundError(f"Annotation file '{path}' is missing.")
     if is_mat_file(path):

@@ -1,4 +1,4 @@
-"""The rows of the paper's Tables 3 and 4 at MiniHOI's size, and the orderings that they should show."""
+"""The rows of the paper's Tables 3 and 4 on MiniHOI, and the expected orderings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ CONTROL = 'minihoi/ablation/gen_tiny_minihoi_hoi_obj_random_text.py'
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table. Rows of different tables may share a config, which is then trained once.
+    """A row of a table. Rows of different tables can have the same config, which is trained once.
 
     Attributes:
         table (str): '3', '4a', '4b' or '4c'.
@@ -68,14 +68,14 @@ TABLES = tuple(dict.fromkeys(row.table for row in ROWS))
 
 @dataclass(frozen=True)
 class Ordering:
-    """A comparison of two rows: ``better`` is expected to have a higher ``figure`` than ``worse``.
+    """An expectation: ``better`` has a higher ``figure`` than ``worse``.
 
     Attributes:
         claim (str): The expectation in words.
-        better (str): Config that should have the higher figure.
-        worse (str): Config that should have the lower figure.
-        figure (str): Column of the results.
-        paper (bool): Whether the paper claims it; the others are controls.
+        better (str): Config below ``configs/``.
+        worse (str): Config below ``configs/``.
+        figure (str): Attribute of :class:`.results.Result`.
+        paper (bool): Whether the paper claims it. Otherwise it is a control.
     """
 
     claim: str
@@ -131,12 +131,5 @@ ORDERINGS = (
 
 
 def configs_of(tables: Sequence[str]) -> list[str]:
-    """The configs of some tables, each once.
-
-    Args:
-        tables (Sequence[str]): Names of tables.
-
-    Returns:
-        list[str]: Paths below ``configs/``, in the order of the rows.
-    """
+    """The configs of some tables, each once, in the order of the rows."""
     return list(dict.fromkeys(row.config for row in ROWS if row.table in tables))
