@@ -79,7 +79,10 @@ def render_minihoi(
         if sizes[split] < 1:
             raise ValueError(f"MiniHOI split '{split}' needs at least one image, but {sizes[split]} were asked for.")
     root = Path(root)
-    wanted = {split: _parameters(seed, sizes[split], settings) for split in splits}
+    common = json.loads(
+        json.dumps(dict(version=VERSION, seed=seed, difficulty=asdict(settings)))
+    )  # as in the meta file
+    wanted = {split: dict(common, images=sizes[split]) for split in splits}
     if _all_there(root, wanted):
         return
     # Another process that has just started leaves only hidden files before `meta.json`.
@@ -100,16 +103,6 @@ def render_minihoi(
     with FileLock(root / '.minihoi.lock'):
         for split, parameters in wanted.items():
             _render_split(root, split, parameters, settings, workers, overwrite, progress)
-
-
-def _parameters(seed: int, size: int, settings: Difficulty) -> dict[str, Any]:
-    """Parameters of a split, as they are read from JSON."""
-    return json.loads(json.dumps(dict(version=VERSION, seed=seed, images=size, difficulty=asdict(settings))))
-
-
-def _flat(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters with the fields of the difficulty at the top level."""
-    return {**{k: v for k, v in parameters.items() if k != 'difficulty'}, **parameters.get('difficulty', {})}
 
 
 def _read_meta(root: Path) -> dict[str, Any]:
@@ -147,8 +140,8 @@ def _render_split(
         return
     target = root / 'images' / split
     if split in there and there[split] != parameters and not overwrite:
-        asked, found = (_flat(values) for values in (parameters, there[split]))
-        differs = next(key for key in [*asked, *found] if asked.get(key) != found.get(key))
+        asked, found = ({**values, **values.get('difficulty', {})} for values in (parameters, there[split]))
+        differs = next(key for key in [*asked, *found] if key != 'difficulty' and asked.get(key) != found.get(key))
         raise FileExistsError(
             f"MiniHOI split '{split}' in '{root}' was rendered with {differs} {found.get(differs)} instead of "
             f'{asked.get(differs)}: remove the folder, choose another, or ask for overwriting.'
