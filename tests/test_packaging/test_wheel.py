@@ -122,14 +122,18 @@ def test_wheel_holds_what_it_needs_and_nothing_else(wheel):
     assert not [name for name in names if '__pycache__' in name or name.endswith('.pyc')]
 
 
-def test_import_comes_from_the_wheel(python, tmp_path):
+def test_package_and_configs_come_from_the_wheel(python, tmp_path):
+    (tmp_path / 'mine.py').write_text("_base_ = str(__import__('genvlkt_mmdet').apis.find_config('gen_vlkt_s_hico'))\n")
     code = (
         'import genvlkt_mmdet as package, importlib.metadata as metadata\n'
-        'print(package.__file__, package.__version__, metadata.version("genvlkt"))'
+        'from mmengine import Config\n'
+        'kind = Config.fromfile("mine.py").model.type\n'
+        'print(package.__file__, package.__version__, metadata.version("genvlkt"), kind)'
     )
-    file, version, distribution = run(python, '-c', code, cwd=tmp_path).split()[-3:]
+    file, version, distribution, kind = run(python, '-c', code, cwd=tmp_path).split()[-4:]
     assert Path(file).is_relative_to(python.parents[1])
     assert version == distribution
+    assert kind == 'GENVLKT'
 
 
 def test_mim_trains_and_tests_from_an_empty_folder(mim, tmp_path):
@@ -156,9 +160,3 @@ def test_mim_lists_the_models(mim, tmp_path):
 
 def test_mim_lists_the_package(mim, tmp_path):
     assert 'genvlkt' in mim('list', cwd=tmp_path)
-
-
-def test_config_inherits_from_the_wheel(python, tmp_path):
-    (tmp_path / 'mine.py').write_text("_base_ = str(__import__('genvlkt_mmdet').apis.find_config('gen_vlkt_s_hico'))\n")
-    code = 'from mmengine import Config; print(Config.fromfile("mine.py").model.type)'
-    assert run(python, '-c', code, cwd=tmp_path).split()[-1] == 'GENVLKT'
