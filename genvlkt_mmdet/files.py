@@ -1,4 +1,4 @@
-"""Files, for everything in this package that reads or writes one: written in one step, and one sentence for damaged ones."""
+"""Atomic writing of files, and error messages for damaged ones."""
 
 import os
 import secrets
@@ -10,20 +10,19 @@ from typing import BinaryIO
 
 @contextmanager
 def new_file(path: str | Path) -> Iterator[BinaryIO]:
-    """Opens a file that is either complete or absent, whatever happens in between.
+    """Opens a file for writing atomically: afterwards it is either complete or absent.
 
-    The content goes to a new file beside ``path``, which takes its name when the block ends without an error. A symbolic link of
-    that name is replaced and not followed, so the file that it points to stays as it is.
+    The content is written to a temporary file in the same folder, which is renamed if the block ends without an error. A
+    symbolic link with the name of the file is replaced and not followed.
 
     Args:
-        path (str | Path): The file; missing folders are made.
+        path (str | Path): The file. Missing folders are created.
 
     Yields:
         BinaryIO: The file to write to.
 
     Raises:
         OSError: If the file cannot be written, e.g. because the disk is full. The message names the file.
-            No partial file remains.
     """
     path = Path(path)
     part = path.with_name(f'{path.name[:200]}.{secrets.token_hex(4)}.part')
@@ -41,38 +40,26 @@ def new_file(path: str | Path) -> Iterator[BinaryIO]:
             part.unlink(missing_ok=True)
             raise
     except OSError as error:
-        if error.errno is None:  # not of the file system: the block has raised it
+        if error.errno is None:  # raised by the block, not by the file system
             raise
         raise type(error)(f"'{path}' cannot be written: {error.strerror or error}.") from error
 
 
 def write_file(path: str | Path, content: bytes) -> None:
-    """Writes a file in one step, see :func:`new_file`.
-
-    Args:
-        path (str | Path): The file; missing folders are made.
-        content (bytes): The content.
-
-    Raises:
-        OSError: If the file cannot be written; the message names it.
-    """
+    """Writes a file atomically. Path and errors: as in :func:`new_file`."""
     with new_file(path) as file:
         file.write(content)
 
 
 @contextmanager
 def names_file(path: str | Path, advice: str = 'download or convert it again') -> Iterator[None]:
-    """Turns the errors that wrong content causes into a ValueError that names the file.
+    """Converts errors that are due to wrong content of a file to a ValueError that names the file.
+
+    A ValueError that names the file already is not changed.
 
     Args:
         path (str | Path): The file that is read.
-        advice (str): What to do about it.
-
-    Yields:
-        None: Errors in the body are turned; a ValueError that names the file already stays.
-
-    Raises:
-        ValueError: If the content is not what the reader expects.
+        advice (str): What to do about it, for the message.
     """
     try:
         yield

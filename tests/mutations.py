@@ -1,4 +1,4 @@
-"""Systematic damage to a valid file: every field gets every kind of wrong value."""
+"""Valid files, and systematic damage to them: every field gets every kind of wrong value."""
 
 import json
 import warnings
@@ -23,6 +23,20 @@ WRONG = {
     'NaN': float('nan'),
     'nested': DEEP,
 }
+
+
+# A valid file of V-COCO's release, and the COCO instances that belong to it.
+VSRL = [
+    dict(action_name='hold', role_name=['agent', 'obj'], image_id=[7], ann_id=[70], label=[1], role_object_id=[70, 71])
+]
+COCO = dict(
+    images=[dict(id=7, file_name='a.png', width=60, height=40)],
+    annotations=[
+        dict(id=70, image_id=7, category_id=1, bbox=[5, 5, 20, 30], area=600, iscrowd=0),
+        dict(id=71, image_id=7, category_id=47, bbox=[20, 10, 10, 10], area=100, iscrowd=0),
+    ],
+    categories=[dict(id=1, name='person')],
+)
 
 
 def mutations(content: Any, path: tuple = ()) -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""The files of ``tests/data``, as all tests get them."""
+"""What several tests need: the files of ``tests/data`` and a small vocabulary."""
 
 import atexit
 import functools
@@ -12,6 +12,23 @@ import numpy as np
 from genvlkt_mmdet.structures import GroundTruth
 
 DATA = Path(__file__).parent / 'data'
+
+# Three objects, two verbs, five HOI classes.
+HICO_LIKE = dict(
+    name='toy',
+    objects=[dict(id=1, name='person'), dict(id=5, name='cup'), dict(id=9, name='horse')],
+    verbs=[dict(id=1, name='hold', phrase='holding'), dict(id=4, name='ride', phrase='riding')],
+    hois=[
+        dict(id=11, verb=0, object=1, prompt='a photo of a person holding a cup'),
+        dict(id=12, verb=0, object=2, prompt='a photo of a person holding a horse'),
+        dict(id=13, verb=1, object=2, prompt='a photo of a person riding a horse'),
+        dict(id=14, verb=0, object=0, prompt='a photo of a person holding a person'),
+        dict(id=15, verb=1, object=0, prompt='a photo of a person riding a person'),
+    ],
+    object_prompts=['a person', 'a cup', 'a horse', 'nothing'],
+    splits=dict(some=[1, 3]),
+    rare=[3],
+)
 
 
 @functools.cache

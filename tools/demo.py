@@ -1,6 +1,6 @@
 """Trains the small model on MiniHOI, evaluates it and draws its predictions.
 
-The last line printed is JSON: full, rare and non_rare mAP in [0, 1], minutes, and the drawings (pictures).
+The last line printed is JSON: full, rare and non_rare mAP in [0, 1], minutes, and the files of the drawings.
 """
 
 import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
@@ -21,7 +21,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', default='work_dirs/demo', help='folder for logs, checkpoints and drawings')
     parser.add_argument('--seed', type=int, default=0, help='seed of the training')
     parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint in the work folder')
-    parser.add_argument('--pictures', type=int, default=8, help='number of test images to draw')
+    parser.add_argument('--images', type=int, default=8, help='number of test images to draw')
     return parser.parse_args()
 
 
@@ -29,7 +29,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Runs the demo and prints its figures."""
     args = parse_args()
-    result = run_demo(args.config, args.work_dir, args.seed, args.resume, args.pictures)
+    result = run_demo(args.config, args.work_dir, args.seed, args.resume, args.images)
     print(f'mAP on the MiniHOI test split, official HICO-DET protocol, after {result["minutes"]:.1f} minutes:')
     print(
         '  '.join(
@@ -37,7 +37,7 @@ def main() -> None:
             for name, key in (('Full', 'full'), ('Rare', 'rare'), ('Non-rare', 'non_rare'))
         )
     )
-    print(f'Ground truth beside prediction: {result["pictures"][-1]}')
+    print(f'Ground truth beside prediction: {result["drawings"][-1]}')
     print(json.dumps(result))
 
 

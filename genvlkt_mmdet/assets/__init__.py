@@ -16,11 +16,8 @@ def asset_path(name: str) -> Path:
     Args:
         name (str): Its name, with or without ``genvlkt://``, e.g. ``'genvlkt://tiny_clip'``.
 
-    Returns:
-        Path: The existing file or folder.
-
     Raises:
-        FileNotFoundError: If nothing of this name is shipped; the message lists what is.
+        FileNotFoundError: If the package has no such file. The message lists the shipped ones.
     """
     name = name.removeprefix(SCHEME)
     shipped = sorted(p.name for p in _FOLDER.iterdir() if not p.name.startswith('_'))
@@ -31,17 +28,11 @@ def asset_path(name: str) -> Path:
 
 @CheckpointLoader.register_scheme(prefixes=SCHEME)
 def load_shipped_checkpoint(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """Loads a shipped checkpoint, so that ``load_from = 'genvlkt://detr_tiny_minihoi.pth'`` works in any config.
+    """Loads a shipped checkpoint, e.g. for ``load_from = 'genvlkt://detr_tiny_minihoi.pth'`` in a config.
 
     Args:
-        filename (str): ``'genvlkt://<name>'``.
-        map_location (Any, optional): As for :func:`torch.load`.
-
-    Returns:
-        dict: The checkpoint.
-
-    Raises:
-        FileNotFoundError: If nothing of this name is shipped.
+        filename (str): ``'genvlkt://<name>'``, see :func:`asset_path`.
+        map_location (Any, optional): As in :func:`torch.load`.
     """
     return torch.load(asset_path(filename), map_location=map_location, weights_only=True)
 

@@ -1,4 +1,4 @@
-"""Checks a dataset: annotations that contradict each other or the images."""
+"""Checks of a dataset."""
 
 import io
 from collections import Counter
@@ -14,7 +14,7 @@ from ..plotting import new_figure, save_figure
 from ..progress import progress_bar
 from ..text_table import text_table
 from ..vocabulary import HOIVocabulary
-from .records import FileIds, is_box_index, leaves_folder, show, structure_problems
+from .records import FileIds, image_name, is_box_index, leaves_folder, show, structure_problems
 
 #: Kinds of findings that training or evaluation refuses or skips. All others are remarks.
 ERRORS = (
@@ -50,8 +50,8 @@ class DatasetFindings:
 
     Attributes:
         counts (dict[str, int]): Numbers of images, boxes, triplets, pairs and HOI classes with a triplet.
-        findings (dict[str, list[str]]): Kind of finding, one of :data:`ERRORS` or :data:`REMARKS`, to one text
-            per case. A text starts with the file name.
+        findings (dict[str, list[str]]): For each kind of finding (see :data:`ERRORS` and :data:`REMARKS`), one text per case.
+            It starts with the file name.
         hoi_counts (np.ndarray): (A) triplets of each HOI class.
         verb_counts (np.ndarray): (V) triplets of each verb.
         object_counts (np.ndarray): (O) boxes of each object class.
@@ -71,24 +71,20 @@ class DatasetFindings:
 
     def to_dict(self) -> dict[str, Any]:
         """Converts the findings to plain dictionaries and lists, with class names."""
-        vocabulary = self.vocabulary
         return dict(
             counts=self.counts,
             findings=self.findings,
-            hois={vocabulary.phrase(k): int(n) for k, n in enumerate(self.hoi_counts)},
-            verbs=dict(zip(vocabulary.verb_names, self.verb_counts.tolist(), strict=True)),
-            objects=dict(zip(vocabulary.object_names, self.object_counts.tolist(), strict=True)),
+            hois={self.vocabulary.phrase(k): int(n) for k, n in enumerate(self.hoi_counts)},
+            verbs=dict(zip(self.vocabulary.verb_names, self.verb_counts.tolist(), strict=True)),
+            objects=dict(zip(self.vocabulary.object_names, self.object_counts.tolist(), strict=True)),
         )
 
     def to_text(self, examples: int = 3, classes: int = 10) -> str:
         """Formats the findings as text.
 
         Args:
-            examples (int): Maximum number of cases to list per kind of finding. Default: 3.
+            examples (int): Maximum number of cases per kind of finding. Default: 3.
             classes (int): Number of the most and of the least frequent HOI classes to list. Default: 10.
-
-        Returns:
-            str: The text, several lines.
         """
         lines = [text_table(list(self.counts), [[str(count) for count in self.counts.values()]])]
         for title, kinds in (('Errors', ERRORS), ('Remarks', REMARKS)):
@@ -103,16 +99,11 @@ class DatasetFindings:
         order = np.argsort(-self.hoi_counts, kind='stable')
         shown = order if len(order) <= 2 * classes else [*order[:classes], None, *order[-classes:]]
         top = max(int(self.hoi_counts.max(initial=0)), 1)
-        rows = [
-            ['...', '', '']
-            if k is None
-            else [
-                self.vocabulary.phrase(int(k)),
-                str(self.hoi_counts[k]),
-                '#' * round(40 * int(self.hoi_counts[k]) / top),
-            ]
-            for k in shown
-        ]
+        rows = []
+        for k in shown:
+            count = 0 if k is None else int(self.hoi_counts[k])
+            bar = '#' * round(40 * count / top)
+            rows.append(['...', '', ''] if k is None else [self.vocabulary.phrase(int(k)), str(count), bar])
         lines += ['', text_table(['HOI class', 'triplets', ''], rows)]
         return '\n'.join(lines)
 
@@ -132,20 +123,13 @@ class DatasetFindings:
         figure = new_figure(max(7, 0.24 * len(order)) if few else 12, 5.5)
         axes = figure.add_subplot()
         rare = np.isin(order, self.vocabulary.rare)
+        style = dict(width=0.9 if few else 1, linewidth=0, antialiased=few)
         for chosen, color, label in (
             (~rare, '#3b6fb6', 'HOI classes'),
             (rare, '#d8622b', 'rare classes of the benchmark'),
         ):
             if chosen.any():
-                axes.bar(
-                    np.flatnonzero(chosen),
-                    counts[chosen],
-                    width=0.9 if few else 1,
-                    linewidth=0,
-                    color=color,
-                    label=label,
-                    antialiased=few,
-                )
+                axes.bar(np.flatnonzero(chosen), counts[chosen], color=color, label=label, **style)
         absent = np.flatnonzero(counts == 0)
         if len(absent):
             axes.scatter(absent, np.full(len(absent), 0.7), marker='x', s=14, color='#b00020', label='no triplet')
@@ -180,17 +164,14 @@ def check_dataset(
     """Finds everything in a dataset that makes training or evaluation fail, skip data or give wrong numbers.
 
     Args:
-        records (Sequence[dict]): Records as :func:`genvlkt_mmdet.datasets.formats.read_annotations` gives them.
+        records (Sequence[dict]): Records of :func:`genvlkt_mmdet.datasets.formats.read_annotations`.
         vocabulary (HOIVocabulary): Vocabulary of the dataset.
         image_folder (str | Path, optional): Folder of the images. None: images are not checked.
-        decode (bool): Decode every image in full instead of reading its header only. Default: False.
-        progress (bool): Whether to show a progress bar.
-
-    Returns:
-        DatasetFindings: The findings.
+        decode (bool): Whether to decode images. Otherwise, only their headers are read. Default: False.
+        progress (bool): Whether to show a progress bar. Default: False.
 
     Raises:
-        FileNotFoundError: If there is no such folder of images.
+        FileNotFoundError: If the folder of images is missing.
     """
     if image_folder is not None and not Path(image_folder).is_dir():
         raise FileNotFoundError(f"The image folder '{image_folder}' does not exist: check its path.")
@@ -230,8 +211,7 @@ class _Check:
 
     def record(self, record: dict, index: int) -> bool:
         """Checks a record. Returns whether its image can be checked."""
-        name = record.get('file_name') if isinstance(record, dict) else None
-        name = name if isinstance(name, str) else f'image number {index}'
+        name = image_name(record, f'image number {index}')
         problems = list(structure_problems(record))
         for problem in problems:
             self.add('field missing or of another type', name, problem)
@@ -284,15 +264,12 @@ class _Check:
         for k, hoi in enumerate(record['hoi_annotation']):
             self.totals['triplets'] += 1
             human, obj, hoi_id = hoi['subject_id'], hoi['object_id'], hoi.get('hoi_category_id')
-            verb = self.look_up(
-                self.ids.verb, hoi['category_id'], 'verb id out of range', name, f'pair {k} has category_id'
-            )
+            verb_id = hoi['category_id']
+            verb = self.look_up(self.ids.verb, verb_id, 'verb id out of range', name, f'pair {k} has category_id')
             if verb is not None:
                 self.verb_counts[verb] += 1
-            for what, index, may_lack in (
-                ('subject_id', human, False),
-                ('object_id', obj, self.vocabulary.has_no_object),
-            ):
+            ends = ('subject_id', human, False), ('object_id', obj, self.vocabulary.has_no_object)
+            for what, index, may_lack in ends:
                 if not is_box_index(index, len(labels), may_lack):
                     detail = f'pair {k} has {what} {show(index)}, of {len(labels)} boxes'
                     self.add('pair index out of range', name, detail)
@@ -319,9 +296,8 @@ class _Check:
         else:
             index = self.look_up(self.ids.hoi, hoi_id, 'HOI id out of range', name, f'pair {k} has hoi_category_id')
             if index is not None and index != expected:
-                self.add(
-                    'HOI class does not match verb and object', name, f'pair {k} says {self.vocabulary.phrase(index)!r}'
-                )
+                detail = f'pair {k} says {self.vocabulary.phrase(index)!r}'
+                self.add('HOI class does not match verb and object', name, detail)
         if index is not None:
             self.hoi_counts[index] += 1
         return index
@@ -340,20 +316,12 @@ class _Check:
             self.add('image does not decode', name, str(error).splitlines()[0] if str(error) else type(error).__name__)
             return
         if 'width' in record and 'height' in record and size != (record['width'], record['height']):
-            self.add(
-                'image size differs from the annotation',
-                name,
-                f'{size[0]} x {size[1]} instead of {record["width"]} x {record["height"]}',
-            )
+            detail = f'{size[0]} x {size[1]} instead of {record["width"]} x {record["height"]}'
+            self.add('image size differs from the annotation', name, detail)
 
     def result(self, num_images: int) -> DatasetFindings:
-        counts = dict(
-            images=num_images,
-            boxes=self.totals['boxes'],
-            triplets=self.totals['triplets'],
-            pairs=self.totals['pairs'],
-            hoi_classes=int((self.hoi_counts > 0).sum()),
-        )
+        totals = {what: self.totals[what] for what in ('boxes', 'triplets', 'pairs')}
+        counts = dict(images=num_images, **totals, hoi_classes=int((self.hoi_counts > 0).sum()))
         return DatasetFindings(
             counts, self.findings, self.hoi_counts, self.verb_counts, self.object_counts, self.vocabulary
         )

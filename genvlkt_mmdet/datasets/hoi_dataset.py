@@ -18,7 +18,7 @@ from ..structures import GroundTruth, Triplets
 from ..vocabulary import HOIVocabulary, load_vocabulary
 from .formats import read_annotations
 from .formats.merge import merge_boxes
-from .records import FileIds, is_box_index, leaves_folder, show, structure_problems
+from .records import FileIds, image_name, is_box_index, leaves_folder, show, structure_problems
 
 
 @DATASETS.register_module()
@@ -68,7 +68,7 @@ class HOIDataset(BaseDetDataset):
 
     default_vocabulary: str | None = None
     dataset_name = 'hoi'
-    #: What to do about a missing annotation file. End of the error message.
+    #: What to do about a missing file, for the error message.
     missing_hint = 'check `data_root` and `ann_file` in the dataset config'
 
     def __init__(
@@ -102,17 +102,17 @@ class HOIDataset(BaseDetDataset):
 
     @property
     def metainfo(self) -> dict:
-        """dict: ``dataset_name``, ``classes``, ``vocabulary`` (:class:`HOIVocabulary`), ``zero_shot``, and the config's own.
-
-        They do not use mmengine's ``metainfo`` argument, because it treats every string as the name of a file first.
-        """
-        own = dict(
-            dataset_name=self.dataset_name,
-            classes=tuple(self.vocabulary.object_names),
-            vocabulary=self.vocabulary,
-            zero_shot=self.zero_shot,
+        """``dataset_name``, ``classes``, ``vocabulary`` (:class:`HOIVocabulary`), ``zero_shot``, and those of the config."""
+        # Not mmengine's `metainfo` argument, because it takes every string for the name of a file first.
+        return (
+            dict(
+                dataset_name=self.dataset_name,
+                classes=tuple(self.vocabulary.object_names),
+                vocabulary=self.vocabulary,
+                zero_shot=self.zero_shot,
+            )
+            | super().metainfo
         )
-        return {**own, **super().metainfo}
 
     @property
     def num_labels(self) -> int:
@@ -129,16 +129,16 @@ class HOIDataset(BaseDetDataset):
         """Called before the annotation file is read. A dataset that can create its files does so here."""
 
     def check_files(self) -> None:
-        """Checks that the annotation file and the image folder exist, without reading them.
-
-        Raises:
-            FileNotFoundError: If one of them is missing.
-        """
+        """Raises FileNotFoundError if the annotation file or the image folder is missing. Does not read them."""
         self.prepare()
         self._need_annotations()
-        folder = self.data_prefix.get('img', self.data_prefix.get('img_path', ''))
+        folder = self._image_folder
         if folder and '://' not in folder and not osp.isdir(folder):
             raise FileNotFoundError(f"Image folder '{folder}' of {self._title} is missing: {self.missing_hint}.")
+
+    @property
+    def _image_folder(self) -> str:
+        return self.data_prefix.get('img', self.data_prefix.get('img_path', ''))
 
     def _need_annotations(self) -> None:
         if not osp.isfile(self.ann_file):
@@ -147,28 +147,13 @@ class HOIDataset(BaseDetDataset):
             )
 
     def load_records(self) -> list[dict]:
-        """Reads the annotation file.
-
-        Returns:
-            list[dict]: One record per image, in the layout of the documented JSON.
-
-        Raises:
-            FileNotFoundError: If the file is missing.
-            ValueError: If its format is unknown.
-        """
+        """Reads the annotation file. Returns one record per image, in the layout of the documented JSON."""
         self._need_annotations()
         records, self.family = read_annotations(self.ann_file, self.vocabulary, **self.reader_options)
         return records
 
     def load_data_list(self) -> list[dict]:
-        """Reads, checks and converts the annotations of all images.
-
-        Returns:
-            list[dict]: One dict per image, see the class.
-
-        Raises:
-            ValueError: If there are no images, or an annotation is inconsistent.
-        """
+        """Reads, checks and converts the annotations of all images, see the class."""
         self.prepare()
         records = self.load_records()
         if not records:
@@ -186,14 +171,7 @@ class HOIDataset(BaseDetDataset):
         return items
 
     def filter_data(self) -> list[dict]:
-        """Removes images without pairs, in training only.
-
-        Returns:
-            list[dict]: The remaining images. All with ``test_mode`` or ``filter_cfg=dict(filter_empty_gt=False)``.
-
-        Raises:
-            ValueError: If nothing is left.
-        """
+        """Removes images without pairs. Keeps all with ``test_mode`` or ``filter_cfg=dict(filter_empty_gt=False)``."""
         data_list = self.data_list
         if not self.test_mode and (self.filter_cfg or {}).get('filter_empty_gt', True):
             data_list = [data for data in data_list if len(data['pairs']['human_ids'])]
@@ -220,12 +198,10 @@ class HOIDataset(BaseDetDataset):
         Raises:
             ValueError: If an id or an index is out of range, or a field is missing or of another type.
         """
-        record = raw_data_info
-        name = record.get('file_name') if isinstance(record, dict) else None
         try:
-            return self._parse(record, index)
+            return self._parse(raw_data_info, index)
         except ValueError as error:
-            name = name if isinstance(name, str) else f'number {index}'
+            name = image_name(raw_data_info, f'number {index}')
             raise ValueError(f"'{self.ann_file}', image '{name}': {error}") from None
 
     def _parse(self, record: dict, index: int) -> dict:
@@ -243,10 +219,7 @@ class HOIDataset(BaseDetDataset):
         if self.test_mode and not np.isfinite(boxes).all():
             k = int(np.flatnonzero(~np.isfinite(boxes).all(axis=1))[0])
             raise ValueError(f'box {k} holds NaN or infinity, so it cannot be evaluated.')
-        data = dict(
-            img_path=osp.join(self.data_prefix.get('img', self.data_prefix.get('img_path', '')), file_name),
-            img_id=record.get('img_id', index),
-        )
+        data = dict(img_path=osp.join(self._image_folder, file_name), img_id=record.get('img_id', index))
         if 'width' in record and 'height' in record:
             data.update(height=int(record['height']), width=int(record['width']))
         triplets, intact = self._triplets(labels, hois)
@@ -280,7 +253,7 @@ class HOIDataset(BaseDetDataset):
                 of every annotated triplet.
 
         Returns:
-            GroundTruth: Triplets of HOI classes, and ``image_hois`` where the record has image-level labels.
+            GroundTruth: Triplets of HOI classes, and ``image_hois`` if the record has image-level labels.
         """
         hois = [(h, o, c) for h, o, _, c in triplets if c is not None]
         image_hois = record.get('image_hois')
@@ -290,14 +263,7 @@ class HOIDataset(BaseDetDataset):
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict:
-        """Returns the image at an index, with multi-hot ``hoi_labels``.
-
-        Args:
-            idx (int): Index of the image.
-
-        Returns:
-            dict: The item before the pipeline.
-        """
+        """Returns the item at an index before the pipeline, with multi-hot ``hoi_labels``."""
         data = super().get_data_info(idx)
         pairs = data['pairs']
         multi_hot = np.zeros((len(pairs['human_ids']), self.num_labels), dtype=np.float32)
@@ -310,7 +276,7 @@ class HOIDataset(BaseDetDataset):
         return f'{type(self).__name__} ({self.vocabulary.name})'
 
     def _triplets(self, labels: list[int], hois: list[tuple]) -> tuple[list[tuple], bool]:
-        """Checks indices and finds HOI classes. The flag is False if a pair points to a missing box."""
+        """Checks the indices and finds the HOI classes. Also returns whether all pairs point to boxes."""
         triplets, intact = [], True
         for k, (human, obj, verb, hoi_id) in enumerate(hois):
             ends = ((human, False), (obj, self.vocabulary.has_no_object))
@@ -361,7 +327,7 @@ class HOIDataset(BaseDetDataset):
         return dict(human_ids=ids[:, 0], object_ids=ids[:, 1], object_labels=object_labels, hoi_labels=positions)
 
     def _log_skipped(self) -> None:
-        """Logs in one line what was left out; a warning if the annotation file is at fault."""
+        """Logs what was left out, as a warning if the annotation file is faulty."""
         counts = ', '.join(f'{count} {what}' for what, count in self.skipped.items() if count)
         if counts:
             what = 'Not counted in testing' if self.test_mode else 'Left out of training'
@@ -374,26 +340,14 @@ class HOIDataset(BaseDetDataset):
 
 
 def make_triplets(boxes: np.ndarray, triplets: list[tuple[int, int, int]]) -> Triplets:
-    """Annotated triplets of one image.
-
-    Args:
-        boxes (np.ndarray): (N, 4) boxes.
-        triplets (list[tuple]): Human index, object index (-1: none) and label of each triplet.
-
-    Returns:
-        Triplets: The triplets, NaN where there is no object.
-    """
+    """Triplets of an image from (N, 4) boxes, and human index, object index (-1: none) and label of each triplet."""
     humans, objects, labels = np.array(triplets, dtype=np.int64).reshape(-1, 3).T
-    boxes = np.append(boxes, np.full((1, 4), np.nan, boxes.dtype), axis=0)  # the index -1 finds the last one
+    boxes = np.append(boxes, np.full((1, 4), np.nan, boxes.dtype), axis=0)  # for the index -1
     return Triplets.of_image(boxes[humans], boxes[objects], labels)
 
 
 def clip_boxes(boxes: np.ndarray, size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
-    """Clips boxes to the image and finds valid ones.
-
-    Args:
-        boxes (np.ndarray): (N, 4) xyxy pixels.
-        size (tuple[int, int], optional): Width and height of the image. None: no clipping.
+    """Clips (N, 4) xyxy boxes to the width and height of the image, if known.
 
     Returns:
         tuple[np.ndarray, np.ndarray]: Clipped boxes (N, 4), and (N) bool, False for boxes without area or with a

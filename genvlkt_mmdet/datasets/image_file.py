@@ -21,9 +21,7 @@ class ImageTooLargeError(ValueError):
 
 
 def check_image(source: bytes | str, name: str, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """Refuses files that are not images or are too large to decode. Reads only the header.
-
-    A file of 100 KB can decode to gigabytes, but its header has the size.
+    """Refuses files that are not images or are too large to decode. Reads only the header, which has the size.
 
     Args:
         source (bytes | str): The file's content, or its path.
@@ -61,15 +59,11 @@ def check_image(source: bytes | str, name: str, max_pixels: int = MAX_PIXELS) ->
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:
-    """Writes an image file atomically, see :func:`~genvlkt_mmdet.files.write_file`.
-
-    Args:
-        path (str | Path): The file. Its suffix determines the format.
-        image (np.ndarray): (H, W, 3) uint8 BGR.
+    """Writes an image (H, W, 3) uint8 BGR atomically, see :func:`~genvlkt_mmdet.files.write_file`.
 
     Raises:
         OSError: If the file cannot be written.
-        ValueError: If OpenCV does not write this format.
+        ValueError: If OpenCV does not write the format of this suffix.
     """
     try:
         done, content = cv2.imencode(Path(path).suffix, np.ascontiguousarray(image))

@@ -11,30 +11,20 @@ from ..vocabulary import HOIVocabulary
 
 
 def structure_problems(record: Any) -> Iterator[str]:
-    """Finds missing fields and values of the wrong type in a record.
-
-    Args:
-        record (Any): One entry of an annotation file.
-
-    Yields:
-        str: One sentence for each problem, without the name of the image.
-    """
+    """Finds missing fields and values of the wrong type in an entry of an annotation file. Yields a sentence for each."""
     if not isinstance(record, Mapping):
         yield f'an entry must be an object with `file_name`, not {show(record)}.'
         return
-    for key, is_right, wanted in (
-        ('file_name', lambda v: isinstance(v, str) and v and '\0' not in v, 'the name of an image file'),
-        ('annotations', lambda v: isinstance(v, list), 'a list of boxes'),
-        ('hoi_annotation', lambda v: isinstance(v, list), 'a list of triplets'),
+    for key, is_right, wanted, required in (
+        ('file_name', lambda v: isinstance(v, str) and v and '\0' not in v, 'the name of an image file', True),
+        ('annotations', lambda v: isinstance(v, list), 'a list of boxes', True),
+        ('hoi_annotation', lambda v: isinstance(v, list), 'a list of triplets', True),
+        ('width', lambda v: _is_number(v) and v >= 1, 'a number of pixels', False),
+        ('height', lambda v: _is_number(v) and v >= 1, 'a number of pixels', False),
+        ('img_id', _is_index, 'a whole number', False),
+        ('image_hois', lambda v: isinstance(v, list), 'a list of HOI ids', False),
     ):
-        yield from _check(record, key, is_right, wanted)
-    for key, is_right, wanted in (
-        ('width', lambda v: _is_number(v) and v >= 1, 'a number of pixels'),
-        ('height', lambda v: _is_number(v) and v >= 1, 'a number of pixels'),
-        ('img_id', lambda v: _is_index(v), 'a whole number'),
-        ('image_hois', lambda v: isinstance(v, list), 'a list of HOI ids'),
-    ):
-        yield from _check(record, key, is_right, wanted, required=False)
+        yield from _check(record, key, is_right, wanted, required)
     for k, box in _entries(record, 'annotations'):
         if not isinstance(box, Mapping):
             yield f'box {k} must be an object with `bbox` and `category_id`, not {show(box)}.'
@@ -50,28 +40,19 @@ def structure_problems(record: Any) -> Iterator[str]:
             yield from _check(hoi, key, where=f'pair {k}: ')
 
 
+def image_name(record: Any, otherwise: str) -> str:
+    """Name of the image of an entry of an annotation file, or ``otherwise`` if it has none."""
+    name = record.get('file_name') if isinstance(record, Mapping) else None
+    return name if isinstance(name, str) else otherwise
+
+
 def is_box_index(value: Any, num_boxes: int, may_lack: bool) -> bool:
-    """Whether a pair's ``subject_id`` or ``object_id`` is the index of a box.
-
-    Args:
-        value (Any): The index.
-        num_boxes (int): Number of boxes of the image.
-        may_lack (bool): Whether -1, no object, is also valid.
-
-    Returns:
-        bool: Whether it is an index of a box.
-    """
+    """Whether a pair's ``subject_id`` or ``object_id`` is the index of a box, or -1 if ``may_lack``."""
     return _is_index(value) and (-1 if may_lack else 0) <= value < num_boxes
 
 
 def leaves_folder(file_name: str) -> bool:
-    r"""Whether a file name points outside its folder: an absolute path, or a path with ``..``.
-
-    Args:
-        file_name (str): The name, with slashes or backslashes.
-
-    Returns:
-        bool: Whether it leaves the folder.
+    r"""Whether a file name, with slashes or backslashes, points outside its folder: an absolute path, or one with ``..``.
 
     Example:
         >>> leaves_folder('train2014/a.jpg'), leaves_folder('x/../a.jpg')
@@ -84,14 +65,7 @@ def leaves_folder(file_name: str) -> bool:
 
 
 def show(value: Any) -> str:
-    """Formats a value of an annotation file for an error message.
-
-    Args:
-        value (Any): Any JSON value.
-
-    Returns:
-        str: At most 60 characters.
-    """
+    """Formats a JSON value for an error message, in at most 60 characters."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # an integer with thousands of digits, a deeply nested list ...
@@ -100,11 +74,7 @@ def show(value: Any) -> str:
 
 
 class FileIds:
-    """Converts ids of annotation files to indices of the vocabulary.
-
-    Args:
-        vocabulary (HOIVocabulary): The vocabulary.
-    """
+    """Converts ids of annotation files to indices of the vocabulary. Raises ValueError for unknown ids."""
 
     def __init__(self, vocabulary: HOIVocabulary) -> None:
         self.vocabulary = vocabulary
@@ -115,15 +85,15 @@ class FileIds:
         self._classes = {pair: k for k, pair in enumerate(pairs)}
 
     def object(self, file_id: Any) -> int:
-        """Object index of a box's ``category_id``. Raises ValueError with the known range."""
+        """Object index of a box's ``category_id``."""
         return self._look_up(self._objects, file_id, 'box category_id')
 
     def verb(self, file_id: Any) -> int:
-        """Verb index of a pair's ``category_id``. Raises ValueError with the known range."""
+        """Verb index of a pair's ``category_id``."""
         return self._look_up(self._verbs, file_id, 'verb category_id')
 
     def hoi(self, file_id: Any) -> int:
-        """HOI index of a ``hoi_category_id``. Raises ValueError with the known range."""
+        """HOI index of a ``hoi_category_id``."""
         return self._look_up(self._hois, file_id, 'hoi_category_id')
 
     def hoi_of(self, verb: int, label: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Downloads of the datasets, and the check that a folder is complete."""
+"""Downloads of the datasets, and checks of their folders."""
 
 import hashlib
 import shutil
@@ -19,7 +19,7 @@ class Source:
 
     Attributes:
         name (str): File name.
-        page (str): Address of the file if ``direct``, else of a page to visit.
+        page (str): Address of the file if ``direct``, otherwise of a page to visit.
         unpack (str): Folder for its content, relative to the dataset's root.
         direct (bool): Whether ``page`` is the address of the file.
         checksum (str, optional): ``'<algorithm>:<hexadecimal>'`` as :mod:`hashlib` names it, where known.
@@ -55,6 +55,11 @@ class DatasetLayout:
     annotations: dict[str, int]
 
 
+def _direct(address: str, unpack: str, checksum: str, note: str = '') -> Source:
+    """A file with a direct address."""
+    return Source(address.rpartition('/')[2], address, unpack, True, checksum, note)
+
+
 _GITHUB = 'https://raw.githubusercontent.com/fredzzhang'
 _COCO = 'http://images.cocodataset.org'
 DATASET_LAYOUTS = dict(
@@ -75,13 +80,11 @@ DATASET_LAYOUTS = dict(
                 'annotations',
                 note='the files of PPDM; or make them from the release: python tools/dataset_converters/hico_det.py ROOT',
             ),
-            Source(
-                'instances_test2015.json',
+            _direct(
                 f'{_GITHUB}/hicodet/main/instances_test2015.json',
                 'annotations',
-                direct=True,
-                checksum='sha256:cfeaefcc1e006a0d7d205dfba95ac6614341995d18613e016ae650d278757daa',
-                note='the test annotations of UPT / PViC, which the dataset class reads as well',
+                'sha256:cfeaefcc1e006a0d7d205dfba95ac6614341995d18613e016ae650d278757daa',
+                'the test annotations of UPT / PViC, which the dataset class reads as well',
             ),
         ),
         images={'images/train2015': 38118, 'images/test2015': 9658},
@@ -92,26 +95,10 @@ DATASET_LAYOUTS = dict(
         root='data/v-coco',
         vocabulary='vcoco',
         sources=(
-            Source(
-                'train2014.zip',
-                f'{_COCO}/zips/train2014.zip',
-                'images',
-                direct=True,
-                checksum='md5:0da8c0bd3d6becc4dcb32757491aca88',
-            ),
-            Source(
-                'val2014.zip',
-                f'{_COCO}/zips/val2014.zip',
-                'images',
-                direct=True,
-                checksum='md5:a3d79f5ed8d289b7a7554ce06a5782b3',
-            ),
-            Source(
-                'annotations_trainval2014.zip',
-                f'{_COCO}/annotations/annotations_trainval2014.zip',
-                'coco',
-                direct=True,
-                checksum='md5:0a379cfc70b0e71301e0f377548639bd',
+            _direct(f'{_COCO}/zips/train2014.zip', 'images', 'md5:0da8c0bd3d6becc4dcb32757491aca88'),
+            _direct(f'{_COCO}/zips/val2014.zip', 'images', 'md5:a3d79f5ed8d289b7a7554ce06a5782b3'),
+            _direct(
+                f'{_COCO}/annotations/annotations_trainval2014.zip', 'coco', 'md5:0a379cfc70b0e71301e0f377548639bd'
             ),
             Source(
                 'vcoco_{train,val,test}.json',
@@ -120,21 +107,17 @@ DATASET_LAYOUTS = dict(
                 note='then: python tools/dataset_converters/vcoco.py ROOT/vcoco ROOT/coco/annotations/instances_*2014.json '
                 '--out-dir ROOT/annotations',
             ),
-            Source(
-                'instances_vcoco_trainval.json',
-                f'{_GITHUB}/vcoco/main/instances_vcoco_trainval.json',
-                'annotations',
-                direct=True,
-                checksum='sha256:a9cd182d9fe4574e6743e43a40367fe524bab08d9cb56377f9be98bc7430d272',
-                note='annotations of UPT / PViC (the 24 roles with object), which the dataset class reads as well',
-            ),
-            Source(
-                'instances_vcoco_test.json',
-                f'{_GITHUB}/vcoco/main/instances_vcoco_test.json',
-                'annotations',
-                direct=True,
-                checksum='sha256:ccbe12875abb459692d85d2366381240bc883e5fdc22cf15610ea524de062326',
-                note='annotations of UPT / PViC (the 24 roles with object), which the dataset class reads as well',
+            *(
+                _direct(
+                    f'{_GITHUB}/vcoco/main/instances_vcoco_{split}.json',
+                    'annotations',
+                    checksum,
+                    'annotations of UPT / PViC (the 24 roles with object), which the dataset class reads as well',
+                )
+                for split, checksum in (
+                    ('trainval', 'sha256:a9cd182d9fe4574e6743e43a40367fe524bab08d9cb56377f9be98bc7430d272'),
+                    ('test', 'sha256:ccbe12875abb459692d85d2366381240bc883e5fdc22cf15610ea524de062326'),
+                )
             ),
         ),
         images={'images/train2014': 82783, 'images/val2014': 40504},
@@ -186,15 +169,7 @@ def verify_folder(name: str, root: str | Path, log: Callable[[str], None] = prin
 
 
 def instructions(name: str, root: str | Path) -> str:
-    """Explains which files to download and where to put them.
-
-    Args:
-        name (str): Name of the dataset, a key of :data:`DATASET_LAYOUTS`.
-        root (str | Path): Root of the dataset.
-
-    Returns:
-        str: The text, several lines.
-    """
+    """Explains which files of a dataset to download, and where to put them. Args: as in :func:`verify_folder`."""
     layout = DATASET_LAYOUTS[name]
     lines = [f'{layout.title} comes in {len(layout.sources)} parts:']
     for i, source in enumerate(layout.sources, 1):
@@ -211,13 +186,12 @@ def download_dataset(
     Args:
         name (str): Name of the dataset, a key of :data:`DATASET_LAYOUTS`.
         root (str | Path): Root of the dataset.
-        timeout (float): Seconds to wait for a server. Default: 30.
-        progress (bool): Whether to show a progress bar. Default: False.
+        timeout (float): See :func:`download`.
+        progress (bool): See :func:`download`.
         log (Callable): Called with a line of text before and after each file. Default: print.
 
     Raises:
-        ConnectionError: If a server cannot be reached or the transfer breaks off.
-        ValueError: If a checksum differs.
+        ConnectionError, OSError, ValueError: See :func:`download`.
     """
     for source in DATASET_LAYOUTS[name].sources:
         if not source.direct:
@@ -264,7 +238,7 @@ def download(source: Source, root: str | Path, timeout: float = 30, progress: bo
 
 
 def _fetched(page: str, timeout: float, target: Path) -> Iterator[bytes]:
-    """The parts of a file on a server."""
+    """Reads a file on a server, part by part."""
     done = total = 0
     try:
         with urllib.request.urlopen(page, timeout=timeout) as reply:
@@ -282,15 +256,7 @@ def _fetched(page: str, timeout: float, target: Path) -> Iterator[bytes]:
 
 
 def has_checksum(path: str | Path, checksum: str) -> bool:
-    """Whether a file has the given checksum.
-
-    Args:
-        path (str | Path): The file.
-        checksum (str): ``'<algorithm>:<hexadecimal>'``.
-
-    Returns:
-        bool: Whether they agree.
-    """
+    """Whether a file has a checksum ``'<algorithm>:<hexadecimal>'``."""
     algorithm, _, expected = checksum.partition(':')
     digest = hashlib.new(algorithm)
     with open(path, 'rb') as file:

@@ -25,9 +25,8 @@ class VCOCODataset(HOIDataset):
     A triplet whose verb and object form no HOI class is left out of training, as in the authors' code. It counts in
     evaluation.
 
-    ``eval_gt`` is what the official ``vsrl_eval.py`` counts: triplets labelled with verbs, and the persons. A person
-    counts as not annotated where the file says ``"annotated": false``, or, in files that do not say it, where no triplet
-    names it.
+    ``eval_gt`` is what the official ``vsrl_eval.py`` counts: triplets labelled with verbs, and the persons. A person counts as
+    not annotated if the file says ``"annotated": false``. In files that do not say it, it is a person without a triplet.
 
     Args:
         *args: See :class:`HOIDataset`.

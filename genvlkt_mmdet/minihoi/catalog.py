@@ -1,11 +1,11 @@
-"""Which interactions occur how often: the long tail of MiniHOI's training split."""
+"""Frequencies of the HOI classes: the long tail of MiniHOI's training split."""
 
 from functools import lru_cache
 
 from ..vocabulary import HOIVocabulary, load_vocabulary
 
 RARE_BELOW = 80
-"""An HOI class with fewer instances in the training split of 6,000 images is rare."""
+"""A class with fewer instances in the training split (6,000 images) is rare."""
 
 TRAIN_FREQUENCY: dict[str, dict[str, int]] = {
     'ride': dict(horse=600, bicycle=480, car=240, sheep=160, dog=60, suitcase=45),
@@ -17,16 +17,16 @@ TRAIN_FREQUENCY: dict[str, dict[str, int]] = {
     'jump_over': dict(sheep=300, chair=180, ball=170, dog=160, suitcase=60, bicycle=45),
     'wash': dict(car=460, horse=240, dog=220, bicycle=150, sheep=150, umbrella=45),
 }
-"""Relative frequency of each HOI class in the splits with a long tail (about the instances in 6,000 images)."""
+"""Approximate number of instances of each HOI class in the training split."""
 
 COMBINED_VERBS: tuple[tuple[str, str], ...] = (('hold', 'wash'), ('kick', 'push'), ('kick', 'wash'))
-"""Verbs that one person may do to one object at the same time, each with a limb of its own."""
+"""Verbs of one pair that are possible at the same time."""
 
 COMBINED_SHARE = 0.2
-"""Share of the instances of the rarer of two combinable classes that occur together with the other class."""
+"""Share of the instances of the rarer class of such a combination that also have the other class."""
 
 TWO_HANDED: dict[str, tuple[str, ...]] = {'hold': ('ride', 'pull', 'kick', 'wash'), 'lift': ('kick',)}
-"""Second interaction -> first interactions with another object during which a person has the limbs to do it."""
+"""Verbs of a person's second pair, each with the possible verbs of the first pair."""
 
 
 @lru_cache(maxsize=1)
@@ -37,15 +37,15 @@ def vocabulary() -> HOIVocabulary:
 
 @lru_cache(maxsize=2)
 def label_sets(long_tail: bool) -> tuple[tuple[tuple[int, ...], ...], tuple[float, ...]]:
-    """Sets of HOI classes a pair can have, with their probabilities.
+    """The sets of HOI classes that a pair can have, and their probabilities.
 
-    A class's expected number of instances is its frequency, whatever share of them comes from combined sets.
+    Combinations do not change the frequency of a class.
 
     Args:
-        long_tail (bool): Whether classes follow :data:`TRAIN_FREQUENCY`; else all are equally frequent.
+        long_tail (bool): Whether classes are as frequent as in :data:`TRAIN_FREQUENCY`, or all equally frequent.
 
     Returns:
-        tuple: The sets, each a tuple of one or two HOI indices of one object; and their probabilities.
+        tuple: The sets, each with one or two HOI indices of one object, and the probability of each set.
     """
     vocab = vocabulary()
     weights = {}
@@ -57,7 +57,7 @@ def label_sets(long_tail: bool) -> tuple[tuple[tuple[int, ...], ...], tuple[floa
         for verbs in COMBINED_VERBS:
             try:
                 pair = tuple(sorted(vocab.hoi_index(verb, obj) for verb in verbs))
-            except KeyError:  # not both are classes of this object
+            except KeyError:  # the object lacks one of the classes
                 continue
             share = COMBINED_SHARE * min(weights[i] for i in pair)
             sets[pair] = share

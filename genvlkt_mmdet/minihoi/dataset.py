@@ -1,4 +1,4 @@
-"""MiniHOI as a dataset that makes its own files."""
+"""MiniHOI, a dataset that renders its own files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,22 +13,20 @@ from .rendering import SPLIT_SIZES, render_minihoi
 
 @DATASETS.register_module()
 class MiniHOIDataset(HOIDataset):
-    """MiniHOI: rendered persons and objects; 10 objects, 8 verbs, 46 HOI classes.
+    """MiniHOI: rendered persons and objects, with 10 objects, 8 verbs and 46 HOI classes.
 
-    The split is the one that ``ann_file`` (``annotations/{split}.json``) names. It is rendered when it is not there
-    yet; several processes may ask for it at once.
+    The file name in ``ann_file`` (``annotations/{split}.json``) selects the split. The split is rendered if it is missing.
+    Several processes can do this at the same time.
 
     Args:
         *args: See :class:`HOIDataset`.
-        render (Mapping, optional): Arguments of :func:`render_minihoi` that differ from its defaults, such as
-            ``dict(seed=1)``. Files that were rendered with other ones are refused. None renders nothing and takes the
-            files as they are.
+        render (Mapping, optional): Arguments of :func:`render_minihoi` that differ from the defaults, such as
+            ``dict(seed=1)``. A split that was rendered with other arguments is refused. None: read the files as they are.
         **kwargs: See :class:`HOIDataset`.
 
     Raises:
         ValueError: If ``ann_file`` names no split of MiniHOI.
-        FileExistsError: If the folder holds the split rendered with other arguments.
-        PermissionError: If the folder cannot be written.
+        FileExistsError, PermissionError: See :func:`render_minihoi`.
     """
 
     default_vocabulary = 'minihoi'
@@ -36,12 +34,12 @@ class MiniHOIDataset(HOIDataset):
     missing_hint = 'render it with `python tools/dataset_converters/render_minihoi.py` or leave out `render=None`'
 
     def __init__(self, *args: Any, render: Mapping[str, Any] | None = MappingProxyType({}), **kwargs: Any) -> None:
-        # a plain dict: a read-only view would not pass to the workers of a data loader
+        # A read-only view could not be pickled for the workers of a data loader.
         self.render = None if render is None else dict(render)
         super().__init__(*args, **kwargs)
 
     def prepare(self) -> None:
-        """Renders the split where it is missing."""
+        """Renders the split if it is missing."""
         if self.render is None:
             return
         path = Path(self.ann_file)

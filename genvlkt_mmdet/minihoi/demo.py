@@ -21,7 +21,7 @@ def run_demo(
     work_dir: str | Path,
     seed: int = 0,
     resume: bool = False,
-    num_pictures: int = 8,
+    num_images: int = 8,
 ) -> dict[str, Any]:
     """Trains a model on MiniHOI, evaluates it and draws predictions beside the ground truth.
 
@@ -30,13 +30,13 @@ def run_demo(
     Args:
         config (str | Path): Config of the training.
         work_dir (str | Path): Folder for logs, checkpoints and drawings.
-        seed (int): Seed of initialisation, shuffling and augmentation. Defaults to 0.
-        resume (bool): Whether to go on from the last checkpoint in ``work_dir``. Defaults to False.
-        num_pictures (int): Number of test images to draw. Defaults to 8.
+        seed (int): Seed of initialisation, shuffling and augmentation. Default: 0.
+        resume (bool): Whether to go on from the last checkpoint in ``work_dir``. Default: False.
+        num_images (int): Number of test images to draw. Default: 8.
 
     Returns:
-        dict: ``full``, ``rare`` and ``non_rare``: mAP in [0, 1] on the test split; ``minutes`` of this call;
-        ``pictures``: files of the drawings.
+        dict: ``full``, ``rare`` and ``non_rare``: mAP in [0, 1] on the test split. ``minutes``: duration of this call.
+        ``drawings``: files of the drawings, one per image and a last one that shows them all.
     """
     start = time.time()
     work_dir = Path(work_dir)
@@ -47,28 +47,18 @@ def run_demo(
         raise FileNotFoundError(f"The training left no checkpoint in '{work_dir}'.")
     cfg = testing_config(config, checkpoint, work_dir=work_dir)
     metrics = test_model(cfg, verbose=False)
-    pictures = draw_test_images(cfg, checkpoint, work_dir / 'pictures', num_pictures)
+    drawings = _draw_test_images(cfg, checkpoint, work_dir / 'drawings', num_images)
     return dict(
         full=metrics['hico/full'],
         rare=metrics['hico/rare'],
         non_rare=metrics['hico/non_rare'],
         minutes=round((time.time() - start) / 60, 2),
-        pictures=[str(path) for path in pictures],
+        drawings=[str(path) for path in drawings],
     )
 
 
-def draw_test_images(cfg: Config, checkpoint: str, out_dir: Path, count: int) -> list[Path]:
-    """Draws predictions beside the ground truth for images spread evenly over the test split.
-
-    Args:
-        cfg (Config): Config with a ``test_dataloader``.
-        checkpoint (str): Weights of the model.
-        out_dir (Path): Folder for the drawings.
-        count (int): Number of images.
-
-    Returns:
-        list[Path]: The drawings, one per image, and a last one that shows them all.
-    """
+def _draw_test_images(cfg: Config, checkpoint: str, out_dir: Path, count: int) -> list[Path]:
+    """Draws predictions beside the ground truth for images spread evenly over the test split."""
     inferencer = HOIInferencer(cfg, weights=checkpoint, show_progress=False)
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     files, drawn = [], []

@@ -1,6 +1,6 @@
-"""What a verb looks like: the pose of the person and the place of the object, the same for every object.
+"""Poses of the person and positions of the object for each verb. They are the same for all objects.
 
-All lengths are person heights; the person stands on y = 0 near x = 0 and faces +x.
+Lengths are in person heights. The person stands on y = 0 near x = 0 and faces +x.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ _WATER = ((30, 140, 240), (110, 200, 255))
 
 @dataclass
 class Group:
-    """A person with the objects it interacts with, or one thing alone.
+    """A person with the objects of its pairs, or one idle thing.
 
     Attributes:
-        labels (list[int]): Object class of each member; a person comes first.
+        labels (list[int]): Object class of each member. The person is member 0.
         members (list[list[Shape]]): Shapes of each member.
         order (list[int]): Members in drawing order.
-        pairs (list[tuple[int, tuple[int, ...]]]): Object member and HOI classes of each pair; the person is member 0.
-        props (list[Shape]): Rope and water, drawn last; they belong to no box.
+        pairs (list[tuple[int, tuple[int, ...]]]): Object member and HOI classes of each pair.
+        props (list[Shape]): Rope and water, which are drawn last and belong to no box.
     """
 
     labels: list[int]
@@ -37,11 +37,11 @@ class Group:
 
     @property
     def extent(self) -> np.ndarray:
-        """(4,) box around all members."""
+        """Box around all members, (4)."""
         return extent([shape for member in self.members for shape in member])
 
     def transformed(self, scale: float, flip: bool, shift: Sequence[float]) -> 'Group':
-        """From person heights to pixels, see :meth:`Shape.transformed`."""
+        """Converts person heights to pixels, see :meth:`Shape.transformed`."""
         return Group(
             self.labels,
             [[shape.transformed(scale, flip, shift) for shape in member] for member in self.members],
@@ -52,7 +52,7 @@ class Group:
 
 
 def idle_person(rng: np.random.Generator, shade: float) -> Group:
-    """A person that does nothing: arms down or akimbo."""
+    """A person without a pair, with the arms down or akimbo."""
     pose = Pose()
     if rng.random() < 0.5:
         pose.hands = [(0.1, 0.5), (-0.1, 0.5)]
@@ -62,23 +62,23 @@ def idle_person(rng: np.random.Generator, shade: float) -> Group:
 
 
 def idle_object(label: int, name: str, rng: np.random.Generator, shade: float) -> Group:
-    """An object that nobody uses."""
+    """An object without a pair."""
     return Group([label], [draw_object(name, rng, shade).shapes], [0])
 
 
 def interacting_person(
     tasks: Sequence[tuple[int, str, tuple[int, ...], tuple[str, ...]]], rng: np.random.Generator, shade: float
 ) -> Group:
-    """A person that interacts with one object, or with two.
+    """A person that interacts with one or two objects.
 
     Args:
-        tasks (Sequence[tuple]): One or two of (object class, object name, HOI classes, verbs). The second must be
-            something that the limbs left over by the first can do: to hold, or to lift during a kick.
-        rng (np.random.Generator): Source of every variation.
-        shade (float): Standard deviation of colours, in levels of 255.
+        tasks (Sequence[tuple]): One or two tuples of object class, object name, HOI classes and verbs. The second is
+            *hold*, or *lift* if the first is *kick*.
+        rng (np.random.Generator): Source of the variation.
+        shade (float): Standard deviation of colours, 0 to 255.
 
     Returns:
-        Group: Person first, then the objects in the order of the tasks.
+        Group: The person and the objects in the order of the tasks.
     """
     drawings = []
     for _, name, _, verbs in tasks:
@@ -107,7 +107,7 @@ def interacting_person(
         if 'lift' in tasks[1][3]:
             places.append(_lift(pose, drawings[1], rng))
         else:
-            # A hold with the hand that is free: the front one of someone who pulls, else the one behind.
+            # The free hand holds: the front one if the person pulls, otherwise the rear one.
             places.append(_hold(pose, drawings[1], rng, hand=0 if 'pull' in main else 1))
     objects = [
         [shape.moved(place) for shape in drawing.shapes] for drawing, place in zip(drawings, places, strict=True)
@@ -126,7 +126,7 @@ def _near(rng: np.random.Generator, x: float, y: float, spread: float = 0.02) ->
 
 
 def _ride(pose: Pose, drawing: ObjectDrawing, rng: np.random.Generator) -> tuple[float, float]:
-    """Astride: on top, one leg hanging down the near side, arms forward."""
+    """The person sits on the object with the arms forward. Only the near leg is visible."""
     x, y = drawing.seat
     pose.hip = (x, y + 0.05)
     pose.neck = _near(rng, x + 0.09, y + 0.38, 0.015)
@@ -138,7 +138,7 @@ def _ride(pose: Pose, drawing: ObjectDrawing, rng: np.random.Generator) -> tuple
 
 
 def _jump_over(pose: Pose, drawing: ObjectDrawing, rng: np.random.Generator) -> tuple[float, float]:
-    """In the air above the object, legs split, arms spread, no contact."""
+    """The person is in the air above the object, with arms and legs spread."""
     height = drawing.extent[3]
     pose.hip = (0.0, height + 0.34)
     pose.neck = _near(rng, 0.08, height + 0.66, 0.015)
@@ -150,7 +150,7 @@ def _jump_over(pose: Pose, drawing: ObjectDrawing, rng: np.random.Generator) -> 
 
 
 def _lift(pose: Pose, drawing: ObjectDrawing, rng: np.random.Generator) -> tuple[float, float]:
-    """Over the head on both hands."""
+    """Both hands hold the object over the head."""
     head_top = pose.neck[1] + 0.25
     pose.reach(0, _near(rng, 0.21, 0.32, 0.01))
     pose.reach(1, _near(rng, -0.21, 0.32, 0.01))
@@ -158,7 +158,7 @@ def _lift(pose: Pose, drawing: ObjectDrawing, rng: np.random.Generator) -> tuple
 
 
 def _hold(pose: Pose, drawing: ObjectDrawing, rng: np.random.Generator, hand: int) -> tuple[float, float]:
-    """In the air beside the person, at the end of one stretched arm."""
+    """A stretched arm holds the object in the air."""
     x, y = pose.reach(hand, _near(rng, 0.36 if hand == 0 else -0.36, -0.06))
     if drawing.grip is not None:
         return (x - drawing.grip[0], y - drawing.grip[1])
@@ -167,7 +167,7 @@ def _hold(pose: Pose, drawing: ObjectDrawing, rng: np.random.Generator, hand: in
 
 
 def _pull(pose: Pose, drawing: ObjectDrawing, rng: np.random.Generator, props: list[Shape]) -> tuple[float, float]:
-    """On a rope behind a person that leans forward in a stride."""
+    """The object is on a rope behind the person, who leans forward."""
     pose.hip, pose.neck = (0.0, 0.45), _near(rng, 0.15, 0.76, 0.015)
     pose.feet = [_near(rng, 0.24, 0.04, 0.01), _near(rng, -0.24, 0.04, 0.01)]
     pose.reach(1, _near(rng, -0.34, -0.14))
@@ -182,7 +182,7 @@ def _pull(pose: Pose, drawing: ObjectDrawing, rng: np.random.Generator, props: l
 def _on_the_ground(
     pose: Pose, drawing: ObjectDrawing, verbs: Sequence[str], rng: np.random.Generator, props: list[Shape]
 ) -> tuple[float, float]:
-    """Push, kick, wash, and what of them goes together: the object stands on the ground in front."""
+    """Push, kick, wash and combinations of them. The object stands on the ground in front."""
     x1, _, _, height = drawing.extent
     if 'push' in verbs:
         pose.neck = _near(rng, 0.2, 0.74, 0.015)
@@ -193,7 +193,7 @@ def _on_the_ground(
             pose.reach(hand, (0.34, y + 0.02 - pose.neck[1] + 0.06 * hand))
         side = pose.hands[0][0] + 0.02
         if 'kick' in verbs:
-            # More upright, and as far away as the stretched leg reaches.
+            # Upright, and one stretched leg away from the object.
             pose.hip, pose.neck, side = (-0.03, 0.45), _near(rng, 0.14, 0.77, 0.015), 0.5
             for hand in (0, 1):
                 pose.reach(hand, (side - 0.03 - pose.neck[0], y - pose.neck[1] + 0.03 + 0.06 * hand))
@@ -221,7 +221,7 @@ def _spray(
     rng: np.random.Generator,
     props: list[Shape],
 ) -> None:
-    """A nozzle in the hand and a cone of water from it on the object."""
+    """Adds a nozzle in the hand, and a cone of water between it and the object."""
     x1, y1, x2, y2 = drawing.extent
     start = np.array(hand)
     target = np.array([place[0] + x1 + 0.38 * (x2 - x1), place[1] + y1 + 0.72 * (y2 - y1)])

@@ -1,6 +1,6 @@
-"""How each MiniHOI object looks: shapes in person heights, standing on y = 0, centred on x = 0, facing +x.
+"""Shapes of the MiniHOI objects, in person heights. They stand on y = 0, are centred on x = 0 and face +x.
 
-Silhouette and hue belong to the class; size, shade and details vary.
+Silhouette and hue are the same for all objects of a class. Size, shade and details vary.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,8 @@ class ObjectDrawing:
 
     Attributes:
         shapes (list[Shape]): In drawing order.
-        seat (tuple[float, float]): Where a rider's hip comes to lie.
-        grip (tuple[float, float] | None): Where a hand holds it; None: at the middle of its near side.
+        seat (tuple[float, float]): Position of a rider's hip.
+        grip (tuple[float, float] | None): Position of a hand that holds it. None: the middle of the near side.
     """
 
     shapes: list[Shape]
@@ -29,26 +29,26 @@ class ObjectDrawing:
 
     @property
     def extent(self) -> np.ndarray:
-        """(4,) ``x1, y1, x2, y2`` in person heights."""
+        """Box around the object, (4) ``x1, y1, x2, y2``."""
         return extent(self.shapes)
 
     def mirrored(self) -> 'ObjectDrawing':
-        """The same object, facing the other way."""
+        """The object facing the other way."""
         seat = (-self.seat[0], self.seat[1])
         grip = None if self.grip is None else (-self.grip[0], self.grip[1])
         return ObjectDrawing([shape.moved((0, 0), flip=True) for shape in self.shapes], seat, grip)
 
 
 def draw_object(name: str, rng: np.random.Generator, shade: float = 18.0) -> ObjectDrawing:
-    """Shapes of one object.
+    """Draws an object.
 
     Args:
-        name (str): Object name of the MiniHOI vocabulary, not 'person'.
+        name (str): Object name of the MiniHOI vocabulary, except 'person'.
         rng (np.random.Generator): Source of size, shade and details.
-        shade (float): Standard deviation of the colour, in levels of 255.
+        shade (float): Standard deviation of the colour, 0 to 255.
 
     Returns:
-        ObjectDrawing: The drawing; its lowest point lies at y = 0.
+        ObjectDrawing: The object.
     """
     drawing = _DRAWERS[name](rng, shade)
     size = rng.uniform(0.92, 1.1)
@@ -66,7 +66,7 @@ def draw_object(name: str, rng: np.random.Generator, shade: float = 18.0) -> Obj
 
 
 def tint(rng: np.random.Generator, color: Color, shade: float) -> Color:
-    """A colour of the same hue: a common change of lightness and a smaller one per channel."""
+    """Varies the lightness of a colour, and a little each channel."""
     change = rng.normal(0, shade) + rng.normal(0, shade / 3, 3)
     return tuple(int(np.clip(c + d, 8, 247)) for c, d in zip(color, change, strict=True))
 

@@ -1,4 +1,4 @@
-"""Limb figures: a pose in person heights (x forward, y up, ground at 0) becomes shapes."""
+"""Shapes of persons. Lengths are in person heights, with x forward, y up and the ground at 0."""
 
 from dataclasses import dataclass, field
 
@@ -20,13 +20,13 @@ _TROUSERS: tuple[Color, ...] = ((40, 52, 92), (60, 60, 66), (110, 84, 60), (52, 
 
 @dataclass
 class Pose:
-    """Where the ends of the limbs are; elbows and knees follow from the limbs' length.
+    """Positions of the ends of the limbs. The length of the limbs determines elbows and knees.
 
     Attributes:
         hip, neck (tuple[float, float]): Ends of the torso.
-        hands, feet (list[tuple[float, float]]): Front one first.
-        knee_bends (list[float]): +1 bends the knee forward, -1 backward.
-        legs (tuple[int]): Which legs are drawn (a rider's far leg is hidden).
+        hands, feet (list[tuple[float, float]]): The front one and the rear one.
+        knee_bends (list[float]): 1 bends the knee forward, -1 backward.
+        legs (tuple[int]): Visible legs. The far leg of a rider is hidden.
     """
 
     hip: tuple[float, float] = (0.0, 0.46)
@@ -37,7 +37,7 @@ class Pose:
     legs: tuple[int, ...] = (1, 0)
 
     def reach(self, hand: int, offset: tuple[float, float]) -> tuple[float, float]:
-        """Moves a hand to an offset from the neck, no farther than the arm is long; returns where it is."""
+        """Moves a hand to an offset from the neck, or as near as the arm allows. Returns its position."""
         distance = float(np.hypot(*offset))
         factor = min(1.0, ARM / distance)
         self.hands[hand] = (self.neck[0] + offset[0] * factor, self.neck[1] - 0.03 + offset[1] * factor)
@@ -45,15 +45,15 @@ class Pose:
 
 
 def draw_person(pose: Pose, rng: np.random.Generator, shade: float = 18.0) -> list[Shape]:
-    """Shapes of a person.
+    """Draws a person.
 
     Args:
         pose (Pose): The pose.
         rng (np.random.Generator): Source of the colours.
-        shade (float): Standard deviation of the colours, in levels of 255.
+        shade (float): Standard deviation of the colours, 0 to 255.
 
     Returns:
-        list[Shape]: In drawing order, far limbs first.
+        list[Shape]: The shapes in drawing order.
     """
     skin, hair, shirt, trousers = (
         tint(rng, choices[rng.integers(len(choices))], shade) for choices in (_SKINS, _HAIR, _SHIRTS, _TROUSERS)
@@ -83,7 +83,7 @@ def draw_person(pose: Pose, rng: np.random.Generator, shade: float = 18.0) -> li
 
 
 def _limb(start: tuple[float, float], end: tuple[float, float], length: float, bend: float) -> list[np.ndarray]:
-    """Start, joint, end: two bones of half the length each; straight where the end is too far."""
+    """Start, joint and end of a limb of two equal bones. It is straight if the end is too far."""
     a, b = np.asarray(start, float), np.asarray(end, float)
     span = b - a
     distance = float(np.hypot(*span))

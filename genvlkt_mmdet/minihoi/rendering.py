@@ -1,4 +1,4 @@
-"""MiniHOI on disk: renders splits to a folder, once, and knows whether what lies there is what was asked for."""
+"""Renders the splits of MiniHOI to a folder, and checks what is there already."""
 
 import json
 import multiprocessing
@@ -24,14 +24,14 @@ from .catalog import vocabulary
 from .scenes import Difficulty, get_difficulty, render_scene, sample_scene
 
 VERSION = 1
-"""Raised whenever the same seed gives other images than before."""
+"""Increased whenever the same seed gives other images."""
 
 SPLIT_SIZES: Mapping[str, int] = {'pretrain': 12000, 'train': 6000, 'val': 500, 'test': 1000}
-"""Images of each split. Every split draws from a random stream of its own."""
+"""Number of images of each split."""
 
 LONG_TAIL_SPLITS = ('train',)
-"""Splits whose HOI classes follow the long tail. In the others all classes are equally frequent: 'val' and 'test', so
-that the AP of every class rests on enough instances, and 'pretrain', which is for detection."""
+"""Splits with long-tailed HOI classes. In the others, all classes are equally frequent: in 'val' and 'test' because each AP
+needs enough instances, and in 'pretrain' because it is for detection."""
 
 STREAMS = {'train': 0, 'val': 1, 'test': 2, 'pretrain': 3}
 """Number of the random stream of each split."""
@@ -48,26 +48,27 @@ def render_minihoi(
     overwrite: bool = False,
     progress: bool = True,
 ) -> None:
-    """Renders the splits that are not there yet.
+    """Renders the splits that are missing.
 
     Writes ``images/{split}/%06d.jpg``, ``annotations/{split}.json`` (HOI), ``annotations/{split}_coco.json`` (COCO
-    detection) and ``meta.json`` (what was rendered, and how). Image i of a split depends on seed, split and i alone.
-    A split is rendered aside and moved into place, under a lock, so that several processes may call this at once and
-    a killed one leaves nothing that looks finished. Before anything is rendered, the folder is logged.
+    detection) and ``meta.json`` (the parameters). Image i of a split depends only on the seed, the split and i.
+
+    A split is rendered under a lock to a temporary folder, which is then moved. So several processes can call this at the
+    same time, and a killed process leaves no incomplete split.
 
     Args:
-        root (str | Path): Folder of the dataset: absent, empty, or one that holds MiniHOI already.
+        root (str | Path): Folder of the dataset: missing, empty, or with MiniHOI in it.
         splits (Sequence[str]): Any of ``'pretrain'``, ``'train'``, ``'val'``, ``'test'``.
-        seed (int): Seed of the whole dataset.
+        seed (int): Seed of the dataset.
         workers (int): Number of processes.
         difficulty (str | Mapping | Difficulty): See :class:`Difficulty`.
-        sizes (Mapping[str, int], optional): Other numbers of images than :data:`SPLIT_SIZES`.
-        overwrite (bool): Renders a split anew when the one that is there was rendered differently.
+        sizes (Mapping[str, int], optional): Numbers of images that differ from :data:`SPLIT_SIZES`.
+        overwrite (bool): Whether to render splits again that were rendered with other parameters.
         progress (bool): Whether to show a progress bar.
 
     Raises:
         ValueError: If a split is unknown or its size is not positive.
-        FileExistsError: If a split is there that was rendered with other parameters, or the folder holds other files.
+        FileExistsError: If a split was rendered with other parameters, or if the folder has other files.
         PermissionError: If the folder cannot be written.
     """
     settings = get_difficulty(difficulty)
@@ -78,10 +79,13 @@ def render_minihoi(
         if sizes[split] < 1:
             raise ValueError(f"MiniHOI split '{split}' needs at least one image, but {sizes[split]} were asked for.")
     root = Path(root)
-    wanted = {split: _parameters(seed, sizes[split], settings) for split in splits}
+    common = json.loads(
+        json.dumps(dict(version=VERSION, seed=seed, difficulty=asdict(settings)))
+    )  # as in the meta file
+    wanted = {split: dict(common, images=sizes[split]) for split in splits}
     if _all_there(root, wanted):
         return
-    # Hidden files may be those of a process that begins right now; everything else is there after `meta.json` only.
+    # Another process that has just started leaves only hidden files before `meta.json`.
     names = [path.name for path in root.iterdir() if path.name[0] != '.'] if root.is_dir() else []
     if names and not (root / 'meta.json').exists():
         raise FileExistsError(
@@ -101,16 +105,6 @@ def render_minihoi(
             _render_split(root, split, parameters, settings, workers, overwrite, progress)
 
 
-def _parameters(seed: int, size: int, settings: Difficulty) -> dict[str, Any]:
-    """What makes a rendered split what it is, as JSON reads it back."""
-    return json.loads(json.dumps(dict(version=VERSION, seed=seed, images=size, difficulty=asdict(settings))))
-
-
-def _flat(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters with those of the difficulty beside the others."""
-    return {**{k: v for k, v in parameters.items() if k != 'difficulty'}, **parameters.get('difficulty', {})}
-
-
 def _read_meta(root: Path) -> dict[str, Any]:
     try:
         return json.loads((root / 'meta.json').read_text(encoding='utf-8'))['splits']
@@ -124,16 +118,11 @@ def _read_meta(root: Path) -> dict[str, Any]:
 
 def _all_there(root: Path, wanted: Mapping[str, Any]) -> bool:
     there = _read_meta(root)
-    return all(there.get(split) == parameters and _has_files(root, split) for split, parameters in wanted.items())
-
-
-def _has_files(root: Path, split: str) -> bool:
-    """Whether nobody has removed what the meta file promises."""
-    annotations = root / 'annotations'
-    return (
-        (root / 'images' / split).is_dir()
-        and (annotations / f'{split}.json').is_file()
-        and (annotations / f'{split}_coco.json').is_file()
+    return all(
+        there.get(split) == parameters
+        and (root / 'images' / split).is_dir()
+        and all((root / 'annotations' / f'{split}{kind}.json').is_file() for kind in ('', '_coco'))
+        for split, parameters in wanted.items()
     )
 
 
@@ -146,13 +135,13 @@ def _render_split(
     overwrite: bool,
     progress: bool,
 ) -> None:
-    there = _read_meta(root)  # again, inside the lock: another process may have been faster
+    there = _read_meta(root)  # again inside the lock, because another process may have rendered the split
     if _all_there(root, {split: parameters}):
         return
     target = root / 'images' / split
     if split in there and there[split] != parameters and not overwrite:
-        asked, found = (_flat(values) for values in (parameters, there[split]))
-        differs = next(key for key in [*asked, *found] if asked.get(key) != found.get(key))
+        asked, found = ({**values, **values.get('difficulty', {})} for values in (parameters, there[split]))
+        differs = next(key for key in [*asked, *found] if key != 'difficulty' and asked.get(key) != found.get(key))
         raise FileExistsError(
             f"MiniHOI split '{split}' in '{root}' was rendered with {differs} {found.get(differs)} instead of "
             f'{asked.get(differs)}: remove the folder, choose another, or ask for overwriting.'
@@ -161,7 +150,7 @@ def _render_split(
     there.pop(split, None)
     _write_json(root / 'meta.json', dict(dataset='MiniHOI', splits=there))
     aside = root / 'images' / f'.{split}.partial'
-    shutil.rmtree(aside, ignore_errors=True)  # what a killed rendering left
+    shutil.rmtree(aside, ignore_errors=True)  # of a killed process
     aside.mkdir(parents=True)
     (root / 'annotations').mkdir(exist_ok=True)
     size, seed = parameters['images'], parameters['seed']
@@ -174,7 +163,7 @@ def _render_split(
             entries += chunk
             advance(len(chunk))
     _write_json(root / 'annotations' / f'{split}.json', entries)
-    _write_json(root / 'annotations' / f'{split}_coco.json', to_coco(entries))
+    _write_json(root / 'annotations' / f'{split}_coco.json', _to_coco(entries))
     shutil.rmtree(target, ignore_errors=True)
     aside.rename(target)
     there[split] = parameters
@@ -182,11 +171,11 @@ def _render_split(
 
 
 def _map(jobs: list[tuple], workers: int) -> Iterator[list[dict[str, Any]]]:
-    # A daemon, such as a worker of a data loader, may not have children.
+    # A daemon, such as a worker of a data loader, cannot have children.
     if workers <= 1 or len(jobs) == 1 or multiprocessing.current_process().daemon:
         yield from map(_render_chunk, jobs)
         return
-    # Forked children start at once, while spawned ones would import torch and mmdet first.
+    # Forked children start at once. Spawned ones import torch and mmdet first.
     method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
     context = multiprocessing.get_context(method)
     with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
@@ -194,7 +183,7 @@ def _map(jobs: list[tuple], workers: int) -> Iterator[list[dict[str, Any]]]:
 
 
 def _end_with_parent() -> None:
-    """In a worker: ends it when the parent ends in whatever way; otherwise a killed parent leaves its workers behind."""
+    """Makes a worker end when its parent ends, even if the parent is killed."""
 
     def watch() -> None:
         wait([multiprocessing.parent_process().sentinel])
@@ -218,15 +207,8 @@ def _render_chunk(job: tuple[str, str, int, Iterable[int], Difficulty]) -> list[
     return entries
 
 
-def to_coco(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """COCO detection annotations of everything in HOI entries, whether or not it takes part in a pair.
-
-    Args:
-        entries (Sequence[Mapping]): Entries of the HOI annotation file.
-
-    Returns:
-        dict: ``images``, ``annotations`` (``bbox`` x, y, width, height) and ``categories``.
-    """
+def _to_coco(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """COCO detection annotations of all persons and objects in the records of an HOI annotation file."""
     vocab = vocabulary()
     images, annotations = [], []
     for image_id, entry in enumerate(entries):

@@ -1,4 +1,4 @@
-"""Scenes: what is shown where, drawn from a random generator, and its image and annotation."""
+"""Random scenes, their images and annotations."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -17,19 +17,19 @@ _MARGIN = 1.5  # pixels between a box and the border of the image
 
 @dataclass(frozen=True)
 class Difficulty:
-    """How hard the scenes are.
+    """Difficulty of the scenes.
 
     Attributes:
-        person_height (tuple[float, float]): Smallest and largest height of a standing person, in pixels of 128.
+        person_height (tuple[float, float]): Minimum and maximum height of a standing person, in pixels of 128.
         pairs (tuple[float, ...]): Probability of 0, 1, 2 ... pairs in an image.
-        idle_objects (float): Expected number of objects that nobody uses.
-        idle_persons (float): Expected number of persons that do nothing.
-        share_person (float): Probability that two pairs that one person can do at once are done by one person.
-        shade (float): Standard deviation of colours, in levels of 255.
-        noise (float): Standard deviation of the pixel noise, in levels of 255.
-        texture (float): Strength of the background's texture, in levels of 255.
-        overlap (float): Largest share of a group's box that the box of another group may cover.
-        gap (float): Smallest distance between groups in pixels, where they may not overlap.
+        idle_objects (float): Expected number of objects without a pair.
+        idle_persons (float): Expected number of persons without a pair.
+        share_person (float): Probability that one person has both of two pairs, if that is possible.
+        shade (float): Standard deviation of colours, 0 to 255.
+        noise (float): Standard deviation of the pixel noise, 0 to 255.
+        texture (float): Strength of the background's texture, 0 to 255.
+        overlap (float): Maximum share of a group's box that another group may cover.
+        gap (float): Minimum distance between groups in pixels, if they may not overlap.
     """
 
     person_height: tuple[float, float] = (44.0, 60.0)
@@ -54,7 +54,7 @@ DIFFICULTIES: Mapping[str, Difficulty] = {
         noise=8.0, texture=20.0, overlap=0.15, gap=0.0,
     ),
 }  # fmt: skip
-"""Named difficulties. The benchmark's figures are those of 'default'."""
+"""Named difficulties. The published results are for 'default'."""
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Scene:
     """A scene in pixels, ready to be drawn.
 
     Attributes:
-        groups (list[Group]): Persons with their objects and lone things, in drawing order.
+        groups (list[Group]): Persons with their objects, and idle things, in drawing order.
         background (dict): Parameters of the background.
         size (int): Width and height of the image.
     """
@@ -73,11 +73,7 @@ class Scene:
 
 
 def get_difficulty(difficulty: str | Mapping[str, Any] | Difficulty) -> Difficulty:
-    """A difficulty by name, or from the fields that differ from the default.
-
-    Raises:
-        ValueError: If the name or a field is unknown.
-    """
+    """Finds a difficulty by its name, or by the fields that differ from the default. Raises ValueError for unknown ones."""
     if isinstance(difficulty, Difficulty):
         return difficulty
     if isinstance(difficulty, str):
@@ -101,14 +97,14 @@ def sample_scene(
     hoi: int | None = None,
     num_pairs: int | None = None,
 ) -> Scene:
-    """Draws a scene.
+    """Samples a scene.
 
     Args:
-        rng (np.random.Generator): The only source of chance.
+        rng (np.random.Generator): Source of all random numbers.
         difficulty (str | Mapping | Difficulty): See :class:`Difficulty`.
-        long_tail (bool): Whether HOI classes follow the training split's frequencies; else all are equally frequent.
-        hoi (int, optional): Makes a scene of one pair with this HOI class alone and nothing else beside it.
-        num_pairs (int, optional): Number of pairs; by default drawn from ``difficulty.pairs``.
+        long_tail (bool): Whether HOI classes are as frequent as in the training split. Default: all equally frequent.
+        hoi (int, optional): HOI class of a scene with one pair and nothing else.
+        num_pairs (int, optional): Number of pairs. None: sampled from ``difficulty.pairs``.
 
     Returns:
         Scene: The scene.
@@ -124,13 +120,7 @@ def sample_scene(
 def sample_pairs(
     rng: np.random.Generator, difficulty: Difficulty, long_tail: bool, num_pairs: int | None = None
 ) -> list[tuple[int, ...]]:
-    """Draws what happens in a scene; the first thing that :func:`sample_scene` does with its generator.
-
-    Args:
-        rng (np.random.Generator): The source of chance.
-        difficulty (Difficulty): How many pairs there are.
-        long_tail (bool): See :func:`sample_scene`.
-        num_pairs (int, optional): See :func:`sample_scene`.
+    """Samples the pairs of a scene. :func:`sample_scene` does this first. Args: as there.
 
     Returns:
         list[tuple[int, ...]]: HOI indices of each pair.
@@ -143,16 +133,14 @@ def sample_pairs(
 
 
 def render_scene(scene: Scene) -> tuple[np.ndarray, dict[str, Any]]:
-    """Draws a scene and writes down what is in it.
+    """Renders the image of a scene and its annotation.
 
     Args:
         scene (Scene): The scene.
 
     Returns:
-        tuple[np.ndarray, dict]: The image, (H, W, 3) uint8 RGB; and its entry of the annotation file without
-        ``file_name``: ``width``, ``height``, ``annotations`` (``bbox`` xyxy, ``category_id`` = object index + 1) and
-        ``hoi_annotation`` (``subject_id``, ``object_id``, ``category_id`` = verb index + 1, ``hoi_category_id`` =
-        HOI index + 1).
+        tuple[np.ndarray, dict]: The image, (H, W, 3) uint8 RGB, and its record in the layout of the documented JSON, without
+        ``file_name``.
     """
     canvas = _draw_background(scene)
     for group in scene.groups:
@@ -166,7 +154,7 @@ def render_scene(scene: Scene) -> tuple[np.ndarray, dict[str, Any]]:
 
 
 def annotate(scene: Scene) -> dict[str, Any]:
-    """The annotation of a scene, as :func:`render_scene` returns it."""
+    """Annotation of a scene, see :func:`render_scene`."""
     vocab = vocabulary()
     annotations, hoi_annotation = [], []
     for group in scene.groups:
@@ -193,7 +181,7 @@ def _sample_groups(
     vocab = vocabulary()
     pairs = sample_pairs(rng, settings, long_tail, num_pairs)
     groups = [_person_group(hois, rng, settings) for hois in _share_persons(pairs, rng, settings)]
-    # Nothing idle beside three pairs: the image would be too full.
+    # No idle things with three pairs: the image would be too full.
     idle = 0 if len(pairs) > 2 else 1
     for _ in range(idle * min(3, rng.poisson(settings.idle_objects))):
         label = int(rng.integers(1, vocab.num_objects))
@@ -208,7 +196,7 @@ def _sample_groups(
 def _share_persons(
     pairs: list[tuple[int, ...]], rng: np.random.Generator, settings: Difficulty
 ) -> list[list[tuple[int, ...]]]:
-    """Gives some pairs that can be done at once to one person; each result is a person's one or two pairs."""
+    """Distributes the pairs to persons. Each person has one pair, or two that are possible at once."""
     vocab = vocabulary()
 
     def verb(hois: tuple[int, ...]) -> str | None:
@@ -240,11 +228,11 @@ def _person_group(hois: list[tuple[int, ...]], rng: np.random.Generator, setting
 
 
 def _layout(groups: list[Group], rng: np.random.Generator, settings: Difficulty) -> list[Group]:
-    """Scales, mirrors and places groups so that they lie in the image and apart from each other."""
+    """Scales, mirrors and places groups, so that they are inside the image and do not collide."""
     scales = rng.uniform(*settings.person_height, size=len(groups))
     flips = rng.random(len(groups)) < 0.5
     boxes = np.stack([group.extent for group in groups])
-    # Large groups first: the small ones find room beside them.
+    # Large groups are placed first, because small ones fit between them.
     order = np.argsort(-np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), kind='stable')
     while True:
         for _ in range(12):
@@ -254,7 +242,7 @@ def _layout(groups: list[Group], rng: np.random.Generator, settings: Difficulty)
                     group.transformed(scale, bool(flip), shift)
                     for group, scale, flip, shift in zip(groups, scales, flips, placed, strict=True)
                 ]
-                # What stands lower in the image is nearer.
+                # A group that is lower in the image is nearer, so it is drawn later.
                 return sorted(result, key=lambda group: float(group.extent[3]))
         scales = scales * 0.94
 
@@ -267,7 +255,7 @@ def _try_layout(
     rng: np.random.Generator,
     settings: Difficulty,
 ) -> np.ndarray | None:
-    """Positions (n, 2) of the groups' origins in pixels, or None when there was no room."""
+    """Positions of the groups' origins in pixels, (n, 2). None if there is no room."""
     shifts = np.zeros((len(boxes), 2))
     taken: list[np.ndarray] = []
     room = _MARGIN + OUTLINE
@@ -293,7 +281,7 @@ def _try_layout(
 
 
 def _covered(boxes: np.ndarray, other: np.ndarray, gap: float) -> np.ndarray:
-    """Share (n) of the smaller of two boxes that the other, widened by a gap, covers."""
+    """Overlap of each box with another one, relative to the smaller of the two. The other one is widened by a gap."""
     sides = np.minimum(boxes[:, 2:], other[2:] + gap) - np.maximum(boxes[:, :2], other[:2] - gap)
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     return np.prod(sides.clip(0), axis=1) / np.minimum(areas, np.prod(other[2:] - other[:2]))
@@ -322,5 +310,5 @@ def _draw_background(scene: Scene) -> np.ndarray:
     cells = rng.standard_normal((9, 9), dtype=np.float32) * background['texture']
     texture = cv2.resize(cells, (size, size), interpolation=cv2.INTER_CUBIC)[:, :, None]
     image = np.clip(colors.astype(np.float32) + texture, 0, 255).astype(np.uint8)
-    # Smooth enough to be made at the image's own size and then enlarged.
+    # The background is smooth, so it is made at the size of the image and then enlarged.
     return cv2.resize(image, None, fx=SUPERSAMPLE, fy=SUPERSAMPLE, interpolation=cv2.INTER_NEAREST)

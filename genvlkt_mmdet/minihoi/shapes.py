@@ -1,4 +1,4 @@
-"""Coloured shapes: their extent, their movement and their drawing."""
+"""Coloured shapes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,24 +9,23 @@ import numpy as np
 Color = tuple[int, int, int]
 
 SUPERSAMPLE = 2
-"""Shapes are drawn on a canvas this many times larger than the image, which is then averaged down."""
+"""Scale of the canvas on which shapes are drawn. It is averaged to the size of the image."""
 
 OUTLINE = 0.6
-"""Width in image pixels of the dark rim around every shape; it belongs to the shape and to its box."""
+"""Width of the dark outline of a shape in pixels of the image. It is inside the box."""
 
 _SHIFT = 4  # fractional bits of OpenCV's integer coordinates
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One filled primitive.
+    """A shape of one colour.
 
     Attributes:
-        kind (str): ``'stroke'`` (poly-line with round ends), ``'disc'`` (ellipse), ``'ring'`` (circle line) or
-            ``'polygon'``.
-        points (np.ndarray): (n, 2) poly-line or polygon; (1, 2) centre of a disc or a ring.
+        kind (str): ``'stroke'`` (polyline with round ends), ``'disc'`` (ellipse), ``'ring'`` (circle line) or ``'polygon'``.
+        points (np.ndarray): (n, 2) points of a polyline or polygon, or (1, 2) centre of a disc or ring.
         color (tuple[int]): RGB, 0 to 255.
-        size (tuple[float, float]): Stroke: (width, 0). Disc: its two radii. Ring: (radius, width). Polygon: unused.
+        size (tuple[float, float]): Width and 0 (stroke), both radii (disc), or radius and width (ring).
     """
 
     kind: str
@@ -35,12 +34,12 @@ class Shape:
     size: tuple[float, float] = (0.0, 0.0)
 
     def extent(self, margin: float = 0.0) -> np.ndarray:
-        """Smallest box around the shape: (4,) ``x1, y1, x2, y2`` in the shape's own unit."""
+        """Box around the shape, (4) ``x1, y1, x2, y2`` in the unit of the shape."""
         reach = np.array(_reach(self)) + margin
         return np.concatenate([self.points.min(0) - reach, self.points.max(0) + reach])
 
     def transformed(self, scale: float, flip: bool, shift: Sequence[float]) -> 'Shape':
-        """From person units (x right, y up) to pixels (y down): mirrors, scales, turns upside down, moves."""
+        """Converts person heights (y up) to pixels (y down). The shape is mirrored if ``flip``, scaled and moved."""
         factor = np.array([-scale if flip else scale, -scale])
         return replace(
             self,
@@ -49,13 +48,13 @@ class Shape:
         )
 
     def moved(self, shift: Sequence[float], flip: bool = False) -> 'Shape':
-        """The shape, mirrored at x = 0 when asked, then moved."""
+        """The shape, mirrored at x = 0 if ``flip``, and moved."""
         factor = np.array([-1.0 if flip else 1.0, 1.0])
         return replace(self, points=self.points * factor + np.asarray(shift))
 
 
 def stroke(points: Iterable[Sequence[float]], width: float, color: Color) -> Shape:
-    """Poly-line of a width with round ends."""
+    """Polyline with round ends."""
     return Shape('stroke', np.array(list(points), dtype=float), color, (width, 0.0))
 
 
@@ -76,18 +75,18 @@ def polygon(points: Iterable[Sequence[float]], color: Color) -> Shape:
 
 
 def extent(shapes: Iterable[Shape], margin: float = 0.0) -> np.ndarray:
-    """Smallest box around several shapes: (4,) ``x1, y1, x2, y2``."""
+    """Box around several shapes, (4) ``x1, y1, x2, y2``."""
     boxes = np.stack([shape.extent(margin) for shape in shapes])
     return np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
 
 
 def draw(canvas: np.ndarray, shapes: Sequence[Shape], outline: bool = True) -> None:
-    """Draws shapes, in pixels of the image, on a canvas that is :data:`SUPERSAMPLE` times larger.
+    """Draws shapes on a canvas. All outlines are drawn first, so that they do not cover other shapes.
 
     Args:
-        canvas (np.ndarray): (H * SUPERSAMPLE, W * SUPERSAMPLE, 3) or one channel, uint8, changed in place.
-        shapes (Sequence[Shape]): Shapes in drawing order. Rims are drawn first, so that none lies on a neighbour.
-        outline (bool): Whether the shapes have rims.
+        canvas (np.ndarray): (H * SUPERSAMPLE, W * SUPERSAMPLE, 3) or one channel, uint8. Changed in place.
+        shapes (Sequence[Shape]): Shapes in pixels of the image, in drawing order.
+        outline (bool): Whether to draw outlines.
     """
     if outline:
         for shape in shapes:
@@ -97,13 +96,13 @@ def draw(canvas: np.ndarray, shapes: Sequence[Shape], outline: bool = True) -> N
 
 
 def _reach(shape: Shape) -> tuple[float, float]:
-    """How far a shape reaches beyond its points, horizontally and vertically."""
+    """Extent of a shape beyond its points, horizontally and vertically."""
     a, b = shape.size
     return {'stroke': (a / 2, a / 2), 'disc': (a, b), 'ring': (a + b / 2, a + b / 2), 'polygon': (0.0, 0.0)}[shape.kind]
 
 
 def _draw_one(canvas: np.ndarray, shape: Shape, grow: float, color: Color) -> None:
-    # Pixel centres lie at whole numbers in OpenCV, edges of the image at -0.5: hence the half pixel.
+    # OpenCV has whole numbers at the centres of pixels, so the edge of the image is at -0.5.
     points = np.rint((shape.points * SUPERSAMPLE - 0.5) * (1 << _SHIFT)).astype(np.int32)
     a, b = (value * SUPERSAMPLE for value in shape.size)
     grow *= SUPERSAMPLE

@@ -1,7 +1,7 @@
-"""A CLIP small enough to ship: an ``open_clip`` model that learns MiniHOI's images and their captions.
+"""Training of the tiny CLIP: a small ``open_clip`` model that takes CLIP's part on MiniHOI.
 
-It plays the part of CLIP on MiniHOI. Like CLIP it is trained by contrast between images and captions, never to
-classify, and like CLIP it has seen every combination of verb and object, those of the zero-shot splits included.
+Like CLIP, it learns from the contrast of images and captions, not to classify. Like CLIP, it sees every combination of verb
+and object, including those of the zero-shot splits.
 """
 
 import gzip
@@ -29,25 +29,25 @@ from .scenes import Scene, render_scene, sample_scene
 
 IMAGE_SIZE = 64
 FEATURE_SCALE = 0.4
-"""Mean absolute value of CLIP's image features, which the mimic loss's weight of 20 (GEN-VLKT, Sec. 4.1) fits."""
+"""Mean absolute value of CLIP's image features. The mimic loss's weight of 20 (GEN-VLKT, Sec. 4.1) fits it."""
 
 _WEIGHTS = 'open_clip_model.safetensors'
 _CONFIG = 'open_clip_config.json'
 _BPE = 'bpe.txt.gz'
 _CONTEXT = 24
-_STREAM = 100  # random stream of the images; MiniHOI's splits have others
-_EMPTY = 0.025  # share of the scenes without anybody and anything, for 'a photo of nothing'
-_HOI_CAPTIONS = 0.75  # share of the captions that name an interaction; the others name an object
+_STREAM = 100  # random stream of the images, not one of MiniHOI's splits
+_EMPTY = 0.025  # share of empty scenes, for the caption 'a photo of nothing'
+_HOI_CAPTIONS = 0.75  # share of captions that name an interaction; the others name an object
 
 
 def learn_bpe(texts: Iterable[str]) -> list[tuple[str, str]]:
-    """Learns byte pair merges until every word of the texts is one token.
+    """Learns byte pair merges until every word is one token.
 
     Args:
         texts (Iterable[str]): The texts.
 
     Returns:
-        list[tuple[str, str]]: Merges, the most frequent first, as ``open_clip``'s SimpleTokenizer reads them.
+        list[tuple[str, str]]: Merges for ``open_clip``'s SimpleTokenizer, the most frequent first.
     """
     counts = Counter(word for text in texts for word in text.lower().split())
     words = {word: [*word[:-1], f'{word[-1]}</w>'] for word in sorted(counts)}
@@ -71,19 +71,11 @@ def learn_bpe(texts: Iterable[str]) -> list[tuple[str, str]]:
             words[word] = merged
 
 
-def model_config(vocab_size: int, embed_dim: int = 128) -> dict[str, Any]:
-    """The ``open_clip`` configuration of the tiny CLIP.
-
-    Args:
-        vocab_size (int): Tokens of its tokenizer.
-        embed_dim (int): Width of the shared embedding.
-
-    Returns:
-        dict: Content of ``open_clip_config.json``.
-    """
+def _model_config(vocab_size: int) -> dict[str, Any]:
+    """Content of ``open_clip_config.json`` for a tokenizer with a number of tokens."""
     return dict(
         model_cfg=dict(
-            embed_dim=embed_dim,
+            embed_dim=128,
             # Four stages make open_clip choose its ModifiedResNet, which learns faster from few images than a ViT.
             vision_cfg=dict(image_size=IMAGE_SIZE, layers=[1, 1, 1, 1], width=16, head_width=64, patch_size=None),
             text_cfg=dict(
@@ -102,18 +94,17 @@ def model_config(vocab_size: int, embed_dim: int = 128) -> dict[str, Any]:
 def render_captioned(
     num_images: int, seed: int, single_pair: float = 0.5, long_tail: bool = False
 ) -> tuple[Tensor, list[tuple[int, ...]], list[tuple[int, ...]]]:
-    """Renders MiniHOI images with what a caption may say of them.
+    """Renders MiniHOI images and lists the classes that a caption can name.
 
     Args:
-        num_images (int): N.
-        seed (int): Seed of the images; of a random stream apart from those of MiniHOI's splits.
-        single_pair (float): Share of the images that show one pair and nothing else; the others are ordinary scenes,
-            and one in forty of those is empty.
-        long_tail (bool): Whether HOI classes follow the training split's frequencies; else all are equally frequent.
+        num_images (int): Number of images N.
+        seed (int): Seed of the images. Their random stream is not one of MiniHOI's splits.
+        single_pair (float): Share of images with one pair and nothing else. The others are ordinary scenes, of which
+            one in forty is empty.
+        long_tail (bool): Whether HOI classes are as frequent as in the training split. Default: all equally frequent.
 
     Returns:
-        tuple: Images (N, 3, 64, 64) uint8 RGB; and for each image the indices of its HOI classes and of its object
-        classes.
+        tuple: Images (N, 3, 64, 64) uint8 RGB, and the indices of the HOI classes and of the object classes of each image.
     """
     vocab = vocabulary()
     hoi_of = {value: index for index, value in enumerate(vocab.hoi_ids)}
@@ -140,12 +131,12 @@ def render_captioned(
 
 
 def resize(image: np.ndarray) -> np.ndarray:
-    """Brings an RGB image to the tiny CLIP's size as its preprocessing does: bicubic with antialiasing."""
+    """Resizes an RGB image for the tiny CLIP, like its preprocessing: bicubic with antialiasing."""
     return np.array(Image.fromarray(image).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC))
 
 
 def normalize(images: Tensor) -> Tensor:
-    """From uint8 RGB (N, 3, S, S) to the float input of the image tower."""
+    """Converts uint8 RGB images (N, 3, S, S) to the float input of the image encoder."""
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (OPENAI_DATASET_MEAN, OPENAI_DATASET_STD))
     return (images.float() / 255 - mean) / std
 
@@ -160,24 +151,24 @@ def train_tiny_clip(
     long_tail: bool = False,
     eval_images: int = 1000,
 ) -> dict[str, float]:
-    """Trains the tiny CLIP and writes it as a folder that a ``clip`` setting, and ``open_clip`` itself, can load.
+    """Trains the tiny CLIP and writes it to a folder, which a ``clip`` setting and ``open_clip`` itself can load.
 
-    Every image of a batch comes with one caption drawn from what is true of it. The loss is CLIP's contrast between
-    the images and the captions of the batch, in both directions; since few captions exist, several may be true of
-    an image, and a caption that is true of it without being its own counts neither for nor against it.
+    Each image of a batch gets one of its true captions. The loss is CLIP's contrast of the images and captions of the batch,
+    in both directions. There are few captions, so several of a batch can be true of an image. Those that are true, but are
+    not the image's own, are left out of its loss.
 
     Args:
         out (str | Path): Folder to write.
-        num_images (int): Images to render and train on.
-        steps (int): Optimiser steps.
-        batch_size (int): Images of a step.
-        lr (float): Highest learning rate.
-        seed (int): Seed of everything.
-        long_tail (bool): Whether HOI classes follow the training split's frequencies; else all are equally frequent.
-        eval_images (int): Held-out images to measure the result on.
+        num_images (int): Number of images to render for training.
+        steps (int): Number of optimiser steps.
+        batch_size (int): Images per step.
+        lr (float): Maximum learning rate.
+        seed (int): Seed of images, initialisation and order.
+        long_tail (bool): See :func:`render_captioned`.
+        eval_images (int): Number of held-out images for evaluation.
 
     Returns:
-        dict: What :func:`evaluate_tiny_clip` measures of the written folder.
+        dict: See :func:`evaluate_tiny_clip`.
     """
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
@@ -189,7 +180,7 @@ def train_tiny_clip(
     # mtime 0: the same training writes the same bytes.
     write_file(out / _BPE, gzip.compress('\n'.join(lines).encode(), mtime=0))
     tokenizer = open_clip.SimpleTokenizer(bpe_path=str(out / _BPE), context_length=_CONTEXT)
-    config = model_config(tokenizer.vocab_size)
+    config = _model_config(tokenizer.vocab_size)
     write_file(out / _CONFIG, (json.dumps(config, indent=2) + '\n').encode())
     model = open_clip.CLIP(**config['model_cfg'])
     tokens = tokenizer(captions)
@@ -233,31 +224,31 @@ def train_tiny_clip(
 
 @torch.no_grad()
 def evaluate_tiny_clip(folder: str | Path, num_images: int = 1000, seed: int = 1) -> dict[str, float]:
-    """Names what held-out images of a single pair show, by the nearest caption.
+    """Classifies held-out images of a single pair by their nearest caption.
 
     Args:
-        folder (str | Path): Folder that :func:`train_tiny_clip` wrote.
-        num_images (int): Images, all HOI classes equally frequent.
-        seed (int): Seed of the images; not the one of training.
+        folder (str | Path): Folder of :func:`train_tiny_clip`.
+        num_images (int): Number of images. All HOI classes are equally frequent.
+        seed (int): Seed of the images, other than that of the training.
 
     Returns:
-        dict: ``hoi``, ``verb``, ``object``: share of images whose HOI class, its verb, or the object is named rightly
-        (the object among all objects but the person); ``nothing``: share of empty images that are named so;
-        ``feature_scale``: mean absolute value of the features that are not normalised.
+        dict: ``hoi``, ``verb``, ``object``: accuracy of HOI class, verb, and object (among all but the person).
+        ``nothing``: accuracy on empty images. ``feature_scale``: mean absolute value of the image features before
+        normalisation.
     """
     vocab, source = vocabulary(), CLIPSource.from_cfg(str(folder))
     model, tokenizer = source.load_model(), source.load_tokenizer()
     images, hois, _ = render_captioned(num_images, seed, single_pair=1.0)
     target = torch.tensor([h[0] for h in hois])
     features = torch.cat([model.encode_image(normalize(chunk)) for chunk in images.split(250)])
-    pictures = F.normalize(features, dim=-1)
+    image_embeds = F.normalize(features, dim=-1)
     hoi_texts = model.encode_text(tokenizer(list(vocab.hoi_prompts)), normalize=True)
     object_texts = model.encode_text(tokenizer(list(vocab.object_prompts)), normalize=True)
-    named = (pictures @ hoi_texts.T).argmax(1)
+    named = (image_embeds @ hoi_texts.T).argmax(1)
     things = [i for i, name in enumerate(vocab.object_names) if name != 'person']
-    named_object = torch.tensor(things)[(pictures @ object_texts[things].T).argmax(1)]
+    named_object = torch.tensor(things)[(image_embeds @ object_texts[things].T).argmax(1)]
     verbs, objects = torch.tensor(vocab.hoi_verbs), torch.tensor(vocab.hoi_objects)
-    empty = torch.stack([_empty_picture(seed, i) for i in range(50)])
+    empty = torch.stack([_empty_image(seed, i) for i in range(50)])
     empty_named = (model.encode_image(normalize(empty), normalize=True) @ object_texts.T).argmax(1)
     return dict(
         hoi=(named == target).float().mean().item(),
@@ -271,7 +262,7 @@ def evaluate_tiny_clip(folder: str | Path, num_images: int = 1000, seed: int = 1
 def _true_captions(
     hois: Sequence[Sequence[int]], objects: Sequence[Sequence[int]], num_hois: int, num_object_logits: int
 ) -> Tensor:
-    """(N, num_hois + num_object_logits) bool: which captions are true of an image; the last one is 'nothing'."""
+    """True captions of each image, (N, num_hois + num_object_logits) bool. The last one is 'nothing'."""
     truth = torch.zeros(len(hois), num_hois + num_object_logits, dtype=torch.bool)
     for row, (actions, things) in enumerate(zip(hois, objects, strict=True)):
         truth[row, list(actions)] = True
@@ -281,7 +272,7 @@ def _true_captions(
 
 
 def _draw_captions(true: Tensor, num_hois: int, generator: np.random.Generator) -> Tensor:
-    """One true caption for each image (B,): of an interaction where it shows one, most of the times."""
+    """Draws one true caption for each image, (B). It mostly names an interaction, if the image has one."""
     weights = true.double()
     is_hoi = torch.arange(true.shape[1]) < num_hois
     has_hoi = true[:, is_hoi].any(1, keepdim=True)
@@ -294,36 +285,29 @@ def _draw_captions(true: Tensor, num_hois: int, generator: np.random.Generator) 
 
 
 def _contrast(model: nn.Module, batch: Tensor, tokens: Tensor, own: Tensor, true: Tensor) -> Tensor:
-    """CLIP's loss in both directions over the images and the different captions of a batch.
+    """CLIP's loss of the images of a batch and their captions, in both directions.
 
-    Args:
-        model (nn.Module): The CLIP.
-        batch (Tensor): Images (B, 3, S, S).
-        tokens (Tensor): Of all captions (C, context length).
-        own (Tensor): Caption of each image (B,).
-        true (Tensor): (B, C), captions that are true of each image.
-
-    Returns:
-        Tensor: The loss.
+    ``batch``: images (B, 3, S, S). ``tokens``: all C captions. ``own`` (B): caption of each image. ``true`` (B, C): its true
+    captions.
     """
     used, column = own.unique(return_inverse=True)  # (U,), (B,)
-    pictures = model.encode_image(batch, normalize=True)
+    image_embeds = model.encode_image(batch, normalize=True)
     texts = model.encode_text(tokens[used], normalize=True)
-    logits = model.logit_scale.exp() * pictures @ texts.T  # (B, U)
+    logits = model.logit_scale.exp() * image_embeds @ texts.T  # (B, U)
     also_true = true[:, used].clone()
     also_true[torch.arange(len(own)), column] = False
-    by_picture = F.cross_entropy(logits.masked_fill(also_true, float('-inf')), column)
-    # A caption has several images: its target is spread evenly over those of which it is true.
+    by_image = F.cross_entropy(logits.masked_fill(also_true, float('-inf')), column)
+    # A caption can have several images: its target is spread evenly over them.
     target = true[:, used].float()
     log_share = logits.log_softmax(0)
     by_caption = -((log_share * target).sum(0) / target.sum(0)).mean()
-    # The spread target cannot be met better than its entropy; taking it off makes the value readable.
-    return (by_picture + by_caption - target.sum(0).log().mean()) / 2
+    # The minimum of this loss is the entropy of the target. Without it, a perfect model has loss 0.
+    return (by_image + by_caption - target.sum(0).log().mean()) / 2
 
 
 @torch.no_grad()
 def _scale_features(model: nn.Module, images: Tensor) -> None:
-    """Folds a factor into the last projection so that image features have CLIP's mean absolute value; angles stay."""
+    """Scales the last projection, so that image features have CLIP's mean absolute value."""
     features = torch.cat([model.encode_image(normalize(chunk)) for chunk in images.split(250)])
     factor = FEATURE_SCALE / features.abs().mean()
     projection = model.visual.attnpool.c_proj
@@ -331,8 +315,8 @@ def _scale_features(model: nn.Module, images: Tensor) -> None:
     projection.bias.mul_(factor)
 
 
-def _empty_picture(seed: int, index: int) -> Tensor:
-    """A background with nothing on it, (3, 64, 64) uint8."""
+def _empty_image(seed: int, index: int) -> Tensor:
+    """A background without objects, (3, 64, 64) uint8."""
     scene = sample_scene(np.random.default_rng([_STREAM, seed, 10**6 + index]))
     image, _ = render_scene(Scene([], scene.background, scene.size))
     return torch.from_numpy(resize(image)).permute(2, 0, 1)

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.runner import Runner
 
 from genvlkt_mmdet.models.layers import TextClassifier
@@ -13,12 +12,6 @@ from .conftest import shrunk
 from .test_structure import PAPER
 
 LOSSES = {f'loss_{kind}' for kind in ('hoi', 'obj', 'human_bbox', 'object_bbox', 'human_iou', 'object_iou')}
-
-
-@pytest.fixture(autouse=True)
-def _quick_log(monkeypatch):
-    """The runner logs its config nicely formatted, which would take most of the time here."""
-    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: str(self._cfg_dict)))
 
 
 @pytest.mark.parametrize('name', PAPER)

@@ -16,7 +16,7 @@ from .conftest import shrunk
 
 
 @pytest.fixture
-def config_file(toy_data, tiny_clip, tmp_path, monkeypatch):
+def config_file(toy_data, tiny_clip, tmp_path):
     """Makes a small config, as a file."""
 
     def write(dataset):
@@ -26,8 +26,6 @@ def config_file(toy_data, tiny_clip, tmp_path, monkeypatch):
         # A backend is made once a process and name.
         cfg.visualizer.update(name=str(tmp_path), vis_backends=[dict(type='LocalVisBackend')])
         cfg.dump(tmp_path / 'small.py')
-        # The runner logs its config nicely formatted, which would take most of the time here.
-        monkeypatch.setattr(Config, 'pretty_text', property(lambda self: str(self._cfg_dict)))
         return tmp_path / 'small.py'
 
     return write

@@ -8,7 +8,7 @@ from genvlkt_mmdet.datasets import HICODetDataset, VCOCODataset
 from genvlkt_mmdet.datasets.checking import check_dataset
 from genvlkt_mmdet.datasets.formats import read_annotations
 from genvlkt_mmdet.vocabulary import load_vocabulary
-from tests.mutations import error_of, mutations, texts
+from tests.mutations import COCO, VSRL, error_of, mutations, texts
 
 VOCABULARIES = {name: load_vocabulary(name) for name in ('hico', 'vcoco')}
 OURS = [
@@ -53,19 +53,6 @@ def upt_vcoco():
     return dict(
         action_to_object=[], images=[7], classes=list(vocabulary.verb_names), objects=names, annotations=[image]
     )
-
-
-VSRL = [
-    dict(action_name='hold', role_name=['agent', 'obj'], image_id=[7], ann_id=[70], label=[1], role_object_id=[70, 71])
-]
-COCO = dict(
-    images=[dict(id=7, file_name='a.png', width=60, height=40)],
-    annotations=[
-        dict(id=70, image_id=7, category_id=1, bbox=[5, 5, 20, 30], area=600, iscrowd=0),
-        dict(id=71, image_id=7, category_id=47, bbox=[20, 10, 10, 10], area=100, iscrowd=0),
-    ],
-    categories=[dict(id=1, name='person')],
-)
 
 
 def runs(path, kind, **options):

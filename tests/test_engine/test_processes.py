@@ -10,21 +10,16 @@ from pathlib import Path
 from mmengine.config import Config
 
 from genvlkt_mmdet.converters import load_checkpoint
+from tests.processes import REPO, start_tool
 from tests.test_engine.toy import toy_config
-
-REPO = Path(__file__).parents[2]
-
-
-def environment(**more: str) -> dict[str, str]:
-    folder = Path(sys.executable).parent
-    return os.environ | dict(PYTHONPATH=str(REPO), PATH=f'{folder}{os.pathsep}{os.environ["PATH"]}', **more)
 
 
 def test_two_processes_train_on_a_machine_without_gpu(tmp_path):
     Config(toy_config(str(tmp_path / 'work'), epochs=2)).dump(tmp_path / 'toy.py')
+    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
     done = subprocess.run(
         ['bash', REPO / 'tools' / 'dist_train.sh', tmp_path / 'toy.py', '2'],
-        env=environment(CUDA_VISIBLE_DEVICES='-1', PORT='29731'),
+        env=os.environ | dict(PYTHONPATH=str(REPO), PATH=path, CUDA_VISIBLE_DEVICES='-1', PORT='29731'),
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -52,20 +47,14 @@ def test_workers_of_a_killed_training_end(tmp_path):
     cfg = toy_config(str(tmp_path / 'work'), epochs=10000, num_workers=2, persistent_workers=True)
     cfg['default_hooks']['checkpoint'] = None
     Config(cfg).dump(tmp_path / 'toy.py')
-    training = subprocess.Popen(
-        [sys.executable, REPO / 'tools' / 'train.py', tmp_path / 'toy.py'],
-        env=environment(),
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    training = start_tool(tmp_path / 'output.txt', 'train.py', tmp_path / 'toy.py', cwd=tmp_path)
     workers = []
     limit = time.time() + 300
-    while len(workers) < 2 and training.poll() is None and time.time() < limit:
+    while len(workers) < 2 and training.is_alive() and time.time() < limit:
         workers = children(training.pid)
         time.sleep(0.05)
-    training.send_signal(signal.SIGKILL)
-    training.wait()
+    training.kill()
+    training.join()
     assert len(workers) >= 2
     limit = time.time() + 20
     while any(map(alive, workers)) and time.time() < limit:

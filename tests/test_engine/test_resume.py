@@ -1,10 +1,7 @@
 """A training that is killed and resumed ends with the numbers of one that was not: the tolerance is zero."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 
@@ -15,9 +12,9 @@ from mmengine.runner import Runner
 
 from genvlkt_mmdet.converters import load_checkpoint
 from genvlkt_mmdet.engine import ReproducibleEpochsHook, latest_checkpoint
+from tests.processes import run_tool
 from tests.test_engine.toy import SAMPLES, toy_config
 
-REPO = Path(__file__).parents[2]
 STEPS = SAMPLES // 4
 
 
@@ -96,33 +93,28 @@ def test_every_epoch_draws_other_augmentations(tmp_path):
     assert (first != second).all()
 
 
-def run_tool(work_dir: Path, *arguments: str, kill: str = '') -> subprocess.CompletedProcess:
-    config = work_dir.parent / 'toy.py'
+def train_tool(work_dir: Path, kill: str = '') -> tuple[int, str]:
+    """Runs ``tools/train.py --resume``; returns its exit code and what it printed."""
+    config, output = work_dir.parent / 'toy.py', work_dir.parent / 'output.txt'
     Config(toy_config(str(work_dir))).dump(config)
-    return subprocess.run(
-        [sys.executable, REPO / 'tools' / 'train.py', config, *arguments],
-        env=os.environ | dict(TOY_KILL=kill, PYTHONPATH=str(REPO)),
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+    return run_tool(output, 'train.py', config, '--resume', cwd=work_dir.parent, TOY_KILL=kill), output.read_text()
 
 
 @pytest.mark.slow
 def test_killed_twice_and_resumed_by_the_same_command(tmp_path):
     """SIGKILL in the middle of an epoch, then in the middle of writing a checkpoint when only one is kept."""
     killed = tmp_path / 'killed'
-    first = run_tool(killed, '--resume', kill=f'iter:{STEPS + 1}')
-    assert first.returncode == -signal.SIGKILL, first.stderr
+    code, printed = train_tool(killed, kill=f'iter:{STEPS + 1}')
+    assert code == -signal.SIGKILL, printed
     assert latest_checkpoint(killed) == str(killed / 'epoch_1.pth')
 
-    second = run_tool(killed, '--resume', kill='write:3')
-    assert second.returncode == -signal.SIGKILL, second.stderr
+    code, printed = train_tool(killed, kill='write:3')
+    assert code == -signal.SIGKILL, printed
     assert any(killed.glob('epoch_3.pth.*.part')) and not (killed / 'epoch_3.pth').exists()
     assert latest_checkpoint(killed) == str(killed / 'epoch_2.pth')
 
-    last = run_tool(killed, '--resume')
-    assert last.returncode == 0, last.stderr
+    code, printed = train_tool(killed)
+    assert code == 0, printed
     assert sorted(path.name for path in killed.glob('*.pth*')) == ['epoch_4.pth']
 
     train(tmp_path / 'whole')

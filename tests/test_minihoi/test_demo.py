@@ -1,17 +1,16 @@
 """The whole demo on a few images: its figures are those of the test, its drawings exist, resuming adds nothing."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import pytest
 
 from genvlkt_mmdet.engine import latest_checkpoint, test_model, testing_config
-from genvlkt_mmdet.minihoi import run_demo
+from tests.processes import run_tool
 
-pytestmark = pytest.mark.slow
+# One training for all tests of this file, also under pytest-xdist.
+pytestmark = [pytest.mark.xdist_group('demo'), pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -33,39 +32,54 @@ def config(tmp_path_factory) -> Path:
     return path
 
 
-def test_demo_reports_what_the_test_measures(config: Path, tmp_path: Path):
-    result = run_demo(config, tmp_path, seed=3, num_pictures=3)
-    metrics = test_model(testing_config(config, latest_checkpoint(tmp_path), work_dir=tmp_path / 'again'))
+@pytest.fixture(scope='module')
+def trained(config: Path) -> tuple[Path, dict, list[str]]:
+    """A folder in which the tool has trained, its report and the lines that it printed."""
+    folder = config.parent / 'trained'
+    folder.mkdir()
+    options = ('--config', config, '--work-dir', 'out', '--seed', '3', '--images', '3')
+    code = run_tool(folder / 'printed.txt', 'demo.py', *options, cwd=folder)
+    printed = (folder / 'printed.txt').read_text()
+    assert code == 0, printed
+    return folder, json.loads(printed.splitlines()[-1]), printed.splitlines()
+
+
+def test_demo_reports_what_the_test_measures(config: Path, trained, tmp_path: Path):
+    folder, result, _ = trained
+    checkpoint = latest_checkpoint(folder / 'out')
+    metrics = test_model(testing_config(config, checkpoint, work_dir=tmp_path / 'again'))
     assert [result['full'], result['rare'], result['non_rare']] == [
         metrics['hico/full'],
         metrics['hico/rare'],
         metrics['hico/non_rare'],
     ]
     assert 0 <= result['full'] <= 1 and result['minutes'] < 15
-    *single, overview = (cv2.imread(path) for path in result['pictures'])
-    assert len(single) == 3 and len({Path(p).name for p in result['pictures']}) == 4
+    *single, overview = (cv2.imread(str(folder / path)) for path in result['drawings'])
+    assert len(single) == 3 and len({Path(p).name for p in result['drawings']}) == 4
     # Ground truth and prediction stand side by side, above at most a list of labels: wider than twice the image is enlarged.
     assert all(image.shape[1] >= 2 * 480 for image in single)
     assert overview.shape[0] >= 2 * max(image.shape[0] for image in single)
 
 
-def test_tool_ends_in_json_and_resumes(config: Path, tmp_path: Path):
-    command = [sys.executable, ROOT / 'tools' / 'demo.py', '--config', config, '--work-dir', 'out', '--pictures', '1']
-    figures = []
-    for extra in ([], ['--resume']):
-        done = subprocess.run([*command, *extra], cwd=tmp_path, capture_output=True, text=True, check=True)
-        report = json.loads(done.stdout.splitlines()[-1])
-        assert len((done.stdout + done.stderr).splitlines()) < 40, 'the full demo adds 14 lines of training'
-        assert set(report) == {'full', 'rare', 'non_rare', 'minutes', 'pictures'}
-        assert all((tmp_path / picture).is_file() for picture in report['pictures'])
-        figures.append([report['full'], report['rare'], report['non_rare']])
-    logs = ''.join(log.read_text() for log in (tmp_path / 'out').rglob('*.log'))
+def test_tool_ends_in_json_and_resumes(config: Path, trained):
+    folder, first, lines = trained
+    assert len(lines) < 40, 'the full demo adds 14 lines of training'
+    assert set(first) == {'full', 'rare', 'non_rare', 'minutes', 'drawings'}
+    options = ('--config', config, '--work-dir', 'out', '--seed', '3', '--images', '1', '--resume')
+    assert run_tool(folder / 'resumed.txt', 'demo.py', *options, cwd=folder) == 0
+    lines = (folder / 'resumed.txt').read_text().splitlines()
+    assert len(lines) < 40
+    second = json.loads(lines[-1])
+    for report in (first, second):
+        assert all((folder / drawing).is_file() for drawing in report['drawings'])
+    logs = ''.join(log.read_text() for log in (folder / 'out').rglob('*.log'))
     assert all(detail in logs for detail in ('System environment', 'Hooks will be executed', 'paramwise_options'))
-    assert figures[0] == figures[1], 'a finished training is only evaluated again'
+    same = ('full', 'rare', 'non_rare')
+    assert [first[key] for key in same] == [second[key] for key in same], 'a finished training is only evaluated again'
 
 
 def test_missing_config_is_one_sentence(tmp_path: Path):
-    command = [sys.executable, ROOT / 'tools' / 'demo.py', '--config', 'absent.py']
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1].startswith('error: The config file absent.py does not exist')
+    code = run_tool(tmp_path / 'printed.txt', 'demo.py', '--config', 'absent.py', cwd=tmp_path)
+    assert code == 1
+    last = (tmp_path / 'printed.txt').read_text().strip().splitlines()[-1]
+    assert last.startswith('error: The config file absent.py does not exist')

@@ -11,28 +11,12 @@ from torch import Tensor, nn
 from genvlkt_mmdet.models import TextClassifier
 from genvlkt_mmdet.structures import HOIDataSample
 from genvlkt_mmdet.vocabulary import HOIVocabulary
+from tests.shared import HICO_LIKE
 
 CHANNELS = 32
 CLIP_DIMS = 16
 
-# Three objects, two verbs, five HOI classes.
-HICO_LIKE = dict(
-    name='toy',
-    objects=[dict(id=1, name='person'), dict(id=5, name='cup'), dict(id=9, name='horse')],
-    verbs=[dict(id=1, name='hold', phrase='holding'), dict(id=4, name='ride', phrase='riding')],
-    hois=[
-        dict(id=11, verb=0, object=1, prompt='a photo of a person holding a cup'),
-        dict(id=12, verb=0, object=2, prompt='a photo of a person holding a horse'),
-        dict(id=13, verb=1, object=2, prompt='a photo of a person riding a horse'),
-        dict(id=14, verb=0, object=0, prompt='a photo of a person holding a person'),
-        dict(id=15, verb=1, object=0, prompt='a photo of a person riding a person'),
-    ],
-    object_prompts=['a person', 'a cup', 'a horse', 'nothing'],
-    splits=dict(some=[1, 3]),
-    rare=[3],
-)
-
-# The same with 'person only', as V-COCO has it; class 5 has no object.
+# HICO_LIKE with 'person only', as V-COCO has it; class 5 has no object.
 VCOCO_LIKE = dict(
     HICO_LIKE,
     name='toy_person_only',

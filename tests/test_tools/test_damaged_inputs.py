@@ -13,7 +13,7 @@ import torch
 from scipy.io import savemat
 
 from genvlkt_mmdet.engine import command, in_range
-from tests.mutations import texts
+from tests.mutations import COCO, VSRL, texts
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 BOX = [5, 5, 25, 35]
@@ -27,17 +27,6 @@ RECORDS = [
     )
 ]
 RESULTS = [dict(file_name='a.png', human_boxes=[BOX], object_boxes=[BOX], labels=[152], scores=[0.5])]
-VSRL = [
-    dict(action_name='hold', role_name=['agent', 'obj'], image_id=[7], ann_id=[70], label=[1], role_object_id=[70, 71])
-]
-COCO = dict(
-    images=[dict(id=7, file_name='a.png', width=60, height=40)],
-    annotations=[
-        dict(id=70, image_id=7, category_id=1, bbox=[5, 5, 20, 30], area=600, iscrowd=0),
-        dict(id=71, image_id=7, category_id=47, bbox=[20, 10, 10, 10], area=100, iscrowd=0),
-    ],
-    categories=[dict(id=1, name='person')],
-)
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """What tools/train.py and tools/test.py say to a user who made a mistake; training itself: test_engine/test_resume.py."""
 
-import os
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,27 +11,21 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from genvlkt_mmdet.engine import sentence_of
+from tests.processes import REPO, run_tool
 from tests.test_engine.toy import detector_config, toy_config
 
-REPO = Path(__file__).parents[2]
 
-
-def run(tool: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, REPO / 'tools' / tool, *arguments],
-        cwd=cwd,
-        env=os.environ | dict(PYTHONPATH=str(REPO)),
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+def run(tool: str, *arguments: str, cwd: Path) -> tuple[int, str]:
+    """Runs a tool; returns its exit code and what it printed."""
+    code = run_tool(cwd / 'output.txt', tool, *arguments, cwd=cwd)
+    return code, (cwd / 'output.txt').read_text()
 
 
 def test_train_names_the_missing_config(tmp_path):
-    done = run('train.py', 'gen_vlkt_s.py', cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == 'error: The config file gen_vlkt_s.py does not exist: check its path.'
-    assert 'Traceback' not in done.stderr
+    code, printed = run('train.py', 'gen_vlkt_s.py', cwd=tmp_path)
+    assert code == 1
+    assert printed.splitlines()[-1] == 'error: The config file gen_vlkt_s.py does not exist: check its path.'
+    assert 'Traceback' not in printed
 
 
 def test_test_refuses_the_checkpoint_of_another_config(tmp_path):
@@ -42,14 +34,14 @@ def test_test_refuses_the_checkpoint_of_another_config(tmp_path):
         state_dict={'head.0.weight': torch.zeros(9, 3)}, meta=dict(experiment_name='gen_vlkt_s_hico_20260101_000000')
     )
     torch.save(other, tmp_path / 'other.pth')
-    done = run('test.py', 'toy.py', 'other.pth', cwd=tmp_path)
-    assert done.returncode == 1
-    last = done.stderr.splitlines()[-1]
+    code, printed = run('test.py', 'toy.py', 'other.pth', cwd=tmp_path)
+    assert code == 1
+    last = printed.splitlines()[-1]
     assert last.startswith(
         'error: The checkpoint other.pth does not fit the config toy.py: of its weights are 1 of another shape'
     )
     assert last.endswith('it was trained with the config gen_vlkt_s_hico.py.')
-    assert 'Traceback' not in done.stderr
+    assert 'Traceback' not in printed
 
 
 @pytest.mark.parametrize(

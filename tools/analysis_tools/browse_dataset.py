@@ -19,7 +19,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Draw the items of a dataset')
     parser.add_argument('config', help='config file')
     parser.add_argument('--split', choices=['train', 'val', 'test'], default='train', help='which dataloader')
-    parser.add_argument('--out-dir', default='browse', help='folder for the images (default: %(default)s)')
+    parser.add_argument('--out-dir', default='browse', help='folder for the drawings (default: %(default)s)')
     parser.add_argument(
         '--num', type=in_range(int, 0, 10**9), default=20, help='number of items; 0: all (default: %(default)s)'
     )

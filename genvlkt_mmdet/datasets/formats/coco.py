@@ -4,7 +4,6 @@ import contextlib
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pycocotools.coco import COCO
 
@@ -51,11 +50,7 @@ def read_coco(files: str | Path | Sequence[str | Path], image_ids: Iterable[int]
                 known[image_id] = path
                 found['images'].append({key: coco.imgs[image_id][key] for key in _IMAGE})
                 for annotation in coco.imgToAnns.get(image_id, ()):
-                    found['annotations'].append(_slim(annotation))
+                    kept = {key: annotation[key] for key in _ANNOTATION}
+                    found['annotations'].append({**kept, 'ignore': annotation.get('ignore', 0)})
             del coco  # frees gigabytes before the next file is read
     return found
-
-
-def _slim(annotation: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: annotation[key] for key in _ANNOTATION}
-    return {**kept, 'ignore': annotation.get('ignore', 0)}

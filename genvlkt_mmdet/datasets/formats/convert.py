@@ -7,7 +7,7 @@ from ...vocabulary import load_vocabulary
 from .hico_release import read_hico_release
 from .json_file import write_annotations
 from .merge import merge_record
-from .vsrl import read_vsrl_files
+from .vsrl import read_vsrl
 
 
 def convert_hico(release: str | Path, out_dir: str | Path, merge_iou: float = 0.5) -> list[Path]:
@@ -43,8 +43,7 @@ def convert_vcoco(release: str | Path, coco_file: str | Path | Sequence[str | Pa
     Args:
         release (str | Path): Folder with ``vcoco_test.json`` and ``vcoco_trainval.json``, or ``vcoco_train.json`` and
             ``vcoco_val.json``.
-        coco_file (str | Path | Sequence): The published ``instances_train2014.json`` and ``instances_val2014.json``, or
-            one merged file such as ``instances_vcoco_all_2014.json``. Each is read once.
+        coco_file (str | Path | Sequence): COCO instances, see :func:`.vsrl.read_vsrl`.
         out_dir (str | Path): Folder for ``trainval_vcoco.json`` and ``test_vcoco.json``.
 
     Returns:
@@ -55,12 +54,9 @@ def convert_vcoco(release: str | Path, coco_file: str | Path | Sequence[str | Pa
         ValueError: If the content of a file is wrong.
     """
     vocabulary, release, out_dir = load_vocabulary('vcoco'), Path(release), Path(out_dir)
-    parts = (
-        ['vcoco_trainval.json']
-        if (release / 'vcoco_trainval.json').is_file()
-        else ['vcoco_train.json', 'vcoco_val.json']
-    )
-    *train, test = read_vsrl_files([release / p for p in (*parts, 'vcoco_test.json')], coco_file, vocabulary)
+    joined = (release / 'vcoco_trainval.json').is_file()
+    names = ['vcoco_trainval.json'] if joined else ['vcoco_train.json', 'vcoco_val.json']
+    *train, test = read_vsrl([release / name for name in (*names, 'vcoco_test.json')], coco_file, vocabulary)
     return [
         write_annotations([record for part in train for record in part], out_dir / 'trainval_vcoco.json'),
         write_annotations(test, out_dir / 'test_vcoco.json'),

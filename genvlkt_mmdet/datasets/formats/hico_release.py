@@ -5,18 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
 from ...files import names_file
 from ...vocabulary import HOIVocabulary
-
-SPLITS = ('train', 'test')
-
-
-def is_mat_file(path: str | Path) -> bool:
-    """Whether a file is a Matlab 5 file, by its first bytes."""
-    with open(path, 'rb') as file:
-        return file.read(6) == b'MATLAB'
+from .mat_file import load_mat
 
 
 def read_hico_release(
@@ -24,35 +16,36 @@ def read_hico_release(
 ) -> list[dict]:
     """Reads a split of HICO-DET's release.
 
-    The release annotates every HOI class apart, so one person has slightly different boxes under each class; the
-    records keep them apart (see :func:`.merge.merge_record`). Its 1-based boxes become 0-based.
+    The release has separate boxes for every HOI class, so a person can have several boxes. The records have them too (see
+    :func:`.merge.merge_record`). 1-based boxes become 0-based.
 
     Args:
         bbox_file (str | Path): ``anno_bbox.mat``.
         split (str): ``'train'`` or ``'test'``.
         vocabulary (HOIVocabulary): HICO-DET's vocabulary.
-        anno_file (str | Path, optional): ``anno.mat``; adds ``image_hois``, the HOI ids of the image-level labels,
-            which the Known Object setting of the evaluation needs.
+        anno_file (str | Path, optional): ``anno.mat``. It adds ``image_hois``, the HOI ids of the image-level labels, which
+            the Known Object setting of the evaluation needs.
 
     Returns:
-        list[dict]: One record per image, images without pairs included.
+        list[dict]: One record per image, including images without pairs.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file is of another kind, or contradicts itself.
+        ValueError: If a file has another content, or contradicts itself.
     """
-    if split not in SPLITS:
+    if split not in ('train', 'test'):
         raise ValueError(f"HICO-DET has the splits 'train' and 'test', not '{split}'.")
     with names_file(bbox_file):
-        images = _load(bbox_file, f'bbox_{split}')
+        images = _aslist(_load(bbox_file, f'bbox_{split}')[0])
         records = [_record(image, i, vocabulary, str(bbox_file)) for i, image in enumerate(images)]
     if anno_file is None:
         return records
     with names_file(anno_file):
-        names = [str(name) for name in _load(anno_file, f'list_{split}')]
-        labels = np.atleast_2d(np.array(_load(anno_file, f'anno_{split}', aslist=False), dtype=float))
+        names, labels = _load(anno_file, f'list_{split}', f'anno_{split}')
+        names = [str(name) for name in _aslist(names)]
+        labels = np.atleast_2d(np.array(labels, dtype=float))
         if labels.shape == (1, vocabulary.num_hois) and len(names) == 1:
-            labels = labels.T  # one image only: Matlab's column came back as a row
+            labels = labels.T  # the column of a single image is read as a row
         if labels.shape != (vocabulary.num_hois, len(names)):
             raise ValueError(
                 f"'{anno_file}': anno_{split} must be {vocabulary.num_hois} x {len(names)}, not {labels.shape}."
@@ -66,22 +59,14 @@ def read_hico_release(
     return records
 
 
-def _load(path: str | Path, name: str, aslist: bool = True) -> Any:
-    """A variable of a Matlab file; Matlab's 1 x 1 arrays lose their dimension on the way and get it back."""
+def _load(path: str | Path, *names: str) -> list:
     if not Path(path).is_file():
         raise FileNotFoundError(f"'{path}' is missing: HICO-DET's release holds anno_bbox.mat and anno.mat.")
-    if not is_mat_file(path):
-        raise ValueError(f"'{path}' is no Matlab file; download HICO-DET's release again.")
-    try:
-        content = loadmat(path, simplify_cells=True, variable_names=[name])
-    except Exception as error:  # a broken file fails in many ways
-        raise ValueError(f"'{path}' is no readable Matlab file ({type(error).__name__}); download it again.") from None
-    if name not in content:
-        raise ValueError(f"'{path}' holds no '{name}': it is not the file of HICO-DET's release that it should be.")
-    return _aslist(content[name]) if aslist else content[name]
+    return list(next(load_mat([path], names, simplify=True)).values())
 
 
 def _aslist(value: Any) -> list:
+    """A list. The 1 x 1 arrays of Matlab come as their only element."""
     if isinstance(value, np.ndarray):
         return list(value) if value.ndim else [value.item()]
     return value if isinstance(value, list) else [value]
@@ -103,7 +88,7 @@ def _record(image: Mapping, index: int, vocabulary: HOIVocabulary, source: str) 
         if not 1 <= hoi_id <= vocabulary.num_hois:
             raise ValueError(f"'{source}', image '{name}': HOI id {hoi_id} is out of range 1 to {vocabulary.num_hois}.")
         if hoi['invis']:
-            continue  # the image shows the class, but no pair of it is visible enough for boxes
+            continue  # no pair of this class is visible enough for boxes
         humans, objects = _aslist(hoi['bboxhuman']), _aslist(hoi['bboxobject'])
         object_id = vocabulary.object_ids[vocabulary.hoi_objects[hoi_id - 1]]
         for human, obj in np.asarray(hoi['connection'], dtype=int).reshape(-1, 2):
@@ -125,6 +110,6 @@ def _record(image: Mapping, index: int, vocabulary: HOIVocabulary, source: str) 
 
 
 def _box(box: Mapping, category: int, boxes: dict[tuple, int]) -> int:
-    """Index of a box; equal boxes of one class are one."""
+    """Index of a box. Equal boxes of a class are one box."""
     key = (*(float(box[k]) - 1 for k in ('x1', 'y1', 'x2', 'y2')), category)
     return boxes.setdefault(key, len(boxes))

@@ -9,11 +9,7 @@ from ...files import write_file
 
 
 def load_json(path: str | Path) -> Any:
-    """Parses a JSON file.
-
-    Raises:
-        ValueError: If the file is not valid JSON, e.g. truncated, or is nested too deeply.
-    """
+    """Parses a JSON file. Raises ValueError if it is not valid JSON, e.g. truncated, or is nested too deeply."""
     try:
         return json.loads(Path(path).read_bytes())
     except RecursionError:
@@ -23,15 +19,7 @@ def load_json(path: str | Path) -> Any:
 
 
 def write_annotations(records: Sequence[dict], path: str | Path) -> Path:
-    """Writes records in the documented JSON.
-
-    Args:
-        records (Sequence[dict]): One record per image.
-        path (str | Path): File to write. Its folder is created, and the file is written atomically.
-
-    Returns:
-        Path: The file.
-    """
+    """Writes records, one per image, in the documented JSON. Returns the path."""
     path = Path(path)
     write_file(path, json.dumps(records).encode())
     return path

@@ -10,14 +10,14 @@ from ...structures import box_iou
 def merge_boxes(
     boxes: np.ndarray, labels: Sequence[int], triplets: Sequence[tuple[int, int, Hashable]], iou_thr: float
 ) -> np.ndarray:
-    """Finds boxes of the same person or object that were drawn several times.
+    """Finds boxes of the same person or object that were annotated several times.
 
-    HICO-DET's release has new boxes of people and objects for each HOI class. In the order of the file, each box is merged
-    with the earlier box of the largest overlap, if
+    HICO-DET's release has separate boxes for each HOI class. In the order of the file, each box is merged with the earlier box
+    of the largest overlap, if
 
     - their IoU (with the +1 convention) is at least ``iou_thr``,
     - they have the same class and the same role (human or object of a pair),
-    - no HOI class has both, because within a class each instance was drawn once.
+    - no HOI class has both, because each instance was annotated once per class.
 
     The earliest box of a group represents it.
 

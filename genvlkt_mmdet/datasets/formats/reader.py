@@ -6,8 +6,9 @@ from typing import Any
 
 from ...files import names_file
 from ...vocabulary import HOIVocabulary
-from .hico_release import is_mat_file, read_hico_release
+from .hico_release import read_hico_release
 from .json_file import load_json
+from .mat_file import is_mat_file
 from .upt import upt_to_records
 from .vsrl import read_vsrl
 
@@ -65,7 +66,7 @@ def read_annotations(
     """
     path = Path(path)
     if coco_file is not None:
-        return read_vsrl(path, coco_file, vocabulary, split_ids), 'vcoco_release'
+        return read_vsrl([path], coco_file, vocabulary, split_ids)[0], 'vcoco_release'
     if not path.is_file():
         raise FileNotFoundError(f"Annotation file '{path}' is missing.")
     if is_mat_file(path):

@@ -18,8 +18,10 @@ def _latin1_bytes(text: str, encoding: str) -> bytes:
     return text.encode('latin1')
 
 
-class _NumpyUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
+class NumpyUnpickler(pickle.Unpickler):
+    """Unpickler that refuses everything but plain containers and numpy arrays."""
+
+    def find_class(self, module: str, name: str) -> Any:  # noqa: D102
         if module == 'numpy' and name in ('ndarray', 'dtype'):
             return getattr(np, name)
         if module in _NUMPY_MODULES and name in _NUMPY_NAMES:
@@ -45,7 +47,7 @@ def load_numpy_pickle(path: str | Path) -> Any:
         ValueError: If the file names any other class or function, which unpickling would call, or is damaged.
     """
     try:
-        return _NumpyUnpickler(io.BytesIO(Path(path).read_bytes()), encoding='latin1').load()
+        return NumpyUnpickler(io.BytesIO(Path(path).read_bytes()), encoding='latin1').load()
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"'{path}' is refused: {error}, and only pickles of plain containers and numpy arrays are read."

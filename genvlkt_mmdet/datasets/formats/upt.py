@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...vocabulary import HOIVocabulary
+from ..records import FileIds
 
 # Values to subtract from x1, y1, x2, y2. HICO-DET's boxes are 1-based pixel indices, as in the release. V-COCO's boxes start
 # at 0 and end at x + w, one after the last pixel. In the official evaluation, they end at x + w - 1.
@@ -37,9 +38,7 @@ def upt_to_records(data: Mapping[str, Any], vocabulary: HOIVocabulary, source: s
         raise ValueError(
             f"'{source}' is UPT / PViC's file of {name}: its verbs and objects are not those of '{vocabulary.name}'."
         )
-    classes = {verb_object: i for i, verb_object in enumerate(zip(vocabulary.hoi_verbs, vocabulary.hoi_objects))}
-    verb_index = {i: k for k, i in enumerate(vocabulary.verb_ids)}
-    object_index = {i: k for k, i in enumerate(vocabulary.object_ids)}
+    ids = FileIds(vocabulary)
 
     records = []
     for i, image in enumerate(data[key]):
@@ -61,7 +60,7 @@ def upt_to_records(data: Mapping[str, Any], vocabulary: HOIVocabulary, source: s
                 object_id=_box_index(obj, object_id, boxes, shift),
                 category_id=verb_id,
             )
-            index = classes.get((verb_index[verb_id], object_index[object_id]))
+            index = ids.hoi_of(ids.verb(verb_id), ids.object(object_id))
             if index is not None:
                 hoi['hoi_category_id'] = vocabulary.hoi_ids[index]
             record['hoi_annotation'].append(hoi)

@@ -13,53 +13,33 @@ from .json_file import load_json
 
 
 def read_vsrl(
-    ann_file: str | Path,
-    coco_file: str | Path | Sequence[str | Path],
-    vocabulary: HOIVocabulary,
-    split_ids: str | Path | None = None,
-) -> list[dict]:
-    """Reads V-COCO's release.
-
-    Args:
-        ann_file (str | Path): ``vcoco_train.json``, ``vcoco_val.json`` or ``vcoco_test.json``.
-        coco_file (str | Path | Sequence): COCO instances with the images: the published ``instances_train2014.json``
-            and ``instances_val2014.json``, or one merged file such as ``instances_vcoco_all_2014.json``.
-        vocabulary (HOIVocabulary): V-COCO's vocabulary.
-        split_ids (str | Path, optional): Text file with the ids of the images to read, one per line. None: all images of
-            ``ann_file``.
-
-    Returns:
-        list[dict]: See :func:`vsrl_to_records`.
-
-    Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If a file is not valid JSON, or the files do not belong together.
-    """
-    image_ids = None if split_ids is None else read_image_ids(split_ids)
-    return read_vsrl_files([ann_file], coco_file, vocabulary, image_ids)[0]
-
-
-def read_vsrl_files(
     ann_files: Sequence[str | Path],
     coco_file: str | Path | Sequence[str | Path],
     vocabulary: HOIVocabulary,
-    image_ids: Iterable[int] | None = None,
+    split_ids: str | Path | None = None,
 ) -> list[list[dict]]:
-    """Reads several files of V-COCO's release. The COCO instances are read only once.
+    """Reads files of V-COCO's release.
+
+    Boxes are those of the official program: ``x2 = x1 + max(0, w - 1)``, clipped to the image. Boxes that are empty, have
+    no area or are marked ``ignore`` are dropped. Crowds are kept.
 
     Args:
         ann_files (Sequence[str | Path]): Files such as ``vcoco_train.json``.
-        coco_file (str | Path | Sequence): COCO instances, see :func:`read_vsrl`.
+        coco_file (str | Path | Sequence): COCO instances with the images: the published ``instances_train2014.json``
+            and ``instances_val2014.json``, or one merged file such as ``instances_vcoco_all_2014.json``. Each is read once.
         vocabulary (HOIVocabulary): V-COCO's vocabulary.
-        image_ids (Iterable[int], optional): Ids of the images to read. None: all images of a file.
+        split_ids (str | Path, optional): Text file with the ids of the images to read, one per line. None: all images.
 
     Returns:
-        list[list[dict]]: The records of each file, see :func:`vsrl_to_records`.
+        list[list[dict]]: For each file, one record per image, in the order of the ids. Each box has ``annotated``: whether the
+        person's actions are annotated. ``hoi_annotation`` has one entry per person, action and role, with ``object_id`` -1 if
+        the role has no object.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file is not valid JSON, or the files do not belong together.
+        ValueError: If a file has another content, or the files do not belong together.
     """
+    image_ids = None if split_ids is None else _read_image_ids(split_ids)
     for path in ann_files:
         if not Path(path).is_file():
             raise FileNotFoundError(f"'{path}' is missing: V-COCO's release holds vcoco_*.json.")
@@ -68,28 +48,16 @@ def read_vsrl_files(
     for path, actions in zip(ann_files, contents, strict=True):
         with names_file(path):
             _check_actions(actions, str(path))
-            wanted.append(_integers(actions[0]['image_id']) if image_ids is None else list(image_ids))
+            wanted.append(_integers(actions[0]['image_id']) if image_ids is None else image_ids)
     coco = read_coco(coco_file, {i for ids in wanted for i in ids})
     records = []
     for path, actions, ids in zip(ann_files, contents, wanted, strict=True):
         with names_file(path):
-            records.append(vsrl_to_records(actions, coco, vocabulary, ids, str(path)))
+            records.append(_to_records(actions, coco, vocabulary, ids, str(path)))
     return records
 
 
-def read_image_ids(path: str | Path) -> list[int]:
-    """Reads a list of image ids.
-
-    Args:
-        path (str | Path): Text file with one id per line.
-
-    Returns:
-        list[int]: The ids.
-
-    Raises:
-        FileNotFoundError: If the file is missing.
-        ValueError: If it has any other content.
-    """
+def _read_image_ids(path: str | Path) -> list[int]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"'{path}' is missing: it should list the image ids of the split.")
     try:
@@ -101,35 +69,15 @@ def read_image_ids(path: str | Path) -> list[int]:
     return ids
 
 
-def vsrl_to_records(
+def _to_records(
     actions: Sequence[Mapping[str, Any]],
     coco: Mapping[str, Any],
     vocabulary: HOIVocabulary,
-    image_ids: Iterable[int] | None = None,
-    source: str = 'file',
+    image_ids: Iterable[int],
+    source: str,
 ) -> list[dict]:
-    """Converts the content of V-COCO's release to records.
-
-    Boxes are those of the official program: ``x2 = x1 + max(0, w - 1)``, clipped to the image. Boxes that are empty, have
-    no area or are marked ``ignore`` are dropped. Crowds are kept.
-
-    Args:
-        actions (Sequence[Mapping]): Content of ``vcoco_*.json``, one entry per action.
-        coco (Mapping): Content of the COCO instances.
-        vocabulary (HOIVocabulary): V-COCO's vocabulary.
-        image_ids (Iterable[int], optional): Ids of the images to read. None: all images in ``actions``.
-        source (str): Name of the file for messages.
-
-    Returns:
-        list[dict]: One record per image, in the order of the ids: ``file_name``, ``img_id``, ``width``, ``height``,
-        ``annotations`` (each with ``annotated``, whether the person's actions are annotated) and ``hoi_annotation``, one
-        entry per person, action and role, with ``object_id`` -1 if the role has no object.
-
-    Raises:
-        ValueError: If the content has another format, or has an image or box that is not in the instances.
-    """
     verbs = _verb_ids(actions, vocabulary, source)
-    wanted = sorted(set(_integers(actions[0]['image_id']) if image_ids is None else image_ids))
+    wanted = sorted(set(image_ids))
     images = {image['id']: image for image in coco.get('images', ())}
     if not images or 'annotations' not in coco:
         raise ValueError(f"The COCO instances for '{source}' hold no images or annotations.")
@@ -186,7 +134,6 @@ def _verb_ids(
     actions: Sequence[Mapping[str, Any]], vocabulary: HOIVocabulary, source: str
 ) -> dict[tuple[str, str | None], int]:
     """File id of the verb of every action and role."""
-    _check_actions(actions, source)
     table = dict(zip(vocabulary.verb_names, vocabulary.verb_ids, strict=True))
     verbs = {}
     for action in actions:

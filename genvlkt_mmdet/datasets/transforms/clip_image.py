@@ -43,14 +43,7 @@ class MakeCLIPImage(BaseTransform):
         )
 
     def transform(self, results: dict) -> dict:
-        """Makes ``results['clip_image']``.
-
-        Args:
-            results (dict): The item with ``img`` (H, W, 3) uint8 BGR.
-
-        Returns:
-            dict: The item with ``clip_image`` (3, size, size) float32.
-        """
+        """Makes ``results['clip_image']`` (3, size, size) float32 from ``results['img']`` (H, W, 3) uint8 BGR."""
         image = Image.fromarray(np.ascontiguousarray(results['img'][..., ::-1]))
         longest = _MAX_RATIO * min(image.size)
         if max(image.size) > longest:  # the crop below removes the rest, which would need gigabytes before
@@ -59,14 +52,7 @@ class MakeCLIPImage(BaseTransform):
         return results
 
     def to_image(self, clip_image: torch.Tensor) -> np.ndarray:
-        """Reverses the normalisation of a CLIP image.
-
-        Args:
-            clip_image (Tensor): (3, size, size), from :meth:`transform`.
-
-        Returns:
-            np.ndarray: (size, size, 3) uint8 RGB.
-        """
+        """Converts a CLIP image (3, size, size) back to (size, size, 3) uint8 RGB."""
         image = clip_image.permute(1, 2, 0).numpy() * self.std + self.mean
         return (image * 255).round().clip(0, 255).astype(np.uint8)
 

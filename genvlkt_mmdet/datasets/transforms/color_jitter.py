@@ -14,10 +14,7 @@ class HOIColorJitter(BaseTransform):
     The defaults are those of the authors. Random numbers come from torch's generator.
 
     Args:
-        brightness (float | tuple[float, float]): As in torchvision.
-        contrast (float | tuple[float, float]): As in torchvision.
-        saturation (float | tuple[float, float]): As in torchvision.
-        hue (float | tuple[float, float]): As in torchvision.
+        brightness, contrast, saturation, hue (float | tuple[float, float]): As in torchvision.
     """
 
     def __init__(
@@ -30,14 +27,7 @@ class HOIColorJitter(BaseTransform):
         self.jitter = TorchColorJitter(brightness, contrast, saturation, hue)
 
     def transform(self, results: dict) -> dict:
-        """Jitters ``results['img']``.
-
-        Args:
-            results (dict): The item with ``img`` (H, W, 3) uint8 BGR.
-
-        Returns:
-            dict: The item with the jittered image, same shape and type.
-        """
+        """Jitters ``results['img']``, (H, W, 3) uint8 BGR."""
         image = Image.fromarray(np.ascontiguousarray(results['img'][..., ::-1]))
         results['img'] = np.ascontiguousarray(np.asarray(self.jitter(image))[..., ::-1])
         return results

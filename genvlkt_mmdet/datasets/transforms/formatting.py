@@ -39,13 +39,7 @@ class PackHOIInputs(PackDetInputs):
         super().__init__(meta_keys=tuple(meta_keys))
 
     def transform(self, results: dict) -> dict:
-        """Packs the item.
-
-        Args:
-            results (dict): The item after all other transforms.
-
-        Returns:
-            dict: ``inputs`` (3, H, W) uint8 tensor and ``data_samples``, a :class:`HOIDataSample`.
+        """Packs the item to ``inputs`` (3, H, W) uint8 and ``data_samples``, a :class:`HOIDataSample`.
 
         Raises:
             ValueError: If a transform has replaced the boxes, so that the boxes of the pairs are unknown.

@@ -27,10 +27,7 @@ class LoadHOIImage(LoadImageFromFile):
         self.max_pixels = max_pixels
 
     def transform(self, results: dict) -> dict | None:
-        """Loads ``results['img_path']``.
-
-        Args:
-            results (dict): The item. Gets ``img`` (H, W, 3) uint8 BGR, ``img_shape`` and ``ori_shape``.
+        """Loads ``results['img_path']``. The item gets ``img`` (H, W, 3) uint8 BGR, ``img_shape`` and ``ori_shape``.
 
         Returns:
             dict, optional: The item. None for a broken image with ``ignore_empty``.
@@ -73,15 +70,7 @@ class LoadHOIAnnotations(LoadAnnotations):
     """
 
     def transform(self, results: dict) -> dict:
-        """Loads the boxes.
-
-        Args:
-            results (dict): The item with ``instances`` and ``pairs``. Gets ``gt_bboxes`` (N, 4), ``gt_bboxes_labels`` (N)
-                and ``gt_ignore_flags`` (N).
-
-        Returns:
-            dict: The item.
-        """
+        """Makes ``gt_bboxes`` (N, 4), ``gt_bboxes_labels`` (N) and ``gt_ignore_flags`` (N) from ``instances`` and ``pairs``."""
         results = super().transform(results)
         boxes = PairBoxes(results['gt_bboxes'].tensor, pairs=results['pairs'])
         boxes.clip_(results['img_shape'])

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat, savemat
+from scipy.io import savemat
 
+from ...datasets.formats.mat_file import load_mat
 from ...files import new_file
 from ...structures import Triplets
 from ...vocabulary import HOIVocabulary
@@ -74,13 +75,16 @@ def read_hico_mats(
     """
     folder = Path(folder)
     position = np.argsort(_columns(images))
-    parts: list[np.ndarray] = []
-    for k, hois in _hois_by_object(vocabulary).items():
-        path = folder / f'detections_{k + 1:02d}.mat'
-        if not path.exists():
-            continue
-        parts.append(np.zeros((0, 11)))
-        cells = _load_cells(path)
+    parts: list[np.ndarray] = [np.zeros((0, 11))]
+    hois_of = _hois_by_object(vocabulary)
+    files = {k: folder / f'detections_{k + 1:02d}.mat' for k in hois_of}
+    files = {k: path for k, path in files.items() if path.exists()}
+    if not files:
+        raise FileNotFoundError(f"'{folder}' holds no detections_XX.mat.")
+    for (k, path), content in zip(files.items(), load_mat(files.values(), ['all_boxes']), strict=True):
+        hois, cells = hois_of[k], content['all_boxes']
+        if not isinstance(cells, np.ndarray) or cells.dtype.kind != 'O':
+            raise ValueError(f"'{path}' holds no cell array `all_boxes`.")
         if cells.shape != (len(hois), len(images)):
             raise ValueError(
                 f"'{path}': `all_boxes` has {' x '.join(map(str, cells.shape))} cells, but object "
@@ -97,8 +101,6 @@ def read_hico_mats(
                     )
                 heads = np.broadcast_to([position[place], hoi], (len(rows), 2))
                 parts.append(np.column_stack([heads, rows]))
-    if not parts:
-        raise FileNotFoundError(f"'{folder}' holds no detections_XX.mat.")
     table = np.concatenate(parts)
     # Within an image, the highest score is first. Equal scores keep their order.
     table = table[np.lexsort((-table[:, 10], table[:, 0]))]
@@ -125,15 +127,3 @@ def _hois_by_object(vocabulary: HOIVocabulary) -> dict[int, list[int]]:
 def _is_table(rows: Any) -> bool:
     right = isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[1] == 9 and rows.dtype.kind in 'fiu'
     return right and bool(np.isfinite(rows).all())
-
-
-def _load_cells(path: Path) -> np.ndarray:
-    try:
-        content = loadmat(path)
-    except NotImplementedError:
-        raise ValueError(f"'{path}' is of Matlab's version 7.3; save it with -v7.") from None
-    except Exception as error:  # a broken file fails in many ways
-        raise ValueError(f"'{path}' is no readable .mat file ({type(error).__name__}).") from None
-    if 'all_boxes' not in content or content['all_boxes'].dtype != object:
-        raise ValueError(f"'{path}' holds no cell array `all_boxes`.")
-    return content['all_boxes']

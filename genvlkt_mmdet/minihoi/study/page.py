@@ -1,4 +1,4 @@
-"""The page of the ablation study: tables, verdicts and a plot of the finished runs."""
+"""Page of the ablation study: tables, verdicts and a figure."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...files import write_file
 from ...plotting import BLUE, ORANGE, VERMILION, new_figure, save_figure
 from ...vocabulary import load_vocabulary
 from .results import Result
@@ -28,47 +29,24 @@ class Study:
             self.runs.setdefault(result.config, {})[result.seed] = result
 
     def values(self, config: str, figure: str) -> dict[int, float]:
-        """Values of a figure for all seeds of a config, in percent.
-
-        Args:
-            config (str): Config below ``configs/``.
-            figure (str): Attribute of :class:`Result`.
-
-        Returns:
-            dict[int, float]: Seed to value.
-        """
+        """Values of ``figure``, an attribute of :class:`Result`, for the seeds of a config, in percent."""
         runs = sorted(self.runs.get(config, {}).items())
         return {seed: 100 * getattr(run, figure) for seed, run in runs if getattr(run, figure) is not None}
 
     def class_mean(self, config: str, classes: Sequence[int]) -> dict[int, float]:
-        """Mean AP of some classes for all seeds of a config, in percent.
-
-        Args:
-            config (str): Config below ``configs/``.
-            classes (Sequence[int]): HOI classes.
-
-        Returns:
-            dict[int, float]: Seed to value.
-        """
+        """Mean AP of some HOI classes for the seeds of a config, in percent."""
         runs = sorted(self.runs.get(config, {}).items())
         return {seed: 100 * float(np.mean([run.ap[i] for i in classes])) for seed, run in runs}
 
     def differences(self, ordering: Ordering) -> list[float]:
-        """Figure of ``better`` minus that of ``worse``, in percentage points, for every seed that both have.
-
-        Args:
-            ordering (Ordering): The comparison.
-
-        Returns:
-            list[float]: Differences in the order of the seeds.
-        """
+        """Value of ``better`` minus value of ``worse``, in percentage points, for each seed that both have."""
         better = self.values(ordering.better, ordering.figure)
         worse = self.values(ordering.worse, ordering.figure)
         return [better[seed] - worse[seed] for seed in better if seed in worse]
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean and sample standard deviation, e.g. '31.4 ± 1.2'; a single value stands alone."""
+    """Mean and sample standard deviation, e.g. '31.4 ± 1.2'. Only the value, if there is one."""
     values = list(values)
     if not values:
         return '-'
@@ -77,13 +55,14 @@ def spread(values: Sequence[float]) -> str:
 
 
 def verdict(differences: Sequence[float]) -> str:
-    """Whether an ordering holds: all seeds have to agree.
+    """Whether an ordering holds.
 
     Args:
-        differences (Sequence[float]): One per seed.
+        differences (Sequence[float]): Difference of each seed.
 
     Returns:
-        str: 'holds', 'does not hold', or 'not settled' if seeds disagree or there is only one; '-' without runs.
+        str: 'holds' or 'does not hold' if all seeds agree. 'not settled' if they do not, or if there is only one. '-' without
+        seeds.
     """
     if len(differences) < 2:
         return 'not settled' if differences else '-'
@@ -93,14 +72,7 @@ def verdict(differences: Sequence[float]) -> str:
 
 
 def render(study: Study) -> str:
-    """The generated part of the page.
-
-    Args:
-        study (Study): The finished runs.
-
-    Returns:
-        str: Markdown.
-    """
+    """The generated part of the page, in Markdown."""
     parts = [
         "### Which of the paper's orderings hold here",
         _orderings(study, paper=True),
@@ -111,12 +83,8 @@ def render(study: Study) -> str:
         '### Phrases at inference only',
         _phrases_table(study),
     ]
-    for table, title in (
-        ('4a', 'Table 4a: the network'),
-        ('4b', 'Table 4b: knowledge transfer'),
-        ('4c', 'Table 4c: the mimic loss'),
-    ):
-        parts += [f'### {title}', _plain_table(study, [row for row in ROWS if row.table == table])]
+    for table, title in (('4a', 'the network'), ('4b', 'knowledge transfer'), ('4c', 'the mimic loss')):
+        parts += [f'### Table {table}: {title}', _plain_table(study, [row for row in ROWS if row.table == table])]
     runs = [run for seeds in study.runs.values() for run in seeds.values()]
     if runs:
         days = sorted({run.date for run in runs})
@@ -180,12 +148,7 @@ def _phrases_table(study: Study) -> str:
 
 
 def draw(study: Study, path: Path) -> None:
-    """Draws the study: unseen HOIs of Table 3 on the left, Full and Rare of Table 4 on the right; dots are seeds.
-
-    Args:
-        study (Study): The finished runs.
-        path (Path): The PNG file.
-    """
+    """Draws the study to a PNG file: unseen HOIs of Table 3 on the left, Full and Rare of Table 4 on the right."""
     figure = new_figure(11.5, 5.2)
     left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.15))
     _draw_zero_shot(left, study)
@@ -240,18 +203,10 @@ def _draw_table_4(axis: Any, study: Study) -> None:
 
 
 def update(page: Path, generated: str) -> None:
-    """Replaces the generated part of the page.
-
-    Args:
-        page (Path): The page, with the markers around that part.
-        generated (str): What :func:`render` returns.
-
-    Raises:
-        ValueError: If the page has no markers.
-    """
+    """Replaces the part of the page between the markers. Raises ValueError if there are none."""
     text = page.read_text(encoding='utf-8')
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
         raise ValueError(f'{page} needs the lines {BEGIN} and {END}, once each, around the part that is generated.')
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    page.write_text(f'{before}{BEGIN}\n{generated}\n{END}{after}', encoding='utf-8')
+    write_file(page, f'{before}{BEGIN}\n{generated}\n{END}{after}'.encode())

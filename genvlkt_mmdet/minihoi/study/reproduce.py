@@ -1,4 +1,4 @@
-"""The ablation study as a whole: trains what is missing and writes the page."""
+"""The ablation study."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,15 +18,15 @@ def reproduce_ablation(
 ) -> None:
     """Trains the rows of the paper's Tables 3 and 4 on MiniHOI, and writes the results and the page.
 
-    Every finished run is a line of ``ablation.csv``. The page and its plot are written after every run, so an interrupted study
-    keeps what it has; the next call trains only what is missing.
+    ``ablation.csv`` has one line per finished run. It, the page and the figure are written after every run, and the next call
+    trains only what is missing. So the study can be interrupted.
 
     Args:
         docs (str | Path): Folder with ``ablation.md``, ``ablation.csv`` and ``images/ablation.png``.
         work_dir (str | Path): Folder for logs.
-        tables (Sequence[str]): Tables to train, of :data:`TABLES`. Defaults to all.
-        seeds (Sequence[int]): Seeds of each run. Defaults to (0, 1, 2).
-        page_only (bool): Whether to train nothing and only write the page from ``ablation.csv``. Defaults to False.
+        tables (Sequence[str]): Tables to train, of :data:`TABLES`. Default: all.
+        seeds (Sequence[int]): Seeds of each run. Default: (0, 1, 2).
+        page_only (bool): Whether to only write the page from ``ablation.csv``, without training. Default: False.
 
     Raises:
         FileNotFoundError: If the folder has no ``ablation.md``.
@@ -37,7 +37,7 @@ def reproduce_ablation(
     if not page.is_file():
         raise FileNotFoundError(f'{page} does not exist: --docs is the folder of the page.')
 
-    # A line with other settings is not a result of this study.
+    # A line with other settings is another experiment.
     current = {config: digest(load_run(config, 0, work_dir)) for config in configs_of(TABLES)}
 
     def finished() -> list[Result]:
@@ -50,7 +50,7 @@ def reproduce_ablation(
 
     done = {result.key for result in finished()}
     configs = [] if page_only else configs_of(tables)
-    # Seed by seed: an interrupted study can compare all rows on the seeds that it has.
+    # Seed by seed, so that an interrupted study can compare all rows.
     todo = [(config, seed) for seed in seeds for config in configs if (config, seed) not in done]
     for number, (config, seed) in enumerate(todo, start=1):
         print(f'[{number}/{len(todo)}] {config}, seed {seed}', flush=True)

@@ -1,4 +1,4 @@
-"""The finished runs of the ablation study: one line of a CSV file each."""
+"""Results of the ablation study, in a CSV file with one line per run."""
 
 import csv
 import io
@@ -14,23 +14,22 @@ FIGURES = ('full', 'rare', 'non_rare', 'unseen', 'seen', 'phrases_unseen')
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run: its identity and its figures.
+    """Result of a run. All mAPs are of the test split and in [0, 1].
 
     Attributes:
         config (str): Config below ``configs/``.
         seed (int): Seed of the training.
-        digest (str): Digest of the settings that decide the figures; a different digest means a different experiment.
-        images (int): Images seen in training.
-        full (float): mAP of all classes on the test split. All figures are in [0, 1].
+        digest (str): Digest of the settings, see :func:`.runs.digest`.
+        images (int): Number of images in training.
+        full (float): mAP of all classes.
         rare (float): mAP of the rare classes.
         non_rare (float): mAP of the other classes.
-        unseen (float | None): mAP of the unseen classes; None without zero-shot split.
-        seen (float | None): mAP of the seen classes; None without zero-shot split.
-        phrases_unseen (float | None): mAP of the unseen classes if the model gets them as phrases at inference only;
-            None if it was not measured.
-        minutes (float): Minutes of the run, its evaluation included.
+        unseen (float | None): mAP of the unseen classes. None without zero-shot split.
+        seen (float | None): mAP of the seen classes. None without zero-shot split.
+        phrases_unseen (float | None): mAP of the unseen classes if they are phrases at inference only. None if not measured.
+        minutes (float): Minutes of training and evaluation.
         date (str): Day of the run.
-        ap (tuple[float, ...]): AP of every class.
+        ap (tuple[float, ...]): AP of each class.
     """
 
     config: str
@@ -49,28 +48,18 @@ class Result:
 
     @property
     def key(self) -> tuple[str, int]:
-        """tuple[str, int]: Config and seed."""
+        """Config and seed."""
         return self.config, self.seed
 
     def to_row(self) -> dict[str, str]:
-        """Returns the line of the CSV file as column to text."""
+        """Converts the result to a line of the CSV file: column to text."""
         row = {name: '' if value is None else str(value) for name, value in asdict(self).items()}
         row.update({name: f'{getattr(self, name):.6f}' for name in FIGURES if getattr(self, name) is not None})
         return row | dict(ap=' '.join(f'{value:.4f}' for value in self.ap))
 
     @classmethod
     def from_row(cls, row: Mapping[str, str | None]) -> 'Result':
-        """Reads a line of the CSV file.
-
-        Args:
-            row (Mapping[str, str]): Column to text.
-
-        Returns:
-            Result: The result.
-
-        Raises:
-            ValueError: If the line is incomplete.
-        """
+        """Converts a line of the CSV file. Raises ValueError if it is incomplete."""
         if any(row.get(field.name) is None for field in fields(cls)):
             raise ValueError('columns are missing')
         values = dict(row)
@@ -80,14 +69,7 @@ class Result:
 
 
 def read_results(path: Path) -> list[Result]:
-    """Reads the finished runs.
-
-    Args:
-        path (Path): The CSV file; it need not exist.
-
-    Returns:
-        list[Result]: The runs. An incomplete line is left out with a warning.
-    """
+    """Reads the results. A missing file has none. Incomplete lines are left out with a warning."""
     if not path.is_file():
         return []
     results = []
@@ -101,12 +83,7 @@ def read_results(path: Path) -> list[Result]:
 
 
 def write_results(path: Path, results: Iterable[Result]) -> None:
-    """Writes all finished runs.
-
-    Args:
-        path (Path): The CSV file.
-        results (Iterable[Result]): The runs. If several have the same config and seed, the last one is kept.
-    """
+    """Writes all results. Of several with the same config and seed, the last one is kept."""
     latest = {result.key: result for result in results}
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=[field.name for field in fields(Result)], lineterminator='\n')

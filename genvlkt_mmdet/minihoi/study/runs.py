@@ -1,4 +1,4 @@
-"""One run of the ablation study: trains a config with a seed and evaluates it on the test split."""
+"""One run of the ablation study."""
 
 import hashlib
 import json
@@ -19,21 +19,12 @@ from ...engine import training_config
 from ...vocabulary import HOIVocabulary, load_vocabulary
 from .results import Result
 
-# The settings that decide a result. The test data are the same for all runs.
+# The settings that determine a result. The test data are the same for all runs.
 DECISIVE = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler')
 
 
 def load_run(config: str, seed: int, work_dir: Path) -> Config:
-    """Reads the config of a run and sets the seed.
-
-    Args:
-        config (str): Config below ``configs/``.
-        seed (int): Seed of the training.
-        work_dir (Path): Folder for logs; nothing else is written there.
-
-    Returns:
-        Config: The config for :func:`run`.
-    """
+    """Loads a config below ``configs/`` for :func:`run`, with a seed and a folder for logs."""
     cfg = training_config(
         CONFIGS / config,
         work_dir=work_dir / Path(config).stem / f'seed_{seed}',
@@ -45,14 +36,7 @@ def load_run(config: str, seed: int, work_dir: Path) -> Config:
 
 
 def digest(cfg: Config) -> str:
-    """Digest of the settings that decide a result: model, training data and schedule.
-
-    Args:
-        cfg (Config): A config.
-
-    Returns:
-        str: Eight hexadecimal digits.
-    """
+    """Digest of model, training data and schedule, eight hexadecimal digits. Another digest means another experiment."""
     decisive = {key: cfg.to_dict()[key] for key in DECISIVE}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
 
@@ -61,11 +45,11 @@ def run(config: str, cfg: Config) -> Result:
     """Trains a config and evaluates it on the test split.
 
     Args:
-        config (str): Config below ``configs/``, the name of the run in the results.
-        cfg (Config): What :func:`load_run` returns.
+        config (str): Name of the run: config below ``configs/``.
+        cfg (Config): The config, see :func:`load_run`.
 
     Returns:
-        Result: The figures of the run.
+        Result: The result.
     """
     start = time.time()
     runner = Runner.from_cfg(cfg)
@@ -91,17 +75,17 @@ def run(config: str, cfg: Config) -> Result:
 
 
 def with_phrases_only(trained: nn.Module, model_cfg: dict[str, Any]) -> nn.Module:
-    """A model that first hears of unseen HOIs, and of unseen objects, through ``set_vocabulary``.
+    """Makes a model that knows unseen HOIs and objects only as phrases, from ``set_vocabulary``.
 
-    Its classifiers are made for the seen classes only and take the trained weights; nothing of the rows that the
-    zero-shot model keeps for evaluation enters.
+    Its classifiers have only the seen classes. They take the trained weights, without the rows of the unseen classes that the
+    zero-shot model has for evaluation.
 
     Args:
         trained (nn.Module): Detector trained with a zero-shot split.
         model_cfg (dict): Its config.
 
     Returns:
-        nn.Module: The detector, with a phrase of every class of the trained one's vocabulary as its vocabulary.
+        nn.Module: The detector. Its vocabulary consists of phrases for all classes of the trained model.
     """
     whole = load_vocabulary(model_cfg['bbox_head']['vocabulary'])
     part, objects = seen_only(whole, model_cfg['bbox_head']['zero_shot'])
@@ -119,15 +103,14 @@ def with_phrases_only(trained: nn.Module, model_cfg: dict[str, Any]) -> nn.Modul
 
 
 def seen_only(vocabulary: HOIVocabulary, split: str) -> tuple[dict[str, Any], list[int]]:
-    """What is left of a vocabulary when nothing is known of a split's unseen classes.
+    """Removes the unseen classes of a zero-shot split from a vocabulary, with the verbs and objects that only they have.
 
     Args:
-        vocabulary (HOIVocabulary): The whole vocabulary.
-        split (str): Name of a zero-shot split.
+        vocabulary (HOIVocabulary): The vocabulary.
+        split (str): Name of the zero-shot split.
 
     Returns:
-        tuple[dict, list[int]]: The vocabulary of the seen classes, without verbs and objects that occur in unseen
-        classes only, and the objects that it keeps.
+        tuple[dict, list[int]]: The remaining vocabulary, and the indices of its objects.
     """
     seen, unseen = vocabulary.seen(split), vocabulary.unseen(split)
     data = vocabulary.to_dict()
@@ -136,10 +119,8 @@ def seen_only(vocabulary: HOIVocabulary, split: str) -> tuple[dict[str, Any], li
         lost = {part[i] for i in unseen} - {part[i] for i in seen}
         return [i for i in range(total) if i not in lost]
 
-    verbs, objects = (
-        known(vocabulary.hoi_verbs, vocabulary.num_verbs),
-        known(vocabulary.hoi_objects, vocabulary.num_objects),
-    )
+    verbs = known(vocabulary.hoi_verbs, vocabulary.num_verbs)
+    objects = known(vocabulary.hoi_objects, vocabulary.num_objects)
     return dict(
         name=f'{vocabulary.name} without the unseen HOIs of {split}',
         verbs=[data['verbs'][i] for i in verbs],

@@ -115,7 +115,7 @@ def test_bad_input(release):
         read_hico_release(release / 'none.mat', 'test', vocabulary)
     with pytest.raises(ValueError, match="splits 'train' and 'test', not 'val'"):
         read_hico_release(release / 'anno_bbox.mat', 'val', vocabulary)
-    with pytest.raises(ValueError, match="holds no 'bbox_test'"):
+    with pytest.raises(ValueError, match="holds no variable 'bbox_test'"):
         read_hico_release(release / 'anno.mat', 'test', vocabulary)
     (release / 'x.mat').write_bytes(b'hello')
     with pytest.raises(ValueError, match='is no Matlab file'):
