@@ -4,10 +4,11 @@ from .arguments import command, in_range, parse_runner_args, sentence_of
 from .checkpoints import AtomicLocalBackend, CheckpointError, latest_checkpoint, load_weights
 from .device import check_device
 from .embedded_config import embed_config, inference_pipeline, read_embedded_config, registered_names_only
+from .explanation import ConfigError, explained
 from .hooks import CheckpointStartHook, ReproducibleEpochsHook, SafeCheckpointHook
 from .launch import load_config, test_model, testing_config, train_model, training_config
 from .mmdet_tools import mmdet_tools, run_mmdet_tool
-from .preflight import ConfigError, build_model, explained
+from .preflight import build_model
 
 __all__ = [
     'AtomicLocalBackend',

@@ -11,7 +11,7 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from .checkpoints import CheckpointError
-from .preflight import ConfigError
+from .explanation import ConfigError, one_line
 
 
 def parse_runner_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -109,7 +109,7 @@ def _sentence(error: Exception) -> str:
         text = f"'{os.fspath(error.filename)}': {error.strerror}."
     else:  # the text of a KeyError with a sentence would stand in quotes
         text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
-    return ' '.join(text.split()) or type(error).__name__
+    return one_line(text) or type(error).__name__
 
 
 def in_range(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:

@@ -2,16 +2,13 @@
 
 import logging
 import os
-import warnings
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import mmengine
-from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.hooks import Hook, LoggerHook
-from mmengine.logging import MMLogger
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 _MMENGINE = os.path.dirname(mmengine.__file__)
@@ -125,33 +122,3 @@ class ShortConsoleHook(Hook):
     @staticmethod
     def _print_files(runner: Runner) -> None:
         print(f'Files are in {runner.work_dir}, the full log in {runner.log_dir}/{runner.timestamp}.log', flush=True)
-
-
-class ShortConsoleRunner(Runner):
-    """Runner whose console shows only what a person follows."""
-
-    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
-        """Builds the logger, with a short console."""
-        logger = super().build_logger(*args, **kwargs)
-        shorten_console(logger)
-        return logger
-
-
-def build_runner(cfg: Config, verbose: bool) -> Runner:
-    """Builds the Runner of a config.
-
-    Args:
-        cfg (Config): The config.
-        verbose (bool): Whether the console shows all that the log file holds.
-
-    Returns:
-        Runner: The Runner.
-    """
-    if verbose:
-        return Runner.from_cfg(cfg)
-    with warnings.catch_warnings():
-        # The visualizer is one per process, also where a test follows a training.
-        warnings.filterwarnings('ignore', message='.* instance named of visualizer has been created')
-        runner = ShortConsoleRunner.from_cfg(cfg)
-    runner.register_hook(ShortConsoleHook())
-    return runner

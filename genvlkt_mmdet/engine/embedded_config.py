@@ -13,12 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import mmdet.registry
 import mmengine.registry.registry
 from mmengine.config import Config
-from mmengine.registry import Registry
 
 from .checkpoints import CheckpointError
+from .explanation import registries
 
 # The key in a checkpoint's `meta`.
 JSON_KEY = 'cfg_json'
@@ -346,19 +345,10 @@ def _check(value: Any, depth: int = 0) -> None:
 def _check_name(name: Any) -> None:
     # Not with Registry.get(), which imports a module for an unknown name.
     short = name.removeprefix('mmdet.') if isinstance(name, str) else ''
-    found = [registry.module_dict[short] for registry in _registries() if short in registry.module_dict]
+    found = [registry.module_dict[short] for registry in registries() if short in registry.module_dict]
     if not found:
         raise _NotAllowed(f'names {name!r}, which is no registered class')
     for cls in found:
         module = f'{getattr(cls, "__module__", "")}.'
         if not module.startswith(_PACKAGES):
             raise _NotAllowed(f'names {name!r} of {module[:-1]}')
-
-
-def _registries() -> list[Registry]:
-    return [
-        registry
-        for module in (mmdet.registry, mmengine.registry)
-        for registry in vars(module).values()
-        if isinstance(registry, Registry)
-    ]

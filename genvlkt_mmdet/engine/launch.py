@@ -1,6 +1,5 @@
 """Training and testing from a config file, for ``tools/train.py`` and ``tools/test.py``."""
 
-import difflib
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,9 +14,11 @@ from mmengine.logging import MMLogger, print_log
 from torch import nn
 
 from .checkpoints import AtomicLocalBackend, latest_checkpoint
-from .console import build_runner, shorten_console
+from .console import shorten_console
+from .explanation import ConfigError, did_you_mean
 from .hooks import CheckpointStartHook
-from .preflight import ConfigError, check_testing, check_training, has_accelerator
+from .preflight import check_testing, check_training, has_accelerator
+from .runner import build_runner
 
 
 def load_config(
@@ -45,10 +46,8 @@ def load_config(
     path = Path(config)
     if not path.is_file():
         others = [str(other) for other in path.parent.glob('*.py')] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(str(path), others, n=1)
-        raise FileNotFoundError(
-            f'The config file {path} does not exist' + (f': did you mean {near[0]}?' if near else ': check its path.')
-        )
+        near = did_you_mean(str(path), others, ': check its path.')
+        raise FileNotFoundError(f'The config file {path} does not exist{near}')
     try:
         cfg = Config.fromfile(path)
     # A config is a program: the message includes the line that raised the error.

@@ -1,5 +1,6 @@
 """Writes checkpoints so that there is a complete one after an interruption at any moment."""
 
+import inspect
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
@@ -28,6 +29,13 @@ class SafeCheckpointHook(CheckpointHook):
 
     # Names, or parts of names, of metrics where higher is better.
     _default_greater_keys = [*CheckpointHook._default_greater_keys, *HICOMetric.figures, *VCOCOMetric.figures]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The original passes on what it does not know, and the first checkpoint would fail.
+        for name in self.args:
+            if name not in inspect.signature(Runner.save_checkpoint).parameters:
+                raise TypeError(f"SafeCheckpointHook.__init__() got an unexpected keyword argument '{name}'")
 
     def before_train(self, runner: Runner) -> None:
         """Selects the atomic file backend for local folders, then calls the original.
