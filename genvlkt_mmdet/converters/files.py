@@ -97,19 +97,7 @@ def _as_data(checkpoint: Any) -> Any:
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_from_local(filename: str, map_location: Any = None) -> Any:
-    """Loads a local checkpoint without running code from it. Replaces mmengine's loader of this name.
-
-    Args:
-        filename (str): The file.
-        map_location (Any, optional): See :func:`torch.load`.
-
-    Returns:
-        Any: Its content.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        CheckpointError: If it is damaged, not a checkpoint, or contains objects that safe loading refuses.
-    """
+    """Replaces mmengine's loader of local files, see :func:`load_checkpoint`."""
     path = Path(filename).expanduser()
     if not path.is_file():
         if '://' in filename:
@@ -119,7 +107,7 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
         raise FileNotFoundError(f"The checkpoint '{filename}' does not exist: give the path of an existing file.")
     with _safely(filename):
         if zipfile.is_zipfile(path) and not is_intact(path):
-            raise CheckpointError(f"'{filename}' is no checkpoint of torch, or is damaged: download or copy it again.")
+            raise zipfile.BadZipFile(filename)
         return _as_data(torch.load(path, map_location=map_location, weights_only=True))
 
 
@@ -159,18 +147,7 @@ for _prefix, _loader in list(CheckpointLoader._schemes.items()):
 
 @CheckpointLoader.register_scheme(prefixes=('torchvision://', 'modelzoo://'), force=True)
 def load_from_torchvision(filename: str, map_location: Any = None) -> Any:
-    """Loads weights published by torchvision, e.g. ``'torchvision://resnet50'``, as mmengine's loader of this name.
-
-    Args:
-        filename (str): ``'torchvision://<name of the model>'``.
-        map_location (Any, optional): See :func:`torch.load`.
-
-    Returns:
-        Any: The state dict.
-
-    Raises:
-        CheckpointError: If torchvision has no such weights, or they cannot be downloaded.
-    """
+    """Replaces mmengine's loader of weights that torchvision publishes: the message says where a file may be brought."""
     name = filename.split('://', 1)[1]
     address = get_torchvision_models().get(name)
     if address is None:

@@ -31,14 +31,7 @@ class ShortFormatter(logging.Formatter):
 
 
 def is_essential(record: logging.LogRecord) -> bool:
-    """Whether the short console shows a record: warnings, errors and messages that mmengine did not write itself.
-
-    Args:
-        record (logging.LogRecord): The record.
-
-    Returns:
-        bool: True to show it.
-    """
+    """Whether the short console shows a record: warnings, errors and messages that mmengine did not write itself."""
     message = record.getMessage()
     if any(noise in message for noise in _NOISE):
         return False
@@ -48,11 +41,7 @@ def is_essential(record: logging.LogRecord) -> bool:
 
 
 def shorten_console(logger: logging.Logger) -> None:
-    """Makes the console output of a logger short; its log file stays as it is.
-
-    Args:
-        logger (logging.Logger): The logger.
-    """
+    """Makes the console output of a logger short; its log file stays as it is."""
     for handler in logger.handlers:
         if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
             handler.setFormatter(ShortFormatter())

@@ -32,15 +32,9 @@ class ConfigError(ValueError):
 
 
 def config_name(cfg: Config) -> str:
-    """Name of a config for messages.
-
-    Args:
-        cfg (Config): The config.
-
-    Returns:
-        str: The name of its file.
-    """
-    return Path(cfg.filename).name if cfg.filename else 'given'
+    """Name of a config for messages: that of its file, or 'given'."""
+    file = getattr(cfg, 'filename', None)
+    return Path(file).name if file else 'given'
 
 
 def registries() -> list[Registry]:

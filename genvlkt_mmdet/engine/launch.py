@@ -17,7 +17,7 @@ from .checkpoints import AtomicLocalBackend, latest_checkpoint
 from .console import shorten_console
 from .explanation import ConfigError, did_you_mean
 from .hooks import CheckpointStartHook
-from .preflight import check_testing, check_training, has_accelerator
+from .preflight import check_parts, check_testing, check_training, has_accelerator
 from .runner import build_runner
 
 
@@ -106,6 +106,7 @@ def training_config(
     """
     cfg = load_config(config, cfg_options, work_dir, launcher)
     if amp:
+        check_parts(cfg, 'train')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.loss_scale = 'dynamic'
     if auto_scale_lr:

@@ -25,9 +25,6 @@ from .explanation import ConfigError, config_name, explained
 def check_training(cfg: Config) -> tuple[nn.Module, bool]:
     """Checks everything that a training needs.
 
-    Args:
-        cfg (Config): Config of the training.
-
     Returns:
         tuple[nn.Module, bool]: The trial model, with the weights of the checkpoint if the training resumes, and whether that
         checkpoint is from the end of the training.
@@ -38,7 +35,7 @@ def check_training(cfg: Config) -> tuple[nn.Module, bool]:
         FileNotFoundError: If annotations, images, the checkpoint, the DETR or CLIP are missing.
     """
     with _scope_of(cfg):
-        _check_parts(cfg, 'train')
+        check_parts(cfg, 'train')
         _check_precision(cfg)
         datasets = _check_datasets(cfg, ('train_dataloader', 'val_dataloader'))
         model = _build_model(cfg)
@@ -63,30 +60,17 @@ def check_training(cfg: Config) -> tuple[nn.Module, bool]:
 
 
 def check_testing(cfg: Config) -> None:
-    """Checks everything that a test needs.
-
-    Args:
-        cfg (Config): Config of the test, with the checkpoint as ``load_from``.
-
-    Raises:
-        ConfigError: If a setting is unknown or impossible, or two settings contradict each other.
-        CheckpointError: If the checkpoint cannot be used.
-        FileNotFoundError: If annotations, images or the checkpoint are missing.
-    """
+    """Checks everything that a test of the checkpoint ``cfg.load_from`` needs. Raises errors as :func:`check_training`."""
     with _scope_of(cfg):
         datasets = _check_datasets(cfg, ('test_dataloader',))
         model = _build_model(cfg)
         _check_agreement(model, datasets)
         load_weights(model, load_checkpoint(cfg.load_from), cfg.load_from, config_name(cfg))
-        _check_parts(cfg, 'test')
+        check_parts(cfg, 'test')
 
 
 def has_accelerator() -> bool:
-    """Whether this machine has a device for mmengine's mixed precision and launchers.
-
-    Returns:
-        bool: True for a GPU of NVIDIA or AMD and for the NPU, MLU and MUSA devices that mmengine knows.
-    """
+    """Whether there is a GPU of NVIDIA or AMD, or an NPU, MLU or MUSA, for mmengine's mixed precision and launchers."""
     return is_cuda_available() or is_npu_available() or is_mlu_available() or is_musa_available()
 
 
@@ -102,7 +86,7 @@ _PARTS = dict(
 )
 
 
-def _check_parts(cfg: Config, needed: str) -> None:
+def check_parts(cfg: Config, needed: str) -> None:
     """Refuses a config that lacks a part of a training or test."""
     for use, names in _PARTS.items():
         given = [name for name in names if isinstance(cfg.get(name), (Mapping, list, tuple))]
@@ -129,15 +113,15 @@ def _is_finished(cfg: Config, meta: Mapping[str, Any]) -> bool:
     return train_cfg.get('max_iters') is not None and meta['iter'] >= train_cfg.max_iters
 
 
-def _leaves(dataset: Any, path: str) -> Iterator[tuple[str, Mapping]]:
-    """Configs of the datasets inside wrappers such as ``ConcatDataset`` and ``RepeatDataset``, with their place in the config."""
+def dataset_leaves(dataset: Any, path: str) -> Iterator[tuple[str, Mapping]]:
+    """Yields place and config of each dataset in wrappers such as ``ConcatDataset`` and ``RepeatDataset``."""
     if not isinstance(dataset, Mapping):
         return
     if isinstance(dataset.get('datasets'), (list, tuple)):
         for i, part in enumerate(dataset['datasets']):
-            yield from _leaves(part, f'{path}.datasets[{i}]')
+            yield from dataset_leaves(part, f'{path}.datasets[{i}]')
     elif isinstance(dataset.get('dataset'), Mapping):
-        yield from _leaves(dataset['dataset'], f'{path}.dataset')
+        yield from dataset_leaves(dataset['dataset'], f'{path}.dataset')
     else:
         yield path, dataset
 
@@ -150,7 +134,7 @@ def _check_datasets(cfg: Config, loaders: tuple[str, ...]) -> dict[str, BaseData
     """
     datasets = {}
     for loader in loaders:
-        for path, dataset in _leaves((cfg.get(loader) or {}).get('dataset'), f'{loader}.dataset'):
+        for path, dataset in dataset_leaves((cfg.get(loader) or {}).get('dataset'), f'{loader}.dataset'):
             kind = dataset.get('type')
             if isinstance(kind, str):
                 with DATASETS.switch_scope_and_registry(None) as registry:

@@ -104,18 +104,7 @@ class ShortConsoleRunner(ExplainedRunner):
 
 
 def build_runner(cfg: Config, verbose: bool) -> Runner:
-    """Builds the Runner of a config.
-
-    Args:
-        cfg (Config): The config.
-        verbose (bool): Whether the console shows all that the log file holds.
-
-    Returns:
-        Runner: The Runner.
-
-    Raises:
-        ConfigError: If a setting is unknown or impossible.
-    """
+    """Builds the Runner of a config. ``verbose``: whether the console shows all that the log file holds."""
     with warnings.catch_warnings():
         # The visualizer is one per process, also where a test follows a training.
         warnings.filterwarnings('ignore', message='.* instance named of visualizer has been created')

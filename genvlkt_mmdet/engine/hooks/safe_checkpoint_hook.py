@@ -38,22 +38,13 @@ class SafeCheckpointHook(CheckpointHook):
                 raise TypeError(f"SafeCheckpointHook.__init__() got an unexpected keyword argument '{name}'")
 
     def before_train(self, runner: Runner) -> None:
-        """Selects the atomic file backend for local folders, then calls the original.
-
-        Args:
-            runner (Runner): The runner of the training.
-        """
+        """Selects the atomic file backend for local folders, then calls the original."""
         if self.backend_args is None and self.file_client_args is None and '://' not in str(self.out_dir or ''):
             self.backend_args = dict(backend=AtomicLocalBackend.name)
         super().before_train(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Adds the config and the vocabulary as plain data, so that inference does not need to run mmengine's Python text.
-
-        Args:
-            runner (Runner): The runner of the training.
-            checkpoint (dict): The checkpoint to be saved.
-        """
+        """Adds the config and the vocabulary as plain data, so that inference does not need to run mmengine's Python text."""
         embed_config(checkpoint, runner.cfg)
         # mmengine writes the metainfo of the dataset twice: the message hub keeps it as well.
         for holder in (checkpoint_meta(checkpoint), checkpoint.get('message_hub', {}).get('runtime_info', {})):
@@ -62,12 +53,7 @@ class SafeCheckpointHook(CheckpointHook):
                 holder['dataset_meta'] = dict(meta, vocabulary=meta['vocabulary'].to_dict())
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Restores the vocabulary.
-
-        Args:
-            runner (Runner): The runner.
-            checkpoint (dict): What was loaded.
-        """
+        """Restores the vocabulary."""
         meta = checkpoint_meta(checkpoint).get('dataset_meta')
         if isinstance(meta, Mapping) and isinstance(meta.get('vocabulary'), Mapping):
             # mmengine compares the metainfo with that of the dataset when it resumes. A vocabulary that cannot be read
