@@ -440,14 +440,14 @@ class HOIInferencer(BaseInferencer):
 
     def _init_pipeline(self, cfg: Config) -> Compose:
         """The test pipeline without loading of files and annotations."""
-        transforms = [
-            deepcopy(transform)
-            for transform in inference_pipeline(cfg.test_dataloader)
-            if not getattr(transform['type'], '__name__', transform['type']).rsplit('.', 1)[-1].startswith('Load')
-        ]
-        return explained(
-            lambda: Compose([dict(type='LoadImageFromNDArray'), *transforms]), 'test_dataloader.dataset.pipeline'
-        )
+
+        def build() -> Compose:
+            pipeline = inference_pipeline(cfg.test_dataloader)
+            names = [getattr(step['type'], '__name__', step['type']).rsplit('.', 1)[-1] for step in pipeline]
+            kept = [deepcopy(step) for step, name in zip(pipeline, names, strict=True) if not name.startswith('Load')]
+            return Compose([dict(type='LoadImageFromNDArray'), *kept])
+
+        return explained(build, 'test_dataloader.dataset.pipeline')
 
     def _init_visualizer(self, cfg: Config) -> HOIVisualizer:
         # Without the config's backends, which need a folder: the call says where to write drawings.
@@ -465,8 +465,7 @@ def _embedded(weights: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        told = isinstance(error, (ValueError, OSError, torch.OutOfMemoryError)) and not isinstance(error, ConfigError)
-        if told:
+        if not isinstance(error, ConfigError) and isinstance(error, (ValueError, OSError, torch.OutOfMemoryError)):
             raise
         raise CheckpointError(f"What the config in '{weights}' describes cannot be built: {one_line(error)}") from error
 

@@ -6,7 +6,7 @@ from .device import check_device
 from .embedded_config import embed_config, inference_pipeline, read_embedded_config, registered_names_only
 from .explanation import ConfigError, config_name, explained, one_line
 from .hooks import CheckpointStartHook, ReproducibleEpochsHook, SafeCheckpointHook
-from .launch import load_config, test_model, testing_config, train_model, training_config
+from .launch import config_from_file, load_config, test_model, testing_config, train_model, training_config
 from .mmdet_tools import mmdet_tools, run_mmdet_tool
 from .preflight import build_model
 
@@ -20,6 +20,7 @@ __all__ = [
     'build_model',
     'check_device',
     'command',
+    'config_from_file',
     'config_name',
     'dataset_meta',
     'embed_config',

@@ -56,7 +56,7 @@ class ShortConsoleHook(Hook):
 
     @master_only
     def before_train(self, runner: Runner) -> None:
-        """Says what is trained, for how long, and where the files are."""
+        """Prints what is trained, for how long, and where the files are."""
         loop = runner.train_loop
         length = f'{loop.max_epochs} epochs' if isinstance(loop, EpochBasedTrainLoop) else f'{loop.max_iters} steps'
         print(f'Training on {len(loop.dataloader.dataset)} images for {length}.')
@@ -64,7 +64,7 @@ class ShortConsoleHook(Hook):
 
     @master_only
     def before_test(self, runner: Runner) -> None:
-        """Says what is tested and where the files are."""
+        """Prints what is tested and where the files are."""
         print(f'Testing on {len(runner.test_loop.dataloader.dataset)} images.')
         self._print_files(runner)
 
@@ -77,7 +77,7 @@ class ShortConsoleHook(Hook):
         by_epoch = isinstance(loop, EpochBasedTrainLoop)
         total = len(loop.dataloader) if by_epoch else loop.max_iters
         done, interval = batch_idx + 1, self._interval(runner)
-        if done % interval and done != total:
+        if done != total and (interval < 1 or done % interval):
             return
         hub = runner.message_hub
         parts = [f'Epoch {runner.epoch + 1}/{loop.max_epochs}' if by_epoch else '', f'step {done}/{total}']
@@ -101,7 +101,8 @@ class ShortConsoleHook(Hook):
 
     @master_only
     def _print_progress(self, runner: Runner, what: str, done: int, total: int) -> None:
-        if done % self._interval(runner) == 0 and done != total:
+        interval = self._interval(runner)
+        if interval > 0 and done % interval == 0 and done != total:
             print(f'{what}, batch {done}/{total}', flush=True)
 
     @staticmethod

@@ -15,10 +15,22 @@ from torch import nn
 
 from .checkpoints import AtomicLocalBackend, latest_checkpoint
 from .console import shorten_console
-from .explanation import ConfigError, did_you_mean
+from .explanation import ConfigError, did_you_mean, one_line
 from .hooks import CheckpointStartHook
 from .preflight import check_parts, check_testing, check_training, has_accelerator
 from .runner import build_runner
+
+
+def config_from_file(path: str | Path) -> Config:
+    """Reads a config file. The file is a program and is run; whatever error ends it becomes a :class:`ConfigError`."""
+    try:
+        return Config.fromfile(path)
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = '' if isinstance(error, (OSError, SyntaxError)) else f' ({frame.filename}:{frame.lineno})'
+        raise ConfigError(
+            f'The config file {path} cannot be read: {type(error).__name__}: {one_line(error)}{where}'
+        ) from error
 
 
 def load_config(
@@ -48,13 +60,7 @@ def load_config(
         others = [str(other) for other in path.parent.glob('*.py')] if path.parent.is_dir() else []
         near = did_you_mean(str(path), others, ': check its path.')
         raise FileNotFoundError(f'The config file {path} does not exist{near}')
-    try:
-        cfg = Config.fromfile(path)
-    # A config is a program: the message includes the line that raised the error.
-    except (OSError, SyntaxError, NameError, ImportError, KeyError, TypeError, AttributeError, ValueError) as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = '' if isinstance(error, (OSError, SyntaxError)) else f' ({frame.filename}:{frame.lineno})'
-        raise ConfigError(f'The config file {path} cannot be read: {type(error).__name__}: {error}{where}') from error
+    cfg = config_from_file(path)
     cfg.launcher = launcher
     try:
         cfg.merge_from_dict(dict(cfg_options or {}))

@@ -38,7 +38,7 @@ def check_training(cfg: Config) -> tuple[nn.Module, bool]:
         check_parts(cfg, 'train')
         _check_precision(cfg)
         datasets = _check_datasets(cfg, ('train_dataloader', 'val_dataloader'))
-        model = _build_model(cfg)
+        model = build_model(cfg)
         _check_agreement(model, datasets)
         finished, file = False, cfg.get('load_from')
         if file is not None:
@@ -63,7 +63,7 @@ def check_testing(cfg: Config) -> None:
     """Checks everything that a test of the checkpoint ``cfg.load_from`` needs. Raises errors as :func:`check_training`."""
     with _scope_of(cfg):
         datasets = _check_datasets(cfg, ('test_dataloader',))
-        model = _build_model(cfg)
+        model = build_model(cfg)
         _check_agreement(model, datasets)
         load_weights(model, load_checkpoint(cfg.load_from), cfg.load_from, config_name(cfg))
         check_parts(cfg, 'test')
@@ -134,14 +134,16 @@ def _check_datasets(cfg: Config, loaders: tuple[str, ...]) -> dict[str, BaseData
     """
     datasets = {}
     for loader in loaders:
-        for path, dataset in dataset_leaves((cfg.get(loader) or {}).get('dataset'), f'{loader}.dataset'):
-            kind = dataset.get('type')
+        given = cfg.get(loader)
+        dataset = given.get('dataset') if isinstance(given, Mapping) else None
+        for path, leaf in dataset_leaves(dataset, f'{loader}.dataset'):
+            kind = leaf.get('type')
             if isinstance(kind, str):
                 with DATASETS.switch_scope_and_registry(None) as registry:
                     kind = registry.get(kind)
             if not (inspect.isclass(kind) and issubclass(kind, BaseDataset)):
                 continue
-            datasets[path] = built = _build(DATASETS, dict(dataset, lazy_init=True), path)
+            datasets[path] = built = _build(DATASETS, dict(leaf, lazy_init=True), path)
             if hasattr(built, 'check_files'):
                 explained(built.check_files, path)
             elif built.ann_file and '://' not in built.ann_file and not Path(built.ann_file).is_file():
@@ -184,14 +186,10 @@ def build_model(cfg: Config) -> nn.Module:
     Raises:
         ConfigError: If there is no model, or a setting of it is unknown or impossible.
     """
-    with _scope_of(cfg):
-        return _build_model(cfg)
-
-
-def _build_model(cfg: Config) -> nn.Module:
     if not cfg.get('model'):
         raise ConfigError(f'The config {config_name(cfg)} has no `model`: give the config of a detector.')
-    return _build(MODELS, cfg.model, 'model')
+    with _scope_of(cfg):
+        return _build(MODELS, cfg.model, 'model')
 
 
 def _build(registry: Registry, cfg: Mapping[str, Any], path: str) -> Any:
