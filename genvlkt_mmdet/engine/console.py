@@ -82,7 +82,7 @@ class ShortConsoleHook(Hook):
         hub = runner.message_hub
         parts = [f'Epoch {runner.epoch + 1}/{loop.max_epochs}' if by_epoch else '', f'step {done}/{total}']
         if 'train/loss' in hub.log_scalars:
-            parts.append(f'loss {hub.get_scalar("train/loss").mean(interval):.3f}')
+            parts.append(f'loss {hub.get_scalar("train/loss").mean(max(interval, 1)):.3f}')
         if 'eta' in hub.runtime_info:
             parts.append(f'{timedelta(seconds=int(hub.get_info("eta")))} left')
         print(', '.join(filter(None, parts)), flush=True)
