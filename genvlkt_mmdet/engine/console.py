@@ -77,12 +77,12 @@ class ShortConsoleHook(Hook):
         by_epoch = isinstance(loop, EpochBasedTrainLoop)
         total = len(loop.dataloader) if by_epoch else loop.max_iters
         done, interval = batch_idx + 1, self._interval(runner)
-        if done != total and (interval < 1 or done % interval):
+        if done % interval and done != total:
             return
         hub = runner.message_hub
         parts = [f'Epoch {runner.epoch + 1}/{loop.max_epochs}' if by_epoch else '', f'step {done}/{total}']
         if 'train/loss' in hub.log_scalars:
-            parts.append(f'loss {hub.get_scalar("train/loss").mean(max(interval, 1)):.3f}')
+            parts.append(f'loss {hub.get_scalar("train/loss").mean(interval):.3f}')
         if 'eta' in hub.runtime_info:
             parts.append(f'{timedelta(seconds=int(hub.get_info("eta")))} left')
         print(', '.join(filter(None, parts)), flush=True)
@@ -101,8 +101,7 @@ class ShortConsoleHook(Hook):
 
     @master_only
     def _print_progress(self, runner: Runner, what: str, done: int, total: int) -> None:
-        interval = self._interval(runner)
-        if interval > 0 and done % interval == 0 and done != total:
+        if done % self._interval(runner) == 0 and done != total:
             print(f'{what}, batch {done}/{total}', flush=True)
 
     @staticmethod

@@ -87,6 +87,7 @@ TRAINING = [
     ),
     ('custom_hooks', [dict(type='NoHook')], f'^custom_hooks: {UNKNOWN.format("NoHook")}'),
     ('custom_hooks', [dict(type='ProfilerHook', activity_with_gpu=1)], '^custom_hooks: ProfilerHook has no setting'),
+    ('default_hooks.logger.interval', 0, '^default_hooks: interval must be greater than 0'),
     ('custom_hooks', 3, '^custom_hooks '),
     ('train_dataloader.batch_size', 0, '^train_dataloader: batch_size should be a positive integer'),
     ('train_dataloader.num_worker', 3, "^train_dataloader: DataLoader has no setting 'num_worker': did you mean num_w"),
