@@ -48,10 +48,7 @@ class MissingOps(ModuleType):
 
 
 def install_ops_stand_in() -> bool:
-    """Registers :class:`MissingOps` as ``mmcv._ext`` if there is no compiled one.
-
-    Returns:
-        bool: Whether this call registered it.
+    """Registers :class:`MissingOps` as ``mmcv._ext`` if there is no compiled one. Returns whether it did.
 
     Raises:
         ImportError: If no version of mmcv is installed. The message says which extra to choose.
@@ -72,13 +69,6 @@ def history_statistic(owner: type, name: str) -> Callable[..., Any]:
 
     A pickled log history refers to its methods as ``getattr(HistoryBuffer, 'mean')``. ``getattr`` itself would give a malicious
     file access to every attribute of every object, so safe loading uses this function instead.
-
-    Args:
-        owner (type): The owner of the attribute.
-        name (str): Name of the attribute.
-
-    Returns:
-        Callable: The method of :class:`mmengine.logging.HistoryBuffer`.
 
     Raises:
         pickle.UnpicklingError: If the file asks for anything else.

@@ -20,7 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--config', default=find_config('gen_vlkt_tiny_minihoi'), help='config of the training')
     parser.add_argument('--work-dir', default='work_dirs/demo', help='folder for logs, checkpoints and drawings')
     parser.add_argument('--seed', type=int, default=0, help='seed of the training')
-    parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint in the work folder')
+    parser.add_argument('--resume', action='store_true', help='continue from the last checkpoint in the work folder')
     parser.add_argument('--images', type=int, default=8, help='number of test images to draw')
     return parser.parse_args()
 

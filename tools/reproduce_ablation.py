@@ -15,7 +15,7 @@ from genvlkt_mmdet.minihoi.study import TABLES, reproduce_ablation
 
 
 def main() -> None:
-    """Runs what is missing of the study and writes the page."""
+    """Runs the missing parts of the study and writes the page."""
     parser = argparse.ArgumentParser(description="Reproduce the paper's ablation study on MiniHOI")
     parser.add_argument('--tables', nargs='+', default=TABLES, choices=TABLES, help='tables to train (default: all)')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='seeds (default: 0 1 2)')

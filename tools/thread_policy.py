@@ -1,11 +1,11 @@
 """Lets waiting OpenMP threads sleep after a short spin, unless OMP_WAIT_POLICY is set.
 
-On a CPU that other processes use too, spinning threads take the cores from those that work: a training step becomes several times
-slower. A step of a small model has thousands of parallel regions, though, and waking a sleeper for each of them costs a quarter
-of the step; a spin of 1,000 rounds bridges most of them.
+On a CPU that other processes also use, spinning threads take cores from those that work, and a training step becomes several
+times slower. But a step of a small model has thousands of parallel regions, and waking a thread for each of them costs a quarter
+of the step. A spin of 1,000 rounds bridges most of them.
 
-The OpenMP runtime reads the variables when torch loads it. A tool therefore imports this module before anything else; the package
-itself leaves the environment of whoever imports it alone.
+The OpenMP runtime reads the variables when torch loads it, so a tool imports this module first. The package itself does not
+change the environment.
 """
 
 import os

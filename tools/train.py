@@ -18,7 +18,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/<name of the config>)')
     parser.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
     parser.add_argument(
-        '--auto-scale-lr', action='store_true', help="scale the learning rate to the real batch size, from the config's"
+        '--auto-scale-lr',
+        action='store_true',
+        help="scale the learning rate from the config's batch size to the real one",
     )
     parser.add_argument(
         '--resume',
@@ -26,7 +28,7 @@ def parse_args() -> argparse.Namespace:
         const=True,
         default=False,
         metavar='CHECKPOINT',
-        help='go on from this checkpoint, or, without a value, from the latest one in the work folder',
+        help='continue from this checkpoint, or, without a value, from the latest one in the work folder',
     )
     return parse_runner_args(parser)
 

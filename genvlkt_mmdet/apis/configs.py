@@ -5,6 +5,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ..engine import config_from_file
+
 # mim's folder in the package: a link to configs/ in a checkout, a copy in an installation.
 CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
 
@@ -32,21 +34,10 @@ def find_config(name: str) -> Path:
 
 
 def read_config(model: str) -> Config:
-    """Reads a config file. The file is a program and is run.
-
-    Args:
-        model (str): Path of a config file, or name of a shipped config (see :func:`find_config`).
-
-    Returns:
-        Config: The config.
+    """Reads a config file, or the shipped config of that name (see :func:`find_config`).
 
     Raises:
         FileNotFoundError: If there is no such file and no shipped config of that name.
-        ValueError: If the file cannot be run.
+        ConfigError: If the file, which is a program, cannot be run.
     """
-    path = Path(model) if Path(model).is_file() else find_config(model)
-    try:
-        return Config.fromfile(path)
-    except Exception as error:  # it is a program, and may fail in any way
-        detail = ' '.join(str(error).split())
-        raise ValueError(f"The config '{path}' does not run: {type(error).__name__}: {detail}") from error
+    return config_from_file(model if Path(model).is_file() else find_config(model))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,12 @@ from ..engine import (
     CheckpointError,
     ConfigError,
     check_device,
+    config_name,
+    dataset_meta,
     explained,
     inference_pipeline,
     load_weights,
+    one_line,
     read_embedded_config,
     registered_names_only,
 )
@@ -233,10 +237,10 @@ class HOIInferencer(BaseInferencer):
 
         Args:
             inputs (Sequence[str | np.ndarray]): Files and arrays.
-            batch_size (int): Number of images per batch.
-            max_pixels (int): Maximum width times height of an image file.
-            broken (list, optional): Gets a dict with ``image`` and ``error`` for each input that cannot be read. None: an error
-                is raised instead.
+            batch_size (int): As in :meth:`__call__`.
+            max_pixels (int): As in :meth:`__call__`.
+            broken (list, optional): Gets an entry, as in :meth:`__call__`, for each input that cannot be read. None: an error is
+                raised instead.
 
         Yields:
             tuple: The loaded images, and the batch for ``model.test_step``.
@@ -282,13 +286,13 @@ class HOIInferencer(BaseInferencer):
         Args:
             inputs (Sequence): Loaded images.
             preds (Sequence[HOIDataSample]): Their predictions to draw.
-            show (bool): Whether to open a window for each image.
-            wait_time (float): Seconds that the window stays.
-            return_vis (bool): Whether to return the drawings.
+            show (bool): As in :meth:`__call__`.
+            wait_time (float): As in :meth:`__call__`.
+            return_vis (bool): As in :meth:`__call__`.
             img_out_dir (str): Drawings are written to ``vis`` in this folder. Empty: none.
 
         Returns:
-            list[np.ndarray]: (H', W', 3) uint8 RGB drawings; empty without ``return_vis``.
+            list[np.ndarray]: ``visualization`` of :meth:`__call__`.
         """
         drawings = []
         self.visualizer.dataset_meta = self.model.dataset_meta  # changes with `model.set_vocabulary`
@@ -322,13 +326,13 @@ class HOIInferencer(BaseInferencer):
         Args:
             preds (Sequence[HOIDataSample]): Predictions.
             visualization (list[np.ndarray]): Drawings of :meth:`visualize`.
-            return_datasamples (bool): Whether to return ``preds`` themselves.
+            return_datasamples (bool): As in :meth:`__call__`.
             images (Sequence): The loaded images of ``preds``.
             pred_out_dir (str): JSON files are written to ``preds`` in this folder. Empty: none.
-            print_result (bool): Whether to print the predictions.
+            print_result (bool): As in :meth:`__call__`.
 
         Returns:
-            dict[str, list]: ``images``, ``predictions`` and ``visualization``, see :meth:`__call__`.
+            dict[str, list]: ``images``, ``predictions`` and ``visualization`` of :meth:`__call__`.
         """
         plain = [self.pred2list(pred) for pred in preds]
         for image, hois in zip(images, plain, strict=True):
@@ -346,13 +350,13 @@ class HOIInferencer(BaseInferencer):
         )
 
     def pred2list(self, data_sample: HOIDataSample) -> list[dict[str, Any]]:
-        """Converts predicted triplets to plain containers that can be written as JSON, highest score first.
+        """Converts predicted triplets to plain containers that can be written as JSON.
 
         Args:
             data_sample (HOIDataSample): Sample with ``pred_hois`` and ``ori_shape``.
 
         Returns:
-            list[dict]: The triplets, see :meth:`__call__`.
+            list[dict]: An entry of ``predictions``, see :meth:`__call__`.
         """
         hois, vocabulary = data_sample.pred_hois.cpu(), self.vocabulary
         height, width = data_sample.ori_shape[:2]
@@ -413,16 +417,21 @@ class HOIInferencer(BaseInferencer):
         checkpoint = load_checkpoint(weights)
         if not cfg:
             cfg.update(read_embedded_config(checkpoint, weights, self._trust_config).to_dict())
-        model_cfg = cfg.get('model')
-        if not isinstance(model_cfg, Mapping) or 'test_dataloader' not in cfg:
+        if not isinstance(cfg.get('model'), Mapping) or 'test_dataloader' not in cfg:
             raise ValueError('The config describes no model with a test set: it needs model and test_dataloader.')
-        model = explained(lambda: MODELS.build(model_cfg), 'model')
+        model = explained(lambda: MODELS.build(cfg.model), 'model')
         if not isinstance(model, GENVLKT):
             raise ValueError(f'The config describes a {type(model).__name__}, but HOIInferencer runs a GENVLKT.')
         model.cfg = cfg
-        name = osp.basename(getattr(cfg, 'filename', None) or 'given')
-        load_weights(model, checkpoint, weights, name)
-        model.dataset_meta = _dataset_meta(checkpoint, model.bbox_head)
+        load_weights(model, checkpoint, weights, config_name(cfg))
+        own = model.bbox_head.trained_vocabulary
+        meta = dataset_meta(checkpoint)  # `load_weights` has compared its classes
+        if 'vocabulary' in meta:
+            model.dataset_meta = dict(meta, vocabulary=load_vocabulary(meta['vocabulary']))
+        else:
+            model.dataset_meta = dict(
+                classes=tuple(own.object_names), vocabulary=own, zero_shot=model.bbox_head.zero_shot
+            )
         return model.to(device).eval()
 
     def _init_collate(self, cfg: Config) -> Callable:
@@ -431,14 +440,14 @@ class HOIInferencer(BaseInferencer):
 
     def _init_pipeline(self, cfg: Config) -> Compose:
         """The test pipeline without loading of files and annotations."""
-        transforms = [
-            deepcopy(transform)
-            for transform in inference_pipeline(cfg.test_dataloader)
-            if not _type_name(transform['type']).startswith('Load')
-        ]
-        return explained(
-            lambda: Compose([dict(type='LoadImageFromNDArray'), *transforms]), 'test_dataloader.dataset.pipeline'
-        )
+
+        def build() -> Compose:
+            pipeline = inference_pipeline(cfg.test_dataloader)
+            names = [getattr(step['type'], '__name__', step['type']).rsplit('.', 1)[-1] for step in pipeline]
+            kept = [deepcopy(step) for step, name in zip(pipeline, names, strict=True) if not name.startswith('Load')]
+            return Compose([dict(type='LoadImageFromNDArray'), *kept])
+
+        return explained(build, 'test_dataloader.dataset.pipeline')
 
     def _init_visualizer(self, cfg: Config) -> HOIVisualizer:
         # Without the config's backends, which need a folder: the call says where to write drawings.
@@ -455,14 +464,10 @@ def _embedded(weights: str) -> Iterator[None]:
     """Turns any error while an embedded config is built into a CheckpointError with one sentence."""
     try:
         yield
-    except ConfigError as error:
-        raise CheckpointError(f"What the config in '{weights}' describes cannot be built: {error}") from error
-    except (ValueError, OSError, torch.OutOfMemoryError):
-        raise
     except Exception as error:
-        raise CheckpointError(
-            f"What the config in '{weights}' describes cannot be built: {' '.join(str(error).split())}"
-        ) from error
+        if not isinstance(error, ConfigError) and isinstance(error, (ValueError, OSError, torch.OutOfMemoryError)):
+            raise
+        raise CheckpointError(f"What the config in '{weights}' describes cannot be built: {one_line(error)}") from error
 
 
 def check_options(
@@ -503,35 +508,14 @@ def _check_out_dir(out_dir: str) -> None:
             raise ValueError(f"'{folder}' is {what}: remove it, or give another output folder.")
 
 
-def _dataset_meta(checkpoint: Mapping[str, Any], head: nn.Module) -> dict[str, Any]:
-    """``dataset_meta`` of the checkpoint, or that of the head if there is none. :func:`load_weights` has compared the classes."""
-    meta = checkpoint.get('meta')
-    meta = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
-    meta = {str(key).lower(): value for key, value in meta.items()} if isinstance(meta, Mapping) else {}
-    if 'vocabulary' in meta:
-        return dict(meta, vocabulary=load_vocabulary(meta['vocabulary']))
-    own = head.trained_vocabulary
-    return dict(classes=tuple(own.object_names), vocabulary=own, zero_shot=head.zero_shot)
-
-
-def _type_name(kind: str | type) -> str:
-    return kind.rsplit('.', 1)[-1] if isinstance(kind, str) else kind.__name__
-
-
 def _file_names(inputs: Sequence[str | np.ndarray]) -> list[str]:
     """A unique file name for each input: that of the image, or its position."""
-    names: list[str] = []
-    taken: set[str] = set()
+    names, taken = [], set()
     for i, item in enumerate(inputs):
         stem, suffix = osp.splitext(osp.basename(item)) if isinstance(item, str) else (f'{i:08d}', '.jpg')
-        suffix = suffix if suffix.lower() in IMG_EXTENSIONS else '.jpg'
-        unique = stem
-        number = 1
-        while unique in taken:
-            unique = f'{stem}_{number}'
-            number += 1
+        unique = next(name for name in chain([stem], (f'{stem}_{n}' for n in count(1))) if name not in taken)
         taken.add(unique)
-        names.append(unique + suffix)
+        names.append(unique + (suffix if suffix.lower() in IMG_EXTENSIONS else '.jpg'))
     return names
 
 

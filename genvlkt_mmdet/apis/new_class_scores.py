@@ -34,14 +34,7 @@ class NewClassScores:
             yield sample
 
     def hint(self, threshold: float) -> str | None:
-        """Message that lists the new classes without a score above a threshold.
-
-        Args:
-            threshold (float): The threshold, in [0, 2].
-
-        Returns:
-            str | None: The message. None if every new class has a higher score, or if there was no image.
-        """
+        """Message that lists the new classes without a score above a threshold in [0, 2]. None if there are none, or no image."""
         below = {
             label: self.best.get(label)
             for label, reading in enumerate(self.readings)

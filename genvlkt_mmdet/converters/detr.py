@@ -164,18 +164,14 @@ def read_detr(model: nn.Module, path: str) -> tuple[dict[str, Tensor], DETRTrans
 
 
 def load_detr(model: nn.Module, path: str) -> DETRTransfer:
-    """Loads a DETR checkpoint into a GEN-VLKT model.
+    """Loads a DETR checkpoint into a GEN-VLKT model, and logs which weights were taken.
 
     Args:
         model (nn.Module): A :class:`GENVLKT`.
-        path (str): Checkpoint file, or any address that mmengine can load.
+        path (str): As in :func:`read_detr`, which raises the errors.
 
     Returns:
-        DETRTransfer: Names of the weights that were taken, left and new; also logged.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If it cannot be loaded or does not fit.
+        DETRTransfer: Names of the weights that were taken, left and new.
     """
     converted, transfer = read_detr(model, path)
     model.load_state_dict(converted, strict=False)

@@ -1,10 +1,12 @@
 """Checkpoint files: written in one step, read safely and checked for damage, whoever asks for them.
 
 mmengine's :class:`CheckpointLoader` reads all checkpoints of the Runner: ``load_from``, resuming, tests, pre-trained parts. This
-module replaces its loaders for local files and for addresses, with its own ``register_scheme``.
+module makes its loaders safe, with its own ``register_scheme``.
 """
 
+import functools
 import io
+import os
 import pickle
 import re
 import zipfile
@@ -66,8 +68,10 @@ def _safely(name: str) -> Iterator[None]:
             yield
     except (CheckpointError, FileNotFoundError, torch.OutOfMemoryError, MemoryError):
         raise
-    except OSError as error:
-        raise CheckpointError(f"'{name}' cannot be read: {error.strerror or error}.") from error
+    except (OSError, ImportError) as error:  # also without network, or without the package for a kind of storage
+        reason = getattr(error, 'reason', error)  # of an address
+        reason = getattr(reason, 'strerror', None) or ' '.join(str(reason).split()).rstrip('.')
+        raise CheckpointError(f"'{name}' cannot be read: {reason}.") from error
     # For a damaged or malicious file, the unpickler can raise almost anything.
     except Exception as error:
         refused = re.search(r'GLOBAL ([\w.]+)', str(error)) if isinstance(error, pickle.UnpicklingError) else None
@@ -94,70 +98,67 @@ def _as_data(checkpoint: Any) -> Any:
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_from_local(filename: str, map_location: Any = None) -> Any:
-    """Loads a local checkpoint without running code from it. Replaces mmengine's loader of this name.
-
-    Args:
-        filename (str): The file.
-        map_location (Any, optional): See :func:`torch.load`.
-
-    Returns:
-        Any: Its content.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        CheckpointError: If it is damaged, not a checkpoint, or contains objects that safe loading refuses.
-    """
+    """Replaces mmengine's loader of local files, see :func:`load_checkpoint`."""
     path = Path(filename).expanduser()
     if not path.is_file():
+        if '://' in filename:
+            raise CheckpointError(
+                f"mmengine has no loader for the address '{filename}': download it, and give the file."
+            )
         raise FileNotFoundError(f"The checkpoint '{filename}' does not exist: give the path of an existing file.")
     with _safely(filename):
         if zipfile.is_zipfile(path) and not is_intact(path):
-            raise CheckpointError(f"'{filename}' is no checkpoint of torch, or is damaged: download or copy it again.")
+            raise zipfile.BadZipFile(filename)
         return _as_data(torch.load(path, map_location=map_location, weights_only=True))
 
 
-@CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
-def load_from_http(filename: str, map_location: Any = None) -> Any:
-    """Loads a checkpoint from an address without running code from it. mmengine's loader of this name would run it.
+@contextmanager
+def _weights_only() -> Iterator[None]:
+    """Makes every call of ``torch.load`` safe, whatever it is called with."""
+    names = ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD')  # torch accepts only one of them
+    before = {name: os.environ.pop(name) for name in names if name in os.environ}
+    os.environ[names[0]] = '1'
+    try:
+        yield
+    finally:
+        del os.environ[names[0]]
+        os.environ.update(before)
 
-    Args:
-        filename (str): The address. The file is stored in torch's download folder.
-        map_location (Any, optional): See :func:`torch.load`.
 
-    Returns:
-        Any: Its content.
+def _made_safe(loader: Callable[..., Any]) -> Callable[..., Any]:
+    """A loader of mmengine that runs no code from the file, and whose errors are one sentence."""
 
-    Raises:
-        CheckpointError: If it cannot be downloaded, is not a checkpoint, or contains objects that safe loading refuses.
-    """
-    with _safely(filename):
-        return _as_data(torch.hub.load_state_dict_from_url(filename, map_location=map_location, weights_only=True))
+    @functools.wraps(loader)
+    def load(filename: str, map_location: Any = None) -> Any:
+        with _safely(filename), _weights_only():
+            try:
+                return _as_data(loader(filename, map_location))
+            except KeyError as error:
+                if error.args and filename.endswith(f'://{error.args[0]}'):
+                    raise CheckpointError(f"No weights are published as '{filename}': check the name.") from error
+                raise
+
+    return load
+
+
+for _prefix, _loader in list(CheckpointLoader._schemes.items()):
+    if _loader.__module__ == CheckpointLoader.__module__:
+        CheckpointLoader.register_scheme(_prefix, _made_safe(_loader), force=True)
 
 
 @CheckpointLoader.register_scheme(prefixes=('torchvision://', 'modelzoo://'), force=True)
 def load_from_torchvision(filename: str, map_location: Any = None) -> Any:
-    """Loads weights published by torchvision, e.g. ``'torchvision://resnet50'``. See :func:`load_from_http`.
-
-    Args:
-        filename (str): ``'torchvision://<name of the model>'``.
-        map_location (Any, optional): See :func:`torch.load`.
-
-    Returns:
-        Any: The state dict.
-
-    Raises:
-        CheckpointError: If torchvision has no such weights, or they cannot be downloaded.
-    """
+    """Replaces mmengine's loader of weights that torchvision publishes: the message says where a file may be brought."""
     name = filename.split('://', 1)[1]
-    addresses = get_torchvision_models()
-    if name not in addresses:
+    address = get_torchvision_models().get(name)
+    if address is None:
         raise CheckpointError(f"torchvision publishes no weights for '{name}': check the name in '{filename}'.")
     try:
-        return load_from_http(addresses[name], map_location)
+        return CheckpointLoader.load_checkpoint(address, map_location, logger='silent')
     except CheckpointError as error:
-        file = Path(torch.hub.get_dir(), 'checkpoints', Path(addresses[name]).name)
+        file = Path(torch.hub.get_dir(), 'checkpoints', Path(address).name)
         raise CheckpointError(
-            f"The weights '{filename}' cannot be loaded: bring {addresses[name]} to {file}. ({error})"
+            f"The weights '{filename}' cannot be loaded: bring {address} to {file}. ({error})"
         ) from error
 
 

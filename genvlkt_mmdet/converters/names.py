@@ -19,29 +19,13 @@ _LAYER = (
 
 
 def transformer_rules(official: str, ours: str) -> tuple[tuple[str, str], ...]:
-    """Rules for a stack of transformer layers.
-
-    Args:
-        official (str): Prefix of the stack in the research code, e.g. ``'transformer.encoder'``.
-        ours (str): Prefix of the stack here, e.g. ``'encoder'``.
-
-    Returns:
-        tuple[tuple[str, str]]: Pairs of patterns, official first.
-    """
+    """Rules, official pattern first, for a stack of transformer layers with these prefixes."""
     layers = tuple((f'{official}.layers.{{}}.{a}', f'{ours}.layers.{{}}.{b}') for a, b in _LAYER)
     return (*layers, (f'{official}.norm.{{}}', f'{ours}.post_norm.{{}}'))
 
 
 def mlp_rules(official: str, ours: str) -> tuple[tuple[str, str], ...]:
-    """Rules for a three-layer box MLP. In this package, it is a ``Sequential`` with activations in between.
-
-    Args:
-        official (str): Prefix in the research code, e.g. ``'bbox_embed'``.
-        ours (str): Prefix here, e.g. ``'bbox_head.human_box_mlp'``.
-
-    Returns:
-        tuple[tuple[str, str]]: Pairs of patterns, official first.
-    """
+    """Rules for a three-layer box MLP. In this package, it is a ``Sequential`` with activations in between."""
     return tuple((f'{official}.layers.{i}.{{}}', f'{ours}.{2 * i}.{{}}') for i in range(3))
 
 
@@ -69,15 +53,7 @@ GEN_VLKT_RULES = (
 
 
 def rename(name: str, rules: Sequence[tuple[str, str]]) -> str | None:
-    """Applies the first rule that fits.
-
-    Args:
-        name (str): Name of a parameter.
-        rules (Sequence[tuple[str, str]]): Pairs of patterns, (from, to).
-
-    Returns:
-        str | None: The new name. None if no rule fits.
-    """
+    """Applies the first of the rules, pairs (from, to), that fits a name. None if no rule fits."""
     for source, target in rules:
         match = re.fullmatch(re.escape(source).replace(r'\{\}', '(.+?)'), name)
         if match:

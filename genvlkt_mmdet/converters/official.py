@@ -1,6 +1,6 @@
 """Converts checkpoints from and to the format of the GEN-VLKT authors' repository."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,16 +48,13 @@ def convert_official(official: Mapping[str, Tensor]) -> tuple[dict[str, Tensor],
         tuple[dict[str, Tensor], tuple[str]]: State dict of this package's model, in the same order, with added counters of
         batch norm, which the authors' frozen layers do not have. Names that are not used.
     """
-    converted, unknown = {}, []
-    for name, value in official.items():
-        target = rename(name, GEN_VLKT_RULES)
-        if target is None:
-            unknown.append(name)
-            continue
-        converted[target] = value
-        if target.endswith('.running_var'):
-            converted[target.replace('running_var', 'num_batches_tracked')] = torch.tensor(0)
-    return converted, tuple(unknown)
+    converted, unknown = _renamed(official, GEN_VLKT_RULES)
+    with_counters = {}
+    for name, value in converted.items():
+        with_counters[name] = value
+        if name.endswith('.running_var'):
+            with_counters[name.replace('running_var', 'num_batches_tracked')] = torch.tensor(0)
+    return with_counters, unknown
 
 
 def revert_official(ours: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
@@ -67,19 +64,19 @@ def revert_official(ours: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tupl
         ours (Mapping): State dict of a GEN-VLKT model of this package.
 
     Returns:
-        tuple[dict[str, Tensor], tuple[str]]: State dict of the authors' model, in the same order. Names that are not
-        used.
+        tuple[dict[str, Tensor], tuple[str]]: As of :func:`convert_official`, for the authors' model.
     """
-    official, unknown = {}, []
-    for name, value in ours.items():
-        if name.endswith('.num_batches_tracked'):
-            continue
-        target = rename(current_name(name), _REVERSED)
-        if target is None:
-            unknown.append(name)
-        else:
-            official[target] = value
-    return official, tuple(unknown)
+    weights = {current_name(k): v for k, v in ours.items() if not k.endswith('.num_batches_tracked')}
+    return _renamed(weights, _REVERSED)
+
+
+def _renamed(
+    weights: Mapping[str, Tensor], rules: Sequence[tuple[str, str]]
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The weights with their names by the rules, and the names for which there is no rule."""
+    targets = {name: rename(name, rules) for name in weights}
+    renamed = {target: weights[name] for name, target in targets.items() if target is not None}
+    return renamed, tuple(name for name, target in targets.items() if target is None)
 
 
 def recognise(weights: Mapping[str, Tensor], args: Mapping[str, Any] | None = None) -> Recognised:
@@ -153,14 +150,7 @@ def _split(dataset: str, rows: Tensor, eval_rows: Tensor, told: str | None) -> t
 
 
 def official_name(name: str) -> str:
-    """Name of a weight in the authors' code.
-
-    Args:
-        name (str): Name in a model here.
-
-    Returns:
-        str: The authors' name, or the same name if the weight has no place there.
-    """
+    """Name of a weight in the authors' code, or the same name if the weight has no place there."""
     return rename(name, _REVERSED) or name
 
 

@@ -1,13 +1,14 @@
 """Training and testing with mmengine's Runner: launching, checks, safe checkpoints and reproducible resuming."""
 
 from .arguments import command, in_range, parse_runner_args, sentence_of
-from .checkpoints import AtomicLocalBackend, CheckpointError, latest_checkpoint, load_weights
+from .checkpoints import AtomicLocalBackend, CheckpointError, dataset_meta, latest_checkpoint, load_weights
 from .device import check_device
 from .embedded_config import embed_config, inference_pipeline, read_embedded_config, registered_names_only
+from .explanation import ConfigError, config_name, explained, one_line
 from .hooks import CheckpointStartHook, ReproducibleEpochsHook, SafeCheckpointHook
-from .launch import load_config, test_model, testing_config, train_model, training_config
+from .launch import config_from_file, load_config, test_model, testing_config, train_model, training_config
 from .mmdet_tools import mmdet_tools, run_mmdet_tool
-from .preflight import ConfigError, build_model, explained
+from .preflight import build_model
 
 __all__ = [
     'AtomicLocalBackend',
@@ -19,6 +20,9 @@ __all__ = [
     'build_model',
     'check_device',
     'command',
+    'config_from_file',
+    'config_name',
+    'dataset_meta',
     'embed_config',
     'explained',
     'in_range',
@@ -27,6 +31,7 @@ __all__ = [
     'load_config',
     'load_weights',
     'mmdet_tools',
+    'one_line',
     'parse_runner_args',
     'read_embedded_config',
     'registered_names_only',

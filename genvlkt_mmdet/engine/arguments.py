@@ -11,7 +11,7 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from .checkpoints import CheckpointError
-from .preflight import ConfigError
+from .explanation import ConfigError, one_line
 
 
 def parse_runner_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -43,13 +43,13 @@ def parse_runner_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
 def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Decorator of a tool's ``main``: a mistake of the user ends it with one line instead of a traceback.
 
-    The exit code is 1 after one of the errors, and 2 where a value of the command line is empty: that comes from a variable of
-    the shell that is not set, and Python would take it for the current folder. Any other error is a fault of the program and
-    keeps its traceback.
+    The exit code is 1 after an error of the user, and 2 if a value of the command line is empty. An empty value comes from a
+    shell variable that is not set, and Python would take it for the current folder. Any other error is a fault of the program
+    and keeps its traceback.
 
     Args:
-        *errors (type[Exception]): The errors whose message is a sentence for the user, whoever raises them. Of the others,
-            those of this package are, see :func:`sentence_of`.
+        *errors (type[Exception]): Errors whose message is shown, whoever raises them. Of other errors, only the message of those
+            in :func:`sentence_of` is shown.
 
     Returns:
         Callable: The decorator.
@@ -79,14 +79,9 @@ def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable
 
 
 def sentence_of(error: Exception) -> str | None:
-    """What to tell a user who runs a tool.
+    """Returns the message of an error that this package raises, or the system for a file. None for any other error.
 
-    Args:
-        error (Exception): What ended a training or a test, in this process or in one that loads data.
-
-    Returns:
-        str | None: The sentence of an error that this package raises, or the system for a file. None for one that comes from
-        elsewhere: it is a fault, and its traceback is needed.
+    Another error is a fault, and its traceback is needed. The error can also come from a process that loads data.
     """
     text, own = str(error), str(Path(__file__).parents[1])
     head, of_worker, lines = text.partition('\nOriginal Traceback')
@@ -109,19 +104,11 @@ def _sentence(error: Exception) -> str:
         text = f"'{os.fspath(error.filename)}': {error.strerror}."
     else:  # the text of a KeyError with a sentence would stand in quotes
         text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
-    return ' '.join(text.split()) or type(error).__name__
+    return one_line(text) or type(error).__name__
 
 
 def in_range(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
-    """The ``type`` of an argument that is a number of a range; NaN is in none.
-
-    Args:
-        kind (type): ``int`` or ``float``.
-        low (float): The lowest value.
-        high (float): The highest value.
-
-    Returns:
-        Callable: Parses the text of the argument.
+    """Returns a ``type`` for an argument that is an ``int`` or ``float`` from ``low`` to ``high``. NaN is in no range.
 
     Example:
         >>> in_range(float, 0, 1)('0.5')

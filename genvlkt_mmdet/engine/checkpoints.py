@@ -31,23 +31,14 @@ class AtomicLocalBackend(LocalBackend):
         self._held: dict[str, None] | None = None
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Writes a file atomically.
-
-        Args:
-            obj (bytes): The content.
-            filepath (str | Path): The file. Missing folders are created.
-        """
+        """Writes a file atomically. Missing folders are created."""
         path = Path(filepath)
         for left in path.parent.glob(f'{glob.escape(path.name)}.*.part'):
             left.unlink(missing_ok=True)  # of a run that was interrupted while it wrote
         write_file(path, obj)
 
     def remove(self, filepath: str | Path) -> None:
-        """Removes a file. Inside :meth:`removals_last`, the file is removed at the end of the block.
-
-        Args:
-            filepath (str | Path): The file.
-        """
+        """Removes a file, inside :meth:`removals_last` at the end of the block."""
         if self._held is None:
             super().remove(filepath)
         else:
@@ -107,16 +98,15 @@ def latest_checkpoint(work_dir: str | Path, out_dir: str | Path | None = None) -
 
 
 def checkpoint_meta(checkpoint: Any) -> Mapping[str, Any]:
-    """``meta`` of a checkpoint; empty where it has none.
-
-    Args:
-        checkpoint (Any): What the file holds.
-
-    Returns:
-        Mapping: What mmengine wrote beside the weights.
-    """
+    """``meta`` of a checkpoint, which mmengine writes beside the weights; empty if it has none."""
     meta = checkpoint.get('meta') if isinstance(checkpoint, Mapping) else None
     return meta if isinstance(meta, Mapping) else {}
+
+
+def dataset_meta(checkpoint: Any) -> dict[str, Any]:
+    """``dataset_meta`` of a checkpoint, with keys in lower case; empty if it has none."""
+    meta = checkpoint_meta(checkpoint).get('dataset_meta')
+    return {str(key).lower(): value for key, value in meta.items()} if isinstance(meta, Mapping) else {}
 
 
 def _origin(checkpoint: Mapping) -> str:
@@ -126,14 +116,7 @@ def _origin(checkpoint: Mapping) -> str:
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """Returns the model inside a wrapper for distributed training, or the model itself if there is no wrapper.
-
-    Args:
-        model (nn.Module): The model of a Runner.
-
-    Returns:
-        nn.Module: The model itself.
-    """
+    """Returns the model inside a wrapper for distributed training, or the model itself if there is no wrapper."""
     return model.module if is_model_wrapper(model) else model
 
 
@@ -162,8 +145,7 @@ def _check_classes(model: nn.Module, checkpoint: Mapping, file: str, config: str
     """Refuses weights whose shapes fit, but whose classes are different."""
     head = getattr(model, 'bbox_head', None)
     own = getattr(head, 'trained_vocabulary', None)
-    meta = checkpoint_meta(checkpoint).get('dataset_meta')
-    meta = {str(key).lower(): value for key, value in meta.items()} if isinstance(meta, Mapping) else {}
+    meta = dataset_meta(checkpoint)
     if own is None or 'vocabulary' not in meta:
         return
     try:
@@ -185,13 +167,8 @@ def _check_classes(model: nn.Module, checkpoint: Mapping, file: str, config: str
 def vocabulary_difference(one: HOIVocabulary, other: HOIVocabulary) -> str | None:
     """Describes the first difference between the classes of two vocabularies. Prompts, ids and names are ignored.
 
-    Args:
-        one (HOIVocabulary): A vocabulary.
-        other (HOIVocabulary): Another one.
-
     Returns:
-        str | None: A clause about ``one``, such as "HOI class 3 is 'hold cup', not 'lift cup'". None if all classes are
-        equal.
+        str | None: A clause about ``one``, such as "HOI class 3 is 'hold cup', not 'lift cup'". None if all classes are equal.
     """
 
     def classes(vocabulary: HOIVocabulary) -> list[tuple[str, list[str]]]:
@@ -212,15 +189,7 @@ def vocabulary_difference(one: HOIVocabulary, other: HOIVocabulary) -> str | Non
 
 
 def check_resumable(checkpoint: Mapping, file: str) -> None:
-    """Refuses to resume from a file that has weights, but not the state of a training.
-
-    Args:
-        checkpoint (Mapping): Content of the file.
-        file (str): The file's name, for the message.
-
-    Raises:
-        CheckpointError: If the file lacks the position, the optimizer or the log of the training.
-    """
+    """Refuses to resume from a file that has weights, but lacks the position, the optimizer or the log of the training."""
     meta = checkpoint_meta(checkpoint)
     parts = {'meta.epoch': meta.get('epoch'), 'meta.iter': meta.get('iter')}
     parts |= {key: checkpoint.get(key) for key in ('optimizer', 'message_hub')}
@@ -233,19 +202,7 @@ def check_resumable(checkpoint: Mapping, file: str) -> None:
 
 
 def fitting_weights(model: nn.Module, checkpoint: Mapping, file: str) -> frozenset[str]:
-    """Returns the names of a model's weights that a checkpoint has in the right shape.
-
-    Args:
-        model (nn.Module): The model. It can be wrapped for distributed training.
-        checkpoint (Mapping): Content of the file.
-        file (str): The file's name, for the message.
-
-    Returns:
-        frozenset[str]: The names.
-
-    Raises:
-        CheckpointError: If the file has no weights, or weights that are not finite.
-    """
+    """Returns the names of a model's weights that a checkpoint has in the right shape. The model can be wrapped."""
     own = unwrapped(model).state_dict()
     weights = weights_of(checkpoint, file)
     return frozenset(key for key, value in weights.items() if key in own and own[key].shape == value.shape)

@@ -2,16 +2,13 @@
 
 import logging
 import os
-import warnings
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import mmengine
-from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.hooks import Hook, LoggerHook
-from mmengine.logging import MMLogger
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 _MMENGINE = os.path.dirname(mmengine.__file__)
@@ -34,14 +31,7 @@ class ShortFormatter(logging.Formatter):
 
 
 def is_essential(record: logging.LogRecord) -> bool:
-    """Whether the short console shows a record: warnings, errors and messages that mmengine did not write itself.
-
-    Args:
-        record (logging.LogRecord): The record.
-
-    Returns:
-        bool: True to show it.
-    """
+    """Whether the short console shows a record: warnings, errors and messages that mmengine did not write itself."""
     message = record.getMessage()
     if any(noise in message for noise in _NOISE):
         return False
@@ -51,11 +41,7 @@ def is_essential(record: logging.LogRecord) -> bool:
 
 
 def shorten_console(logger: logging.Logger) -> None:
-    """Makes the console output of a logger short; its log file stays as it is.
-
-    Args:
-        logger (logging.Logger): The logger.
-    """
+    """Makes the console output of a logger short; its log file stays as it is."""
     for handler in logger.handlers:
         if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
             handler.setFormatter(ShortFormatter())
@@ -70,7 +56,7 @@ class ShortConsoleHook(Hook):
 
     @master_only
     def before_train(self, runner: Runner) -> None:
-        """Says what is trained, for how long, and where the files are."""
+        """Prints what is trained, for how long, and where the files are."""
         loop = runner.train_loop
         length = f'{loop.max_epochs} epochs' if isinstance(loop, EpochBasedTrainLoop) else f'{loop.max_iters} steps'
         print(f'Training on {len(loop.dataloader.dataset)} images for {length}.')
@@ -78,7 +64,7 @@ class ShortConsoleHook(Hook):
 
     @master_only
     def before_test(self, runner: Runner) -> None:
-        """Says what is tested and where the files are."""
+        """Prints what is tested and where the files are."""
         print(f'Testing on {len(runner.test_loop.dataloader.dataset)} images.')
         self._print_files(runner)
 
@@ -125,33 +111,3 @@ class ShortConsoleHook(Hook):
     @staticmethod
     def _print_files(runner: Runner) -> None:
         print(f'Files are in {runner.work_dir}, the full log in {runner.log_dir}/{runner.timestamp}.log', flush=True)
-
-
-class ShortConsoleRunner(Runner):
-    """Runner whose console shows only what a person follows."""
-
-    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
-        """Builds the logger, with a short console."""
-        logger = super().build_logger(*args, **kwargs)
-        shorten_console(logger)
-        return logger
-
-
-def build_runner(cfg: Config, verbose: bool) -> Runner:
-    """Builds the Runner of a config.
-
-    Args:
-        cfg (Config): The config.
-        verbose (bool): Whether the console shows all that the log file holds.
-
-    Returns:
-        Runner: The Runner.
-    """
-    if verbose:
-        return Runner.from_cfg(cfg)
-    with warnings.catch_warnings():
-        # The visualizer is one per process, also where a test follows a training.
-        warnings.filterwarnings('ignore', message='.* instance named of visualizer has been created')
-        runner = ShortConsoleRunner.from_cfg(cfg)
-    runner.register_hook(ShortConsoleHook())
-    return runner

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import mmdet.registry
 import mmengine.registry.registry
 from mmengine.config import Config
-from mmengine.registry import Registry
 
-from .checkpoints import CheckpointError
+from .checkpoints import CheckpointError, checkpoint_meta
+from .explanation import registries
+from .preflight import dataset_leaves
 
 # The key in a checkpoint's `meta`.
 JSON_KEY = 'cfg_json'
@@ -55,18 +55,21 @@ _RENAMED = {
     'PairGIoUCost': 'HOIPairGIoUCost',
     'RandomTextGENHead': 'GENHead',
 }
-_TRUST = 'give the config as a file (--model), or, if you trust whoever made the checkpoint, use --trust-config'
+_REFUSED = (
+    "The config in '{}' is not used, since it {}: give the config as a file (--model), or, if you trust whoever made the "
+    'checkpoint, use --trust-config.'
+)
+_DAMAGED = "The config in '{}' is damaged: {}. Give it as model=... (--model)."
 
 
 def embed_config(checkpoint: Mapping[str, Any], cfg: Config) -> None:
     """Adds a config as JSON to the ``meta`` of a checkpoint before it is saved.
 
-    A training that was resumed would also hand on the Python text of the checkpoint that it started from; the text of this
-    config takes its place.
+    ``checkpoint['meta']['cfg_json']`` is set, unless the config contains more than plain data, e.g. a class. A training that was
+    resumed would also hand on the Python text of the checkpoint that it started from; the text of this config takes its place.
 
     Args:
-        checkpoint (Mapping): The checkpoint. ``checkpoint['meta']['cfg_json']`` is set, unless the config contains more than
-            plain data, e.g. a class.
+        checkpoint (Mapping): The checkpoint.
         cfg (Config): The config of the training.
     """
     info = checkpoint.get('message_hub', {}).get('runtime_info', {})
@@ -105,12 +108,12 @@ def read_embedded_config(checkpoint: Mapping[str, Any], file: str, trust: bool =
             return Config(_with_present_settings(Config.fromstring(text, file_format='.py').to_dict()))
         except Exception as error:  # it is a program, and may fail in any way
             raise CheckpointError(f"The config in '{file}' does not run: {type(error).__name__}: {error}") from error
-    if data is None:
-        data = _parse(text, file)
     try:
-        return _restricted(_with_present_settings(data))
+        return _restricted(_with_present_settings(_parse(text, file) if data is None else data))
     except _NotAllowed as error:
-        raise CheckpointError(f"The config in '{file}' is not used, since it {error}: {_TRUST}.") from None
+        raise CheckpointError(_REFUSED.format(file, error)) from None
+    except CheckpointError:
+        raise
     except ValueError as error:
         raise CheckpointError(f"'{file}': {error}") from error
 
@@ -145,18 +148,15 @@ def _embedded_text(checkpoint: Mapping[str, Any]) -> str | None:
 
 
 def _embedded_json(checkpoint: Mapping[str, Any], file: str) -> dict[str, Any] | None:
-    meta = checkpoint.get('meta')
-    value = meta.get(JSON_KEY) if isinstance(meta, Mapping) else None
+    value = checkpoint_meta(checkpoint).get(JSON_KEY)
     if value is None:
         return None
     try:
         data = _untag_tuples(json.loads(value))
+        if not isinstance(data, dict):
+            raise TypeError('not a dict')
     except (TypeError, ValueError, RecursionError) as error:
-        raise CheckpointError(
-            f"The config in '{file}' is damaged: it is no valid JSON. Give it as model=... (--model)."
-        ) from error
-    if not isinstance(data, dict):
-        raise CheckpointError(f"The config in '{file}' is damaged: it is no dict. Give it as model=... (--model).")
+        raise CheckpointError(_DAMAGED.format(file, 'it is no valid JSON of a dict')) from error
     return data
 
 
@@ -181,49 +181,38 @@ def _untag_tuples(value: Any) -> Any:
 
 def _parse(text: str, file: str) -> dict[str, Any]:
     """The settings of a config text that assigns literals to names, as mmengine's ``pretty_text`` does."""
+    settings = {}
     try:
-        settings = {}
         for statement in ast.parse(text).body:
-            if not (
-                isinstance(statement, ast.Assign)
-                and len(statement.targets) == 1
-                and isinstance(statement.targets[0], ast.Name)
-            ):
+            names = statement.targets if isinstance(statement, ast.Assign) else []
+            if len(names) != 1 or not isinstance(names[0], ast.Name):
                 raise _NotAllowed(f'does more in line {statement.lineno} than to assign a value to a name')
-            settings[statement.targets[0].id] = _literal(statement.value)
-        return settings
-    except _NotAllowed as error:
-        raise CheckpointError(f"The config in '{file}' is not used, since it {error}: {_TRUST}.") from None
+            value = _DictCalls().visit(statement.value)
+            try:
+                settings[names[0].id] = ast.literal_eval(value)
+            except ValueError:
+                raise _NotAllowed(f'has an expression in line {value.lineno} that is no plain value') from None
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        raise CheckpointError(
-            f"The config in '{file}' is damaged: it cannot be parsed. Give it as model=... (--model)."
-        ) from error
+        raise CheckpointError(_DAMAGED.format(file, 'it cannot be parsed')) from error
+    return settings
 
 
-def _literal(node: ast.expr) -> Any:
-    """Value of a literal. ``dict(a=1)`` is also a literal."""
-    if isinstance(node, ast.Call):
-        # also dict({'a.b': 1}), for keys that are no names
+class _DictCalls(ast.NodeTransformer):
+    """Makes ``dict(a=1)`` and ``dict({'a.b': 1})``, which mmengine writes, a literal. Refuses any other call."""
+
+    def visit_Call(self, node: ast.Call) -> ast.Dict:
         plain = isinstance(node.func, ast.Name) and node.func.id == 'dict' and len(node.args) <= 1
         if (
             not plain
             or not all(isinstance(arg, ast.Dict) for arg in node.args)
-            or any(k.arg is None for k in node.keywords)
+            or any(keyword.arg is None for keyword in node.keywords)
         ):
             raise _NotAllowed(f'calls more than dict() in line {node.lineno}')
-        value = _literal(node.args[0]) if node.args else {}
-        return value | {keyword.arg: _literal(keyword.value) for keyword in node.keywords}
-    if isinstance(node, ast.Dict):
-        if None in node.keys:
-            raise _NotAllowed(f'unpacks a dict in line {node.lineno}')
-        return {_literal(key): _literal(value) for key, value in zip(node.keys, node.values, strict=True)}
-    if isinstance(node, (ast.List, ast.Tuple)):
-        items = [_literal(item) for item in node.elts]
-        return items if isinstance(node, ast.List) else tuple(items)
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        raise _NotAllowed(f'has an expression in line {node.lineno} that is no plain value') from None
+        made = ast.Dict(
+            [*(key for arg in node.args for key in arg.keys), *(ast.Constant(k.arg) for k in node.keywords)],
+            [*(value for arg in node.args for value in arg.values), *(k.value for k in node.keywords)],
+        )
+        return self.generic_visit(ast.copy_location(made, node))
 
 
 def _with_present_settings(data: dict[str, Any]) -> dict[str, Any]:
@@ -291,7 +280,8 @@ def inference_pipeline(loader: Mapping[str, Any]) -> list[dict[str, Any]]:
     Raises:
         ValueError: If there is no pipeline, or wrapped datasets have different ones.
     """
-    found = list(_pipelines(loader.get('dataset')))
+    leaves = [dataset for _, dataset in dataset_leaves(loader.get('dataset'), 'dataset')]
+    found = [list(leaf['pipeline']) for leaf in leaves if isinstance(leaf.get('pipeline'), (list, tuple))]
     if not found or not all(isinstance(item, dict) and 'type' in item for item in found[0]):
         raise ValueError(
             "The config's test_dataloader has no dataset with a pipeline of transforms, which inference needs."
@@ -302,16 +292,6 @@ def inference_pipeline(loader: Mapping[str, Any]) -> list[dict[str, Any]]:
             'leave one of them in test_dataloader.dataset.'
         )
     return found[0]
-
-
-def _pipelines(dataset: Any) -> Iterator[list]:
-    if not isinstance(dataset, Mapping):
-        return
-    inner = dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else [])
-    for item in inner if isinstance(inner, (list, tuple)) else ():
-        yield from _pipelines(item)
-    if not inner and isinstance(dataset.get('pipeline'), (list, tuple)):
-        yield list(dataset['pipeline'])
 
 
 def _import_allowed(custom_imports: Any) -> None:
@@ -346,19 +326,10 @@ def _check(value: Any, depth: int = 0) -> None:
 def _check_name(name: Any) -> None:
     # Not with Registry.get(), which imports a module for an unknown name.
     short = name.removeprefix('mmdet.') if isinstance(name, str) else ''
-    found = [registry.module_dict[short] for registry in _registries() if short in registry.module_dict]
+    found = [registry.module_dict[short] for registry in registries() if short in registry.module_dict]
     if not found:
         raise _NotAllowed(f'names {name!r}, which is no registered class')
     for cls in found:
         module = f'{getattr(cls, "__module__", "")}.'
         if not module.startswith(_PACKAGES):
             raise _NotAllowed(f'names {name!r} of {module[:-1]}')
-
-
-def _registries() -> list[Registry]:
-    return [
-        registry
-        for module in (mmdet.registry, mmengine.registry)
-        for registry in vars(module).values()
-        if isinstance(registry, Registry)
-    ]

@@ -1,6 +1,5 @@
 """Training and testing from a config file, for ``tools/train.py`` and ``tools/test.py``."""
 
-import difflib
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,9 +14,23 @@ from mmengine.logging import MMLogger, print_log
 from torch import nn
 
 from .checkpoints import AtomicLocalBackend, latest_checkpoint
-from .console import build_runner, shorten_console
+from .console import shorten_console
+from .explanation import ConfigError, did_you_mean, one_line
 from .hooks import CheckpointStartHook
-from .preflight import ConfigError, check_testing, check_training, has_accelerator
+from .preflight import check_parts, check_testing, check_training, has_accelerator
+from .runner import build_runner
+
+
+def config_from_file(path: str | Path) -> Config:
+    """Reads a config file. The file is a program and is run; whatever error ends it becomes a :class:`ConfigError`."""
+    try:
+        return Config.fromfile(path)
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = '' if isinstance(error, (OSError, SyntaxError)) else f' ({frame.filename}:{frame.lineno})'
+        raise ConfigError(
+            f'The config file {path} cannot be read: {type(error).__name__}: {one_line(error)}{where}'
+        ) from error
 
 
 def load_config(
@@ -45,17 +58,9 @@ def load_config(
     path = Path(config)
     if not path.is_file():
         others = [str(other) for other in path.parent.glob('*.py')] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(str(path), others, n=1)
-        raise FileNotFoundError(
-            f'The config file {path} does not exist' + (f': did you mean {near[0]}?' if near else ': check its path.')
-        )
-    try:
-        cfg = Config.fromfile(path)
-    # A config is a program: the message includes the line that raised the error.
-    except (OSError, SyntaxError, NameError, ImportError, KeyError, TypeError, AttributeError, ValueError) as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = '' if isinstance(error, (OSError, SyntaxError)) else f' ({frame.filename}:{frame.lineno})'
-        raise ConfigError(f'The config file {path} cannot be read: {type(error).__name__}: {error}{where}') from error
+        near = did_you_mean(str(path), others, ': check its path.')
+        raise FileNotFoundError(f'The config file {path} does not exist{near}')
+    cfg = config_from_file(path)
     cfg.launcher = launcher
     try:
         cfg.merge_from_dict(dict(cfg_options or {}))
@@ -107,6 +112,7 @@ def training_config(
     """
     cfg = load_config(config, cfg_options, work_dir, launcher)
     if amp:
+        check_parts(cfg, 'train')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.loss_scale = 'dynamic'
     if auto_scale_lr:

@@ -12,11 +12,7 @@ from ..converters.files import allow_checkpoint_classes
 
 
 def mmdet_tools() -> dict[str, Path]:
-    """Finds the scripts of the installed MMDetection.
-
-    Returns:
-        dict[str, Path]: Script name without folder and suffix, e.g. ``'browse_dataset'``, to its file.
-    """
+    """Finds the scripts of the installed MMDetection: name without suffix, e.g. ``'browse_dataset'``, to file."""
     folder = Path(mmdet.__file__).parent / '.mim' / 'tools'
     # If names are equal, the outermost folder wins: analysis_tools/browse_dataset.py, not the one for video in a subfolder.
     files = sorted(folder.rglob('*.py'), key=lambda path: (-len(path.parts), path))

@@ -5,15 +5,11 @@ datasets are built without reading their annotations, and the checkpoint is load
 """
 
 import copy
-import difflib
 import inspect
-import re
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import mmdet.registry
 import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
@@ -23,17 +19,11 @@ from torch import nn
 
 from ..converters import load_checkpoint
 from .checkpoints import CheckpointError, check_resumable, fitting_weights, load_weights, vocabulary_difference
-
-
-class ConfigError(ValueError):
-    """A config that cannot be run. The message is one sentence for the user."""
+from .explanation import ConfigError, config_name, explained
 
 
 def check_training(cfg: Config) -> tuple[nn.Module, bool]:
     """Checks everything that a training needs.
-
-    Args:
-        cfg (Config): Config of the training.
 
     Returns:
         tuple[nn.Module, bool]: The trial model, with the weights of the checkpoint if the training resumes, and whether that
@@ -45,9 +35,10 @@ def check_training(cfg: Config) -> tuple[nn.Module, bool]:
         FileNotFoundError: If annotations, images, the checkpoint, the DETR or CLIP are missing.
     """
     with _scope_of(cfg):
+        check_parts(cfg, 'train')
         _check_precision(cfg)
         datasets = _check_datasets(cfg, ('train_dataloader', 'val_dataloader'))
-        model = _build(MODELS, cfg.model, 'model')
+        model = build_model(cfg)
         _check_agreement(model, datasets)
         finished, file = False, cfg.get('load_from')
         if file is not None:
@@ -55,7 +46,7 @@ def check_training(cfg: Config) -> tuple[nn.Module, bool]:
             if cfg.get('resume'):
                 load_weights(model, checkpoint, file, config_name(cfg))
                 check_resumable(checkpoint, file)
-                finished = _is_finished(cfg, checkpoint['meta'])
+                finished = explained(lambda: _is_finished(cfg, checkpoint['meta']), 'train_cfg')
             names = fitting_weights(model, checkpoint, file)
             if not names:
                 raise CheckpointError(
@@ -69,46 +60,42 @@ def check_training(cfg: Config) -> tuple[nn.Module, bool]:
 
 
 def check_testing(cfg: Config) -> None:
-    """Checks everything that a test needs.
-
-    Args:
-        cfg (Config): Config of the test, with the checkpoint as ``load_from``.
-
-    Raises:
-        ConfigError: If a setting is unknown or impossible, or two settings contradict each other.
-        CheckpointError: If the checkpoint cannot be used.
-        FileNotFoundError: If annotations, images or the checkpoint are missing.
-    """
+    """Checks everything that a test of the checkpoint ``cfg.load_from`` needs. Raises errors as :func:`check_training`."""
     with _scope_of(cfg):
         datasets = _check_datasets(cfg, ('test_dataloader',))
-        model = _build(MODELS, cfg.model, 'model')
+        model = build_model(cfg)
         _check_agreement(model, datasets)
         load_weights(model, load_checkpoint(cfg.load_from), cfg.load_from, config_name(cfg))
-
-
-def config_name(cfg: Config) -> str:
-    """Name of a config for messages.
-
-    Args:
-        cfg (Config): The config.
-
-    Returns:
-        str: The name of its file.
-    """
-    return Path(cfg.filename).name if cfg.filename else 'given'
+        check_parts(cfg, 'test')
 
 
 def has_accelerator() -> bool:
-    """Whether this machine has a device for mmengine's mixed precision and launchers.
-
-    Returns:
-        bool: True for a GPU of NVIDIA or AMD and for the NPU, MLU and MUSA devices that mmengine knows.
-    """
+    """Whether there is a GPU of NVIDIA or AMD, or an NPU, MLU or MUSA, for mmengine's mixed precision and launchers."""
     return is_cuda_available() or is_npu_available() or is_mlu_available() or is_musa_available()
 
 
 def _scope_of(cfg: Config):
     return DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine'))
+
+
+# The parts that a Runner needs together.
+_PARTS = dict(
+    train=('train_dataloader', 'train_cfg', 'optim_wrapper'),
+    val=('val_dataloader', 'val_cfg', 'val_evaluator'),
+    test=('test_dataloader', 'test_cfg', 'test_evaluator'),
+)
+
+
+def check_parts(cfg: Config, needed: str) -> None:
+    """Refuses a config that lacks a part of a training or test."""
+    for use, names in _PARTS.items():
+        given = [name for name in names if isinstance(cfg.get(name), (Mapping, list, tuple))]
+        lacking = [name for name in names if name not in given]
+        if lacking and (given or use == needed):
+            others = ' and '.join(name for name in names if name != lacking[0])
+            raise ConfigError(
+                f'The config {config_name(cfg)} has no `{lacking[0]}`, which belongs to {others}: add its settings.'
+            )
 
 
 def _check_precision(cfg: Config) -> None:
@@ -126,15 +113,15 @@ def _is_finished(cfg: Config, meta: Mapping[str, Any]) -> bool:
     return train_cfg.get('max_iters') is not None and meta['iter'] >= train_cfg.max_iters
 
 
-def _leaves(dataset: Any, path: str) -> Iterator[tuple[str, Mapping]]:
-    """Configs of the datasets inside wrappers such as ``ConcatDataset`` and ``RepeatDataset``, with their place in the config."""
+def dataset_leaves(dataset: Any, path: str) -> Iterator[tuple[str, Mapping]]:
+    """Yields place and config of each dataset in wrappers such as ``ConcatDataset`` and ``RepeatDataset``."""
     if not isinstance(dataset, Mapping):
         return
     if isinstance(dataset.get('datasets'), (list, tuple)):
         for i, part in enumerate(dataset['datasets']):
-            yield from _leaves(part, f'{path}.datasets[{i}]')
+            yield from dataset_leaves(part, f'{path}.datasets[{i}]')
     elif isinstance(dataset.get('dataset'), Mapping):
-        yield from _leaves(dataset['dataset'], f'{path}.dataset')
+        yield from dataset_leaves(dataset['dataset'], f'{path}.dataset')
     else:
         yield path, dataset
 
@@ -147,14 +134,16 @@ def _check_datasets(cfg: Config, loaders: tuple[str, ...]) -> dict[str, BaseData
     """
     datasets = {}
     for loader in loaders:
-        for path, dataset in _leaves((cfg.get(loader) or {}).get('dataset'), f'{loader}.dataset'):
-            kind = dataset.get('type')
+        given = cfg.get(loader)
+        dataset = given.get('dataset') if isinstance(given, Mapping) else None
+        for path, leaf in dataset_leaves(dataset, f'{loader}.dataset'):
+            kind = leaf.get('type')
             if isinstance(kind, str):
                 with DATASETS.switch_scope_and_registry(None) as registry:
                     kind = registry.get(kind)
             if not (inspect.isclass(kind) and issubclass(kind, BaseDataset)):
                 continue
-            datasets[path] = built = _build(DATASETS, dict(dataset, lazy_init=True), path)
+            datasets[path] = built = _build(DATASETS, dict(leaf, lazy_init=True), path)
             if hasattr(built, 'check_files'):
                 explained(built.check_files, path)
             elif built.ann_file and '://' not in built.ann_file and not Path(built.ann_file).is_file():
@@ -208,66 +197,3 @@ def _build(registry: Registry, cfg: Mapping[str, Any], path: str) -> Any:
     # A trial must not change the random numbers or objects of the Runner.
     with torch.random.fork_rng(devices=[]):
         return explained(lambda: registry.build(copy.deepcopy(cfg)), path)
-
-
-def explained(call: Callable[[], Any], path: str) -> Any:
-    """Calls, and turns what goes wrong into one sentence that names the place in the config.
-
-    Args:
-        call (Callable): What builds or checks a part of a config.
-        path (str): Where the part stands in the config.
-
-    Returns:
-        Any: What ``call`` returns.
-
-    Raises:
-        ConfigError: If a setting is unknown or impossible.
-        FileNotFoundError: As ``call`` raises it.
-        CheckpointError: As ``call`` raises it.
-    """
-    try:
-        return call()
-    except (FileNotFoundError, CheckpointError, ConfigError):
-        raise
-    except (ValueError, KeyError, PermissionError, FileExistsError) as error:
-        text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
-        if unknown := re.match(r'(\S+) is not in the \S+ registry', text):
-            near = difflib.get_close_matches(unknown[1], _registered_names(), n=1)
-            text = f"no part is registered as '{unknown[1]}'" + (f': did you mean {near[0]}?' if near else '.')
-        raise ConfigError(f'{path}: {_one_line(text)}') from error
-    except (TypeError, AttributeError, AssertionError, RuntimeError, IndexError) as error:
-        if sentence := _unknown_argument(error):
-            raise ConfigError(f'{path}: {sentence}') from error
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        raise ConfigError(
-            f'{path} cannot be built from its settings: {type(error).__name__}: {_one_line(str(error))} '
-            f'({frame.filename}:{frame.lineno})'
-        ) from error
-
-
-def _one_line(text: str) -> str:
-    return ' '.join(text.split())
-
-
-def _registered_names() -> list[str]:
-    registries = [value for value in vars(mmdet.registry).values() if isinstance(value, Registry)]
-    return [name for registry in registries for name in registry.module_dict]
-
-
-def _unknown_argument(error: Exception) -> str | None:
-    """A sentence about a setting that a class does not have. None for any other error."""
-    found = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error))
-    if not found:
-        return None
-    # The class whose constructor was called is the one whose frame failed, or the named one where none did.
-    known: set[str] = set()
-    name = found[1]
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        built = frame.f_locals.get('obj_cls')  # in mmengine's build function: the innermost is the last
-        if inspect.isclass(built):
-            name = built.__name__
-            constructors = [vars(base)['__init__'] for base in built.__mro__ if '__init__' in vars(base)]
-            known = {key for init in constructors[:-1] for key in inspect.signature(init).parameters}
-    known -= {'self', 'args', 'kwargs'}
-    near = difflib.get_close_matches(found[2], sorted(known), n=1)
-    return f"{name} has no setting '{found[2]}'" + (f': did you mean {near[0]}?' if near else '.')

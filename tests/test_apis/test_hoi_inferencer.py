@@ -471,7 +471,7 @@ def test_checkpoint_of_other_content(weights, tmp_path):
 
 def test_config_that_fails_or_is_of_another_model(weights, tmp_path):
     (tmp_path / 'broken.py').write_text('model = dict(')
-    with pytest.raises(ValueError, match="broken.py' does not run: SyntaxError"):
+    with pytest.raises(ValueError, match='broken.py cannot be read: SyntaxError'):
         HOIInferencer(tmp_path / 'broken.py', weights, device='cpu')
     with pytest.raises(ValueError, match='describes no model with a test set'):
         HOIInferencer(dict(model=dict(type='GENVLKT')), weights, device='cpu')

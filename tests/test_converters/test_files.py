@@ -1,6 +1,7 @@
 """Checkpoints load without running code from them, and what does not load says why."""
 
 from argparse import Namespace
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -91,3 +92,27 @@ def test_addresses_load_safely_too(tmp_path, monkeypatch):
         load_checkpoint('http://localhost:9/c.pth')
     with pytest.raises(CheckpointError, match=r"publishes no weights for 'resnet51'"):
         load_checkpoint('torchvision://resnet51')
+
+
+@pytest.mark.parametrize(
+    ('address', 'sentence'),
+    [
+        ('open-mmlab://detectron2/resnet50_caffe', 'cannot be read: '),
+        ('mmcls://mobilenet_v2', 'cannot be read: '),
+        ('open-mmlab://resnet5', "No weights are published as 'open-mmlab://resnet5': check the name"),
+        ('mmcls://resnet5', "No weights are published as 'mmcls://resnet5': check the name"),
+        ('s3://bucket/a.pth', 'cannot be read: Please install petrel_client'),
+        ('pavi://a', 'cannot be read: Please install pavi'),
+        ('jhu://resnet50', "mmengine has no loader for the address 'jhu://resnet50'"),
+        ('mim://a', "mmengine has no loader for the address 'mim://a'"),
+    ],
+)
+def test_addresses_that_cannot_be_loaded(tmp_path, monkeypatch, address, sentence):
+    def no_network(*args, **kwargs):
+        raise URLError(OSError(-2, 'Name or service not known'))
+
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    monkeypatch.setattr('torch.hub.urlopen', no_network)
+    with pytest.raises(CheckpointError, match=sentence) as caught:
+        load_checkpoint(address)
+    assert address in str(caught.value) and '\n' not in str(caught.value)

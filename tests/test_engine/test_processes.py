@@ -1,6 +1,8 @@
 """Several processes without a GPU, and what is left of a training that was killed."""
 
+import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -11,24 +13,37 @@ from mmengine.config import Config
 
 from genvlkt_mmdet.converters import load_checkpoint
 from tests.processes import REPO, start_tool
-from tests.test_engine.toy import toy_config
+from tests.test_engine.toy import detector_config, toy_config
 
 
-def test_two_processes_train_on_a_machine_without_gpu(tmp_path):
-    Config(toy_config(str(tmp_path / 'work'), epochs=2)).dump(tmp_path / 'toy.py')
+def launch(script: str, *arguments: str, cwd: Path) -> str:
+    """Runs a launcher script with two processes; returns what they printed."""
     path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+    more = dict(PYTHONPATH=str(REPO), PATH=path, CUDA_VISIBLE_DEVICES='-1', PORT='29731', OMP_NUM_THREADS='1')
     done = subprocess.run(
-        ['bash', REPO / 'tools' / 'dist_train.sh', tmp_path / 'toy.py', '2'],
-        env=os.environ | dict(PYTHONPATH=str(REPO), PATH=path, CUDA_VISIBLE_DEVICES='-1', PORT='29731'),
-        cwd=tmp_path,
+        ['bash', REPO / 'tools' / script, *arguments],
+        env=os.environ | more,
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=600,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert (tmp_path / 'work' / 'epoch_2.pth').is_file()
-    # 12 samples in batches of 4 for two processes: two steps an epoch
+    return done.stdout
+
+
+def test_two_processes_on_a_machine_without_gpu(tmp_path):
+    cfg = detector_config(tmp_path)
+    annotations = tmp_path / 'train.json'
+    record = json.loads(annotations.read_text())[0]
+    annotations.write_text(json.dumps([record] * 4))
+    Config(cfg).dump(tmp_path / 'small.py')
+    launch('dist_train.sh', 'small.py', '2', '--cfg-options', 'train_cfg.max_epochs=2', cwd=tmp_path)
+    # four images for two processes: two steps an epoch
     assert load_checkpoint(str(tmp_path / 'work' / 'epoch_2.pth'))['meta']['iter'] == 4
+    printed = launch('dist_test.sh', 'small.py', 'work/epoch_2.pth', '2', '--out', 'out.pkl', cwd=tmp_path)
+    assert 'Testing on 4 images.' in printed
+    assert len(pickle.loads((tmp_path / 'out.pkl').read_bytes())) == 4
 
 
 def children(pid: int) -> list[int]:

@@ -11,11 +11,13 @@ import struct
 import sys
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import checkpoint
 from torch.serialization import safe_globals
 
 from genvlkt_mmdet.apis import HOIInferencer
@@ -82,6 +84,39 @@ def test_plain_pickle_as_checkpoint(tmp_path, trap):
     (tmp_path / 'old.pth').write_bytes(pickle.dumps(trap))
     with pytest.raises(ValueError, match='old.pth'):
         load_checkpoint(str(tmp_path / 'old.pth'))
+
+
+@pytest.mark.parametrize(
+    'address',
+    [
+        'http://localhost:9/hostile.pth',
+        'torchvision://resnet18',
+        'modelzoo://resnet18',
+        'open-mmlab://contrib/resnet50_gn',
+        'openmmlab://detectron2/resnet50_caffe',
+        'mmcls://mobilenet_v2',
+        's3://bucket/hostile.pth',
+        'cluster:petrel://bucket/hostile.pth',
+    ],
+)
+@pytest.mark.parametrize('forced', [None, '1'])
+def test_checkpoint_at_an_address(hostile, tmp_path, monkeypatch, address, forced):
+    """What is behind it was downloaded before, or is in a storage. torch's variable for unsafe loading changes nothing."""
+    content = hostile.read_bytes()
+    cache = tmp_path / 'hub' / 'checkpoints'
+    cache.mkdir(parents=True)
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    monkeypatch.setattr(checkpoint, 'get_file_backend', lambda *a, **k: SimpleNamespace(get=lambda name: content))
+    if forced:
+        monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', forced)
+    tables = (checkpoint.get_torchvision_models(), checkpoint.get_external_models(), checkpoint.get_mmcls_models())
+    for url in (address, *(table.get(address.split('://')[1], '') for table in tables)):
+        shutil.copyfile(hostile, cache / (url.rsplit('/', 1)[-1] or 'none'))
+    with pytest.raises(ValueError, match=r'holds an object of \w+\.system, which safe loading refuses') as caught:
+        load_checkpoint(address)
+    assert address in str(caught.value)
+    assert os.environ.get('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD') == forced
+    assert 'TORCH_FORCE_WEIGHTS_ONLY_LOAD' not in os.environ
 
 
 @pytest.mark.parametrize(

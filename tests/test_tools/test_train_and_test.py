@@ -3,6 +3,7 @@
 import runpy
 import sys
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -81,3 +82,32 @@ def test_which_errors_are_sentences():
     own = frame.format(REPO / 'genvlkt_mmdet' / 'datasets' / 'hoi_dataset.py')
     assert sentence_of(ValueError(text.format(own, "Image 'a: b' is broken."))) == "Image 'a: b' is broken."
     assert sentence_of(ValueError(text.format(own + frame.format('/lib/numpy/core.py'), 'shapes'))) is None
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ('train.py', 'small.py', '--cfg-options', 'load_from=ADDRESS'),
+        ('train.py', 'small.py', '--resume', 'ADDRESS'),
+        ('train.py', 'small.py', '--cfg-options', 'model.pretrained_detr=ADDRESS'),
+        ('test.py', 'small.py', 'ADDRESS'),
+        ('infer.py', 'images', '--model', 'small.py', '--weights', 'ADDRESS'),
+        ('infer.py', 'images', '--weights', 'ADDRESS'),
+    ],
+    ids=lambda arguments: ' '.join(arguments[:1] + arguments[2:]),
+)
+@pytest.mark.parametrize('address', ['mmcls://mobilenet_v2', 'open-mmlab://none', 's3://bucket/a.pth', 'mim://a'])
+def test_addresses_without_network(tmp_path, monkeypatch, arguments, address):
+    def no_network(*args, **kwargs):
+        raise URLError('no network')
+
+    Config(detector_config(tmp_path)).dump(tmp_path / 'small.py')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    monkeypatch.setattr('torch.hub.urlopen', no_network)
+    tool, *arguments = (argument.replace('ADDRESS', address) for argument in arguments)
+    monkeypatch.setattr(sys, 'argv', [tool, *arguments])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(REPO / 'tools' / tool), run_name='__main__')
+    sentence = caught.value.code
+    assert sentence.startswith('error: ') and address in sentence and '\n' not in sentence

@@ -20,11 +20,7 @@ class CheckpointStartHook(Hook):
     priority = 'VERY_HIGH'
 
     def before_run(self, runner: Runner) -> None:
-        """Reads the names of the weights in the checkpoint. The Runner initialises the model right after this.
-
-        Args:
-            runner (Runner): The runner.
-        """
+        """Reads the names of the weights in the checkpoint. The Runner initialises the model right after this."""
         model = unwrapped(runner.model)
         # A test has no training loop and initialises nothing.
         if not hasattr(model, 'expect_weights') or not isinstance(runner._train_loop, BaseLoop):

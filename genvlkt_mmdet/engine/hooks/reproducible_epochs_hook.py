@@ -13,36 +13,19 @@ from mmengine.runner import Runner
 
 
 def epoch_seed(seed: int, epoch: int, rank: int) -> int:
-    """Seed of one epoch on one rank. Similar arguments give unrelated seeds.
-
-    Args:
-        seed (int): The run's seed, at least 0.
-        epoch (int): Zero-based number of the epoch.
-        rank (int): Rank of this process.
-
-    Returns:
-        int: A number in [0, 2^32).
-    """
+    """Seed in [0, 2^32) of one epoch (from 0) on one rank. Similar arguments give unrelated seeds."""
     return int(np.random.SeedSequence((seed, epoch, rank)).generate_state(1)[0])
 
 
 def seed_generators(seed: int) -> None:
-    """Seeds the generators of ``random``, ``numpy`` and ``torch`` (all devices).
-
-    Args:
-        seed (int): A number in [0, 2^32).
-    """
+    """Seeds the generators of ``random``, ``numpy`` and ``torch`` (all devices)."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
 
 
 def seed_worker(worker_id: int) -> None:
-    """Seeds a data loading worker from its torch seed, which depends on the generator of the main process.
-
-    Args:
-        worker_id (int): Number of the worker. It is already part of the torch seed.
-    """
+    """Seeds a data loading worker from its torch seed, which depends on the generator of the main process."""
     seed = torch.initial_seed() % 2**32
     random.seed(seed)
     np.random.seed(seed)
@@ -66,11 +49,7 @@ class ReproducibleEpochsHook(Hook):
     priority = 'VERY_HIGH'
 
     def before_train(self, runner: Runner) -> None:
-        """Sets the seeding function of the workers, and the seed of the sampler.
-
-        Args:
-            runner (Runner): The runner of the training.
-        """
+        """Sets the seeding function of the workers, and the seed of the sampler."""
         loader = runner.train_loop.dataloader
         init = loader.worker_init_fn
         if init is None or (isinstance(init, partial) and init.func is mmengine_worker_init):
@@ -82,20 +61,12 @@ class ReproducibleEpochsHook(Hook):
                     sampler.seed = runner.seed
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Seeds the epoch and restarts the workers.
-
-        Args:
-            runner (Runner): The runner of the training.
-        """
+        """Seeds the epoch and restarts the workers."""
         seed_generators(epoch_seed(runner.seed, runner.epoch, get_rank()))
         self._end_workers(runner)
 
     def after_train(self, runner: Runner) -> None:
-        """Ends the workers, which would otherwise run as long as the runner exists.
-
-        Args:
-            runner (Runner): The runner of the training.
-        """
+        """Ends the workers, which would otherwise run as long as the runner exists."""
         self._end_workers(runner)
 
     @staticmethod

@@ -1,5 +1,6 @@
 """Writes checkpoints so that there is a complete one after an interruption at any moment."""
 
+import inspect
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
@@ -29,23 +30,21 @@ class SafeCheckpointHook(CheckpointHook):
     # Names, or parts of names, of metrics where higher is better.
     _default_greater_keys = [*CheckpointHook._default_greater_keys, *HICOMetric.figures, *VCOCOMetric.figures]
 
-    def before_train(self, runner: Runner) -> None:
-        """Selects the atomic file backend for local folders, then calls the original.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The original passes on what it does not know, and the first checkpoint would fail.
+        for name in self.args:
+            if name not in inspect.signature(Runner.save_checkpoint).parameters:
+                raise TypeError(f"SafeCheckpointHook.__init__() got an unexpected keyword argument '{name}'")
 
-        Args:
-            runner (Runner): The runner of the training.
-        """
+    def before_train(self, runner: Runner) -> None:
+        """Selects the atomic file backend for local folders, then calls the original."""
         if self.backend_args is None and self.file_client_args is None and '://' not in str(self.out_dir or ''):
             self.backend_args = dict(backend=AtomicLocalBackend.name)
         super().before_train(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Adds the config and the vocabulary as plain data, so that inference does not need to run mmengine's Python text.
-
-        Args:
-            runner (Runner): The runner of the training.
-            checkpoint (dict): The checkpoint to be saved.
-        """
+        """Adds the config and the vocabulary as plain data, so that inference does not need to run mmengine's Python text."""
         embed_config(checkpoint, runner.cfg)
         # mmengine writes the metainfo of the dataset twice: the message hub keeps it as well.
         for holder in (checkpoint_meta(checkpoint), checkpoint.get('message_hub', {}).get('runtime_info', {})):
@@ -54,12 +53,7 @@ class SafeCheckpointHook(CheckpointHook):
                 holder['dataset_meta'] = dict(meta, vocabulary=meta['vocabulary'].to_dict())
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Restores the vocabulary.
-
-        Args:
-            runner (Runner): The runner.
-            checkpoint (dict): What was loaded.
-        """
+        """Restores the vocabulary."""
         meta = checkpoint_meta(checkpoint).get('dataset_meta')
         if isinstance(meta, Mapping) and isinstance(meta.get('vocabulary'), Mapping):
             # mmengine compares the metainfo with that of the dataset when it resumes. A vocabulary that cannot be read
