@@ -193,7 +193,7 @@ class HOIDataset(BaseDetDataset):
             index (int): Its position in the file.
 
         Returns:
-            dict: The image, see the class. ``pairs['hoi_labels']`` are index pairs, not yet multi-hot.
+            dict: The image, see the class. ``pairs['hoi_positions']`` (k, 2) are the places of ones in the later ``hoi_labels``.
 
         Raises:
             ValueError: If an id or an index is out of range, or a field is missing or of another type.
@@ -267,7 +267,7 @@ class HOIDataset(BaseDetDataset):
         data = super().get_data_info(idx)
         pairs = data['pairs']
         multi_hot = np.zeros((len(pairs['human_ids']), self.num_labels), dtype=np.float32)
-        multi_hot[tuple(pairs['hoi_labels'].T)] = 1
+        multi_hot[tuple(pairs.pop('hoi_positions').T)] = 1
         pairs['hoi_labels'] = multi_hot
         return data
 
@@ -313,7 +313,7 @@ class HOIDataset(BaseDetDataset):
         return boxes, triplets, keep
 
     def _pairs(self, triplets: list[tuple], labels: list[int]) -> dict[str, np.ndarray]:
-        """Groups triplets into pairs, with ``hoi_labels`` as (k, 2) positions of ones. Drops pairs with unseen HOIs."""
+        """Groups triplets into pairs. Drops pairs with unseen HOIs. ``hoi_positions`` are the (k, 2) places of ones."""
         column = self._columns
         if not self.test_mode:
             unseen = {(h, o) for h, o, _, c in triplets if c is not None and c not in column}
@@ -324,7 +324,7 @@ class HOIDataset(BaseDetDataset):
         ids = np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
         positions = np.array(sorted(set(ones)), dtype=np.int64).reshape(-1, 2)
         object_labels = np.array([labels[o] if o >= 0 else self.vocabulary.no_object for o in ids[:, 1]], np.int64)
-        return dict(human_ids=ids[:, 0], object_ids=ids[:, 1], object_labels=object_labels, hoi_labels=positions)
+        return dict(human_ids=ids[:, 0], object_ids=ids[:, 1], object_labels=object_labels, hoi_positions=positions)
 
     def _log_skipped(self) -> None:
         """Logs what was left out, as a warning if the annotation file is faulty."""

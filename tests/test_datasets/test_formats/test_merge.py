@@ -85,6 +85,6 @@ def test_training_merges_and_evaluation_does_not(real):
     train.family = test.family = 'upt_hico'
     record = real[1]
     pairs = train.parse_data_info(record)['pairs']
-    assert len(pairs['human_ids']) == 1 and pairs['hoi_labels'].tolist() == [[0, 131], [0, 139], [0, 143]]
+    assert len(pairs['human_ids']) == 1 and pairs['hoi_positions'].tolist() == [[0, 131], [0, 139], [0, 143]]
     item = test.parse_data_info(record)
     assert len(item['eval_gt'].triplets) == len(item['pairs']['human_ids']) == 3
