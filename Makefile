@@ -77,7 +77,7 @@ bench: $(STAMP)
 GPU := --device cuda --dtype float32 tf32 bfloat16 float16 --compile --repeats 20 --out $(FIGURES)
 bench-gpu: $(STAMP)
 	for model in s m l; do \
-		$(BENCH)/bench_inference.py --model gen_vlkt_$${model}_hico --batch-size 1 4 16 $(GPU) || exit 1; \
+		$(BENCH)/bench_inference.py --model gen_vlkt_$${model}_hico --sizes 800x1066 --batch-size 1 4 16 $(GPU) || exit 1; \
 		$(BENCH)/bench_training.py --model gen_vlkt_$${model}_hico --batch-size 2 4 16 $(GPU) || exit 1; \
 	done
 	$(BENCH)/bench_data.py --out $(FIGURES)

@@ -141,10 +141,18 @@ def test_page_is_that_of_its_figures(script):
     assert write_page.PAGE.read_text() == write_page.page(runs), 'run `python tools/benchmark/write_page.py`'
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
-def test_no_gpu_is_said(run):
-    with pytest.raises(SystemExit, match='PyTorch finds no CUDA device'):
-        run('inference', '--device', 'cuda')
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--device', 'cuda'], 'PyTorch finds no CUDA device'),
+        (['--candidates', 'genvlt'], "no candidate 'genvlt', only: genvlkt, plain, DETR R-50"),
+        (['--model', 'gen_vlkt_s_hic'], 'gen_vlkt_s_hico'),
+    ],
+)
+def test_mistakes_end_in_one_sentence(run, monkeypatch, arguments, message):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(SystemExit, match=f'error: .*{message}'):
+        run('inference', *arguments)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')

@@ -14,6 +14,7 @@ from mmdet.structures import DetDataSample
 from plain_model import PlainGENVLKT
 from torch import nn
 
+from genvlkt_mmdet.engine import command
 from genvlkt_mmdet.structures import HOIDataSample
 
 ORIGINAL = (480, 640)  # height and width that boxes are scaled to
@@ -27,13 +28,16 @@ def batch_of(setting: common.Setting, kind: type[DetDataSample]) -> dict[str, An
     return dict(inputs=images, data_samples=[kind(metainfo=meta) for _ in images])
 
 
+def cast(model: nn.Module, setting: common.Setting) -> nn.Module:
+    """The model in the precision of the setting."""
+    return model.to(common.DTYPES[setting.dtype])
+
+
 def genvlkt(
-    setting: common.Setting, change: Callable[[nn.Module], nn.Module] = lambda model: model
+    setting: common.Setting, prepare: Callable[[nn.Module, common.Setting], nn.Module] = cast
 ) -> common.Candidate:
-    """The package's model, as it is or after a change."""
-    model = change(common.build_model(setting.cfg, setting.device).eval())
-    if setting.half:
-        model.to(common.DTYPES[setting.dtype])
+    """The package's model, prepared for prediction."""
+    model = prepare(common.build_model(setting.cfg, setting.device).eval(), setting)
     data, head = batch_of(setting, HOIDataSample), model.bbox_head
     stages = {
         'preprocessing': [(model.data_preprocessor, 'forward')],
@@ -66,13 +70,13 @@ def plain(setting: common.Setting) -> common.Candidate:
     stages = {
         'preprocessing': [(preprocessor, 'forward')],
         'backbone': [(model.backbone, 'forward'), (model.neck, 'forward')],
-        'encoder': [(model.encoder, 'forward')],
+        'encoder': [(model, 'positions'), (model.encoder, 'forward')],
         'instance decoder': [(model.instance_decoder, 'forward')],
         'interaction decoder': [(model.interaction_decoder, 'forward')],
         'heads': [(model, 'forward')],
         'post-processing': [(model, 'predict')],
     }
-    return common.Candidate(call, stages, [model])
+    return common.Candidate(call, stages)
 
 
 def detr(setting: common.Setting) -> common.Candidate:
@@ -93,13 +97,14 @@ def detr(setting: common.Setting) -> common.Candidate:
         'heads': [(model.bbox_head, 'forward')],
         'post-processing': [(model.bbox_head, 'predict_by_feat')],
     }
-    return common.Candidate(call, stages, (model.backbone, model.neck, model.encoder, model.decoder))
+    return common.Candidate(call, stages)
 
 
-#: Another candidate takes one line: `'genvlkt changed': partial(genvlkt, change=function)`.
+#: Another candidate takes one line: `'genvlkt optimized': partial(genvlkt, prepare=function)`.
 CANDIDATES = {'genvlkt': genvlkt, 'plain': plain, 'DETR R-50': detr}
 
 
+@command(OSError)
 def main() -> None:
     """Entry point."""
     parser = common.parser(__doc__, batch_size=[1])

@@ -21,6 +21,7 @@ from mmengine.structures import InstanceData
 from plain_model import PlainGENVLKT
 from torch import Tensor, nn
 
+from genvlkt_mmdet.engine import command
 from genvlkt_mmdet.models.vlkt import CLIPSource, CLIPTeacher, build_teacher, image_transform
 from genvlkt_mmdet.structures import HOIDataSample
 
@@ -159,12 +160,13 @@ def plain(setting: common.Setting) -> common.Candidate:
         optimizer.update_params(sum(head.loss_by_feat(outputs, targets, clip_images).values()))
 
     stages = stages_of(preprocessor, (model, 'forward'), head, optimizer)
-    return common.Candidate(call, stages, [model])
+    return common.Candidate(call, stages)
 
 
 CANDIDATES = {'genvlkt': genvlkt, 'plain': plain, 'DETR R-50': detr}
 
 
+@command(OSError)
 def main() -> None:
     """Entry point."""
     parser = common.parser(__doc__, batch_size=[2])

@@ -19,10 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import mmdet
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -100,7 +100,7 @@ def parser(description: str, model: bool = True, **defaults: Any) -> argparse.Ar
         result.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
         result.add_argument('--dtype', nargs='+', choices=DTYPES, default=['float32'])
         result.add_argument('--batch-size', nargs='+', type=int, help='images of a batch')
-        result.add_argument('--compile', action='store_true', help='also every candidate with torch.compile')
+        result.add_argument('--compile', action='store_true', help="also the package's models with torch.compile")
     result.set_defaults(**defaults)
     return result
 
@@ -113,7 +113,7 @@ def size(text: str) -> tuple[int, int]:
 
 def detr_config() -> Config:
     """DETR with ResNet-50, as mmdet ships it."""
-    return get_config('mmdet::detr/detr_r50_8xb2-150e_coco.py')
+    return Config.fromfile(Path(mmdet.__file__).parent / '.mim' / 'configs' / 'detr' / 'detr_r50_8xb2-150e_coco.py')
 
 
 def build_model(cfg: Config, device: str) -> nn.Module:
@@ -291,7 +291,9 @@ def machine() -> dict[str, Any]:
     lines = [line.partition(':') for line in info.read_text().splitlines()] if info.is_file() else []
     found = {key.strip().lower(): value.strip() for key, _, value in lines}
     flags = set(found.get('flags', found.get('features', '')).split())
-    installed = {d.metadata['Name'].lower().replace('_', '-'): d.version for d in importlib.metadata.distributions()}
+    installed = {
+        (d.metadata['Name'] or '').lower().replace('_', '-'): d.version for d in importlib.metadata.distributions()
+    }
     result: dict[str, Any] = dict(
         processor=found.get('model name', platform.processor() or platform.machine()),
         cores=os.cpu_count(),
@@ -333,7 +335,7 @@ def run(
         builders: dict[str, Callable[[], Candidate]] = {}
         for name, make in chosen(candidates, args).items():
             builders[name] = partial(make, setting)
-            if args.compile:
+            if args.compile and name.startswith('genvlkt'):
                 builders[f'{name} compiled'] = lambda make=make, setting=setting: make(setting).compiled()
         figures = measure(builders, args.repeats, batch, args.device, DTYPES[dtype])
         cases.append(dict(case=f'{batch} x {size[0]} x {size[1]}, {dtype}', **figures))
@@ -342,7 +344,10 @@ def run(
 
 def chosen(candidates: Mapping[str, Any], args: argparse.Namespace) -> dict[str, Any]:
     """The candidates that the command line names, or all."""
-    return {name: make for name, make in candidates.items() if args.candidates is None or name in args.candidates}
+    names = args.candidates or list(candidates)
+    if unknown := [name for name in names if name not in candidates]:
+        raise SystemExit(f"error: There is no candidate '{unknown[0]}', only: {', '.join(candidates)}.")
+    return {name: candidates[name] for name in names}
 
 
 def finish(benchmark: str, args: argparse.Namespace, cases: Sequence[Mapping[str, Any]]) -> None:
@@ -375,7 +380,7 @@ def tables(run: Mapping[str, Any]) -> Iterator[Table]:
         rivals = [n for n, own in case['candidates'].items() if not n.startswith('genvlkt') and 'error' not in own]
         rows = [_row(name, figures, rivals) for name, figures in case['candidates'].items()]
         header = list(dict.fromkeys(title for row in rows for title in row))
-        peak = f', matrix multiplication {case["peak_flops"] / 1e9:.0f} GFLOP/s' if case['peak_flops'] else ''
+        peak = f', matrix multiplication {case["peak_flops"] / 1e9:.3g} GFLOP/s' if case['peak_flops'] else ''
         yield case['case'] + peak, header, [[row.get(title, '') for title in header] for row in rows]
         staged = {name: figures for name, figures in case['candidates'].items() if figures.get('stages')}
         stages = dict.fromkeys(stage for figures in staged.values() for stage in figures['stages'] if stage != 'other')
@@ -402,5 +407,5 @@ def _row(name: str, figures: Mapping[str, Any], rivals: Sequence[str]) -> dict[s
 def _stage(own: Mapping[str, Any], stage: str) -> str:
     if stage not in own['stages']:
         return ''
-    median = own['stages'][stage]['median']
-    return f'{median * 1e3:.1f} ({median / own["seconds"]["median"]:.0%})'
+    medians = {name: spread['median'] for name, spread in own['stages'].items()}
+    return f'{medians[stage] * 1e3:.1f} ({medians[stage] / sum(medians.values()):.0%})'

@@ -162,7 +162,7 @@ class PlainGENVLKT(nn.Module):
         for mask, (height, width) in zip(padding, sizes):
             mask[:, :height, :width] = 0
         mask = interpolate(padding, size=features.shape[2:])[:, 0].bool()
-        pos = self._positions(mask, features.shape[1] // 2).to(features.dtype)
+        pos = self.positions(mask, features.shape[1] // 2).to(features.dtype)
         mask = mask.flatten(1)
         memory = self.encoder(features.flatten(2).transpose(1, 2), pos, mask), pos, mask
 
@@ -181,7 +181,7 @@ class PlainGENVLKT(nn.Module):
         )
 
     @staticmethod
-    def _positions(mask: Tensor, dims: int) -> Tensor:
+    def positions(mask: Tensor, dims: int) -> Tensor:
         """DETR's sine encoding of rows and columns, (B, HW, C)."""
         frequency = 10000 ** (2 * (torch.arange(dims, device=mask.device) // 2) / dims)
         parts = []

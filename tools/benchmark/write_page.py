@@ -37,7 +37,7 @@ All weights are random, and nothing is downloaded. The candidates run in turns i
   second by the speed of a large matrix multiplication that ran in the same rounds.
 - `Mpixel/image` is the average size of the images that a pipeline produces.
 - `peak MiB` is the largest GPU memory during a call, weights included.
-- Stages are timed in calls of their own. Percentages are of the whole call's median.
+- Stages are timed in calls of their own. Percentages are shares of the sum of the stages.
 """
 
 
