@@ -114,7 +114,7 @@ def make_images(folder: Path, count: int) -> None:
     rng = np.random.default_rng(0)
     for i in range(count):
         coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize((640, 480), Image.BICUBIC)
-        noise = rng.normal(0, 12, (480, 640, 1))
+        noise = rng.normal(0, 8, (480, 640, 1))
         pixels = (np.asarray(coarse) + noise).clip(0, 255).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f'{i:04d}.jpg', quality=90)
 
