@@ -17,13 +17,15 @@ DOCS_VENV := .venv-docs
 DOCS_BIN := $(DOCS_VENV)/bin
 DOCS_STAMP := $(DOCS_VENV)/stamp-$(shell cat requirements/docs.txt | cksum | tr ' ' '-')
 
-.PHONY: help env demo test test-all docs lint format clean
+.PHONY: help env demo test test-all docs bench bench-gpu lint format clean
 
 help:
 	@echo 'make demo      train and evaluate the small model on MiniHOI, draw its predictions'
 	@echo 'make test      lint, types and all tests'
 	@echo 'make test-all  the fast tests with every supported Python, the lowest and the newest versions, and the forks'
 	@echo 'make docs      the documentation site, in site/'
+	@echo 'make bench     time inference, training and data on the CPU, and write docs/performance.md'
+	@echo 'make bench-gpu the same for S, M and L on a GPU, in every precision and with torch.compile'
 	@echo 'make lint      ruff, mypy and the order of imports'
 	@echo 'make format    rewrite the sources with ruff'
 	@echo 'make env       only make $(VENV)/'
@@ -61,6 +63,25 @@ $(DOCS_STAMP):
 	$(DOCS_BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/docs.txt
 	rm -f $(DOCS_VENV)/stamp-*
 	touch $@
+
+# The figures of both go into one file; a benchmark replaces its own earlier ones.
+BENCH := $(BIN)/python tools/benchmark
+FIGURES ?= docs/performance.json
+
+bench: $(STAMP)
+	$(BENCH)/bench_inference.py --device cpu --out $(FIGURES)
+	$(BENCH)/bench_training.py --device cpu --out $(FIGURES)
+	$(BENCH)/bench_data.py --out $(FIGURES)
+	$(BENCH)/write_page.py $(FIGURES)
+
+GPU := --device cuda --dtype float32 tf32 bfloat16 float16 --compile --repeats 20 --out $(FIGURES)
+bench-gpu: $(STAMP)
+	for model in s m l; do \
+		$(BENCH)/bench_inference.py --model gen_vlkt_$${model}_hico --sizes 800x1066 --batch-size 1 4 16 $(GPU) || exit 1; \
+		$(BENCH)/bench_training.py --model gen_vlkt_$${model}_hico --batch-size 2 4 16 $(GPU) || exit 1; \
+	done
+	$(BENCH)/bench_data.py --out $(FIGURES)
+	$(BENCH)/write_page.py $(FIGURES)
 
 # ENVIRONMENTS names some of them: make test-all ENVIRONMENTS='lowest-3.11 forks-3.11'
 test-all: $(STAMP)
