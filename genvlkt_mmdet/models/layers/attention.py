@@ -1,27 +1,20 @@
 """Multi-head attention on ``scaled_dot_product_attention``."""
 
 from mmcv.cnn.bricks.transformer import MultiheadAttention
-from torch import Tensor, nn
-
-
-class _FusedAttention(nn.MultiheadAttention):
-    """``nn.MultiheadAttention`` without attention weights, so that torch uses ``scaled_dot_product_attention``.
-
-    mmcv's wrapper requests the weights and does not use them.
-    """
-
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, **kwargs) -> tuple[Tensor, None]:
-        return super().forward(query, key, value, need_weights=False, **kwargs)
+from torch import Tensor
+from torch.nn import functional
 
 
 class FusedMultiheadAttention(MultiheadAttention):
-    """mmcv's attention block with residual and positions. Parameters have the same names and shapes.
+    """mmcv's attention block with residual and positions; parameters have the same names and shapes.
+
+    It never computes the attention weights on their own, for which mmcv's block asks and which it throws away.
 
     Args:
         embed_dims (int): Number of channels C.
         num_heads (int): Number of heads.
         dropout (float): Dropout of the attention weights and of the block's output. Defaults to 0.
-        batch_first (bool): Whether inputs are (B, N, C). Defaults to True.
+        batch_first (bool): True, as mmdet's layers set it. No other order is supported.
     """
 
     def __init__(self, embed_dims: int, num_heads: int, dropout: float = 0.0, batch_first: bool = True) -> None:
@@ -32,4 +25,46 @@ class FusedMultiheadAttention(MultiheadAttention):
             dropout_layer=dict(type='Dropout', drop_prob=dropout),
             batch_first=batch_first,
         )
-        self.attn = _FusedAttention(embed_dims, num_heads, dropout)
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor | None = None,
+        value: Tensor | None = None,
+        query_pos: Tensor | None = None,
+        key_pos: Tensor | None = None,
+        key_padding_mask: Tensor | None = None,
+        **kwargs,
+    ) -> Tensor:
+        """Attends to keys, or to the queries themselves, and adds the result to the queries.
+
+        Args:
+            query (Tensor): (B, N, C).
+            key (Tensor, optional): (B, K, C). None: the queries.
+            value (Tensor, optional): (B, K, C). None: the keys without their positions.
+            query_pos (Tensor, optional): Added to the queries before they are projected, (B, N, C).
+            key_pos (Tensor, optional): Added to the keys, (B, K, C). None: ``query_pos``, if there is no ``key``.
+            key_padding_mask (Tensor, optional): True where a key is padding, (B, K).
+            **kwargs: Not used.
+
+        Returns:
+            Tensor: (B, N, C).
+        """
+        if key is None or key is query:
+            key, key_pos = query, query_pos if key_pos is None else key_pos
+        value = key if value is None else value
+        query_in = query if query_pos is None else query + query_pos
+        key_in = query_in if key is query and key_pos is query_pos else key if key_pos is None else key + key_pos
+        weight, bias = self.attn.in_proj_weight, self.attn.in_proj_bias
+        dims = self.embed_dims
+        if key_in is query_in:
+            q, k = functional.linear(query_in, weight[: 2 * dims], bias[: 2 * dims]).chunk(2, dim=-1)
+        else:
+            q = functional.linear(query_in, weight[:dims], bias[:dims])
+            k = functional.linear(key_in, weight[dims : 2 * dims], bias[dims : 2 * dims])
+        v = functional.linear(value, weight[2 * dims :], bias[2 * dims :])
+        q, k, v = (x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in (q, k, v))
+        mask = None if key_padding_mask is None else ~key_padding_mask[:, None, None]
+        dropout = self.attn.dropout if self.training else 0.0
+        attended = functional.scaled_dot_product_attention(q, k, v, mask, dropout).transpose(1, 2).flatten(2)
+        return query + self.dropout_layer(self.proj_drop(self.attn.out_proj(attended)))
