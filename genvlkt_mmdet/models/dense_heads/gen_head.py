@@ -161,7 +161,12 @@ class GENHead(BaseModule):
         self.hoi_verbs = self.hoi_verbs.new_tensor(vocabulary.hoi_verbs)
 
     def forward(
-        self, memory: Tensor, memory_pos: Tensor, memory_mask: Tensor | None = None, seen_only: bool = False
+        self,
+        memory: Tensor,
+        memory_pos: Tensor,
+        memory_mask: Tensor | None = None,
+        seen_only: bool = False,
+        last_only: bool = False,
     ) -> Outputs:
         """Runs both decoders, the box MLPs and the classifiers.
 
@@ -170,6 +175,7 @@ class GENHead(BaseModule):
             memory_pos (Tensor): Its position encoding, (B, HW, C).
             memory_mask (Tensor, optional): True where the memory is padding, (B, HW).
             seen_only (bool): Whether HOI logits are those of the seen classes, as in zero-shot training. Defaults to False.
+            last_only (bool): Whether only the last layer has outputs, L = 1. Defaults to False.
 
         Returns:
             dict: ``hoi_logits`` (L, B, Q, A), ``obj_logits`` (L, B, Q, O), ``human_boxes`` and ``object_boxes``
@@ -178,7 +184,8 @@ class GENHead(BaseModule):
         encoded = (memory, memory_pos, memory_mask)
         human, obj = self._decode_instances(*encoded)  # (L, B, Q, C) each
         interactions = self.interaction_decoder(self._interaction_pos(human, obj), *encoded)
-
+        if last_only:
+            human, obj, interactions = human[-1:], obj[-1:], interactions[-1:]
         hoi_logits, hoi_embeds = self.hoi_classifier(interactions, seen_only)
         return dict(
             hoi_logits=hoi_logits,
@@ -328,7 +335,7 @@ class GENHead(BaseModule):
         weights = _at_least_float32(dict([*self.named_parameters(), *self.named_buffers()]))
         encoded = _at_least_float32(dict(memory=memory, memory_pos=memory_pos))
         with torch.autocast(memory.device.type, enabled=False):
-            outputs = functional_call(self, weights, kwargs=dict(encoded, memory_mask=memory_mask))
+            outputs = functional_call(self, weights, kwargs=dict(encoded, memory_mask=memory_mask, last_only=True))
         sizes = [(s.ori_shape if rescale else s.img_shape)[:2] for s in batch_data_samples]
         return self.predict_by_feat({key: value[-1] for key, value in outputs.items()}, sizes)
 

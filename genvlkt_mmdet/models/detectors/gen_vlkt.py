@@ -1,6 +1,7 @@
 """The GEN-VLKT detector."""
 
 from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -8,13 +9,14 @@ from mmdet.models.detectors import BaseDetector
 from mmdet.models.layers import SinePositionalEncoding
 from mmdet.registry import MODELS
 from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ...converters import load_checkpoint, load_detr, read_detr
 from ...structures import HOIDataSample
 from ...vocabulary import HOIEntry, HOIReading, readings_table
 from ..layers import HOITransformerEncoder, TextClassifier
+from ..layers.folding import folded
 
 
 @MODELS.register_module()
@@ -76,6 +78,9 @@ class GENVLKT(BaseDetector):
         self.positional_encoding = SinePositionalEncoding(**positional_encoding)
         self.bbox_head = MODELS.build(dict(**bbox_head, train_cfg=train_cfg, test_cfg=test_cfg))
         self._check_channels(neck, positional_encoding)
+        self.inference_dtype: torch.dtype | None = None  # set by optimize_for_inference
+        self._folded: tuple[nn.Module, nn.Module, nn.Module] | None = None
+        self.register_load_state_dict_post_hook(_forget_folded)
 
     def _check_channels(self, neck: Mapping[str, Any], positional_encoding: Mapping[str, Any]) -> None:
         channels = {
@@ -182,9 +187,40 @@ class GENVLKT(BaseDetector):
         if self._trained_meta is not None:
             self.dataset_meta, self._trained_meta = self._trained_meta, None
 
+    def _apply(self, *args: Any, **kwargs: Any) -> 'GENVLKT':
+        self._folded = None  # the weights move or change their type
+        return super()._apply(*args, **kwargs)
+
+    def train(self, mode: bool = True) -> 'GENVLKT':
+        """Sets the mode. A training changes the weights, so the next prediction folds them again."""
+        if mode:
+            self._folded = None
+        return super().train(mode)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(super().__getstate__(), _folded=None)  # a copy makes its own
+
+    def _encoding_parts(self) -> tuple[nn.Module, nn.Module, nn.Module]:
+        """Backbone, neck and encoder: the model's own, or their copies for inference."""
+        own = self.backbone, self.neck, self.encoder
+        if self.training or self.inference_dtype is None:
+            return own
+        if self._folded is None:
+            dtype = self.inference_dtype
+            backbone, neck = (folded(part).to(dtype) for part in own[:2])
+            same = next(self.encoder.parameters()).dtype == dtype
+            encoder = self.encoder if same else deepcopy(self.encoder).to(dtype).requires_grad_(False)
+            self._folded = backbone, neck, encoder
+        return self._folded
+
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
         """Feature maps of a batch, (B, C, H, W) each, from images (B, 3, H', W')."""
-        return self.neck(self.backbone(batch_inputs))
+        backbone, neck, encoder = self._encoding_parts()
+        # The preprocessor returns float32 images, also if the network has half precision.
+        batch_inputs = batch_inputs.to(next(encoder.parameters()).dtype)
+        if backbone is not self.backbone:
+            batch_inputs = batch_inputs.contiguous(memory_format=torch.channels_last)
+        return neck(backbone(batch_inputs))
 
     def encode(
         self, batch_inputs: Tensor, batch_data_samples: Sequence[HOIDataSample] | None = None
@@ -198,12 +234,11 @@ class GENVLKT(BaseDetector):
         Returns:
             dict: Arguments of :meth:`GENHead.forward`. ``memory_mask`` is None if no image is padded.
         """
-        # The preprocessor returns float32 images, also if the model was cast to half precision.
-        features = self.extract_feat(batch_inputs.to(next(self.parameters()).dtype))[-1]
+        features = self.extract_feat(batch_inputs)[-1]
         mask = self._padding_mask(batch_inputs, batch_data_samples, features.shape[-2:])
         pos = self.positional_encoding(mask, features).flatten(2).transpose(1, 2).to(features.dtype)
         mask = mask if mask is None else mask.flatten(1)
-        memory = self.encoder(features.flatten(2).transpose(1, 2), pos, mask)
+        memory = self._encoding_parts()[2](features.flatten(2).transpose(1, 2), pos, mask)
         return dict(memory=memory, memory_pos=pos, memory_mask=mask)
 
     @staticmethod
@@ -245,6 +280,11 @@ class GENVLKT(BaseDetector):
         """Outputs of all layers, see :meth:`GENHead.forward`. In train mode, HOI logits are those of the seen classes."""
         encoded = self.encode(batch_inputs, batch_data_samples)
         return self.bbox_head(**encoded, seen_only=self.training)
+
+
+def _forget_folded(model: GENVLKT, incompatible_keys: Any) -> None:
+    """Hook after weights were loaded. A function of the module, because a model can be pickled."""
+    model._folded = None
 
 
 def _is_frozen_resnet(backbone: Mapping[str, Any]) -> bool:

@@ -41,9 +41,13 @@ class TopHOITriplets:
         Returns:
             tuple[Tensor, Tensor]: Queries (m,) and HOI classes (m,) of the triplets, best first.
         """
-        # The sort is stable: equal scores keep the order of queries and classes.
-        best, order = scores.flatten().sort(descending=True, stable=True)
-        best, order = best[: self.max_per_img], order[: self.max_per_img]
+        flat = scores.flatten()
+        number = min(self.max_per_img, len(flat))
+        # Sorts only what can be among the best (NaN too, so that it is noticed). The sort is stable: equal scores keep the order
+        # of queries and classes.
+        candidates = (~(flat < flat.topk(number).values[-1])).nonzero()[:, 0]
+        best, order = flat[candidates].sort(descending=True, stable=True)
+        best, order = best[:number], candidates[order[:number]]
         queries, hois = order // scores.shape[1], order % scores.shape[1]
         if self.nms is not None:
             keep = self.nms(human_boxes[queries], object_boxes[queries], hois, best)
