@@ -2,6 +2,7 @@ from .dense_heads import GENHead, VerbGENHead
 from .detectors import GENVLKT
 from .layers import LinearClassifier, TextClassifier
 from .losses import HOIFocalLoss, VLKTLoss
+from .optimization import optimize_for_inference
 from .task_modules import HOIHungarianAssigner, HOITripletNMS, TopHOITriplets, VerbHOITriplets
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     'VLKTLoss',
     'VerbGENHead',
     'VerbHOITriplets',
+    'optimize_for_inference',
 ]

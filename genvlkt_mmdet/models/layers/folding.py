@@ -9,6 +9,12 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 
+def _onednn_takes(x: Tensor) -> bool:
+    if x.device.type != 'cpu' or not torch.backends.mkldnn.is_available():
+        return False
+    return x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 class FoldedConv(nn.Module):
     """A convolution with an optional residual and ReLU.
 
@@ -30,7 +36,7 @@ class FoldedConv(nn.Module):
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """The output for ``x`` (B, C, H, W), plus ``residual``, which has its shape."""
         padding, stride, dilation, groups = self.geometry
-        if x.device.type != 'cpu' or not torch.backends.mkldnn.is_available() or torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or not _onednn_takes(x):
             y = conv2d(x, self.weight, self.bias, stride, padding, dilation, groups)
             y = y if residual is None else y.add_(residual)
             return y.relu_() if self.relu else y

@@ -1,0 +1,67 @@
+"""Folded convolutions compute what the backbone computes."""
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from torch import nn
+
+from genvlkt_mmdet.models.layers.folding import FoldedConv, folded
+
+
+def resnet(depth=18, **settings) -> nn.Module:
+    """A ResNet whose batch norms all differ."""
+    torch.manual_seed(0)
+    norm = dict(type='BN', requires_grad=False)
+    model = MODELS.build(dict(type='ResNet', depth=depth, out_indices=(1, 3), norm_cfg=norm, **settings))
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+            nn.init.uniform_(module.weight, 0.5, 1)
+            nn.init.normal_(module.bias, 0, 0.1)
+    model.eval()
+    return model
+
+
+@pytest.mark.parametrize(
+    'settings', [{}, dict(depth=50), dict(depth=50, avg_down=True), dict(deep_stem=True), dict(depth=50, style='caffe')]
+)
+@pytest.mark.parametrize('size', [(64, 96), (65, 97)])
+@torch.no_grad()
+def test_a_folded_resnet_gives_the_same_features(settings, size):
+    model = resnet(**settings)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    images = torch.randn(2, 3, *size)
+    for ours, theirs in zip(folded(model)(images), model(images), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * theirs.abs().max().item())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@torch.no_grad()
+def test_without_onednn_a_convolution_gives_the_same(monkeypatch):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(4, 6, 3, stride=2, padding=1)
+    x = torch.randn(2, 4, 9, 9)
+    residual = torch.randn(2, 6, 5, 5)
+    expected = (conv(x) + residual).relu()
+    torch.testing.assert_close(FoldedConv(conv, relu=True)(x, residual.clone()), expected)
+    monkeypatch.setattr(torch.backends.mkldnn, 'is_available', lambda: False)
+    torch.testing.assert_close(FoldedConv(conv, relu=True)(x, residual.clone()), expected)
+
+
+@torch.no_grad()
+def test_other_backbones_are_folded_where_they_can_be():
+    torch.manual_seed(0)
+    model = MODELS.build(
+        dict(
+            type='SwinTransformer',
+            embed_dims=8,
+            depths=(1, 1, 1, 1),
+            num_heads=(1, 1, 2, 2),
+            window_size=4,
+            out_indices=(3,),
+        )
+    )
+    model.eval()
+    images = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(folded(model)(images)[0], model(images)[0], rtol=1e-4, atol=1e-5)

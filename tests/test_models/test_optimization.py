@@ -1,0 +1,81 @@
+"""A model that was optimised for inference predicts the same and behaves as before."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+
+from genvlkt_mmdet.models import optimize_for_inference
+from tests.test_models.tiny import batch, detector_cfg, sample
+
+BACKBONE = dict(
+    type='ResNet',
+    depth=18,
+    base_channels=4,
+    out_indices=(3,),
+    norm_cfg=dict(type='BN'),
+    init_cfg=dict(type='Normal', layer=[]),
+)
+
+
+def small_model():
+    """A detector on a small ResNet."""
+    torch.manual_seed(0)
+    return MODELS.build(detector_cfg(mimic=False, backbone=BACKBONE)).eval()
+
+
+def predict(model):
+    samples = [sample((64, 96)), sample((96, 64), seed=1)]
+    with torch.no_grad():
+        return [s.pred_hois for s in model(batch(*samples), samples, mode='predict')]
+
+
+def assert_alike(ours, theirs, tolerance=1e-5):
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.equal(one.hoi_labels, other.hoi_labels) and torch.equal(one.query_ids, other.query_ids)
+        torch.testing.assert_close(one.scores, other.scores, rtol=0, atol=tolerance)
+        torch.testing.assert_close(one.human_boxes, other.human_boxes, rtol=0, atol=100 * tolerance)
+
+
+def test_predictions_stay():
+    model = small_model()
+    expected = predict(model)
+    assert_alike(predict(optimize_for_inference(model)), expected)
+
+
+def test_loading_training_and_copies_fold_the_new_weights():
+    model = optimize_for_inference(small_model())
+    predict(model)
+    weights = {name: value * 0.9 if value.is_floating_point() else value for name, value in model.state_dict().items()}
+    plain = small_model()
+    plain.load_state_dict(weights)
+    expected = predict(plain)
+
+    loaded = copy.deepcopy(model)
+    loaded.load_state_dict(weights)
+    assert_alike(predict(loaded), expected)
+
+    trained = pickle.loads(pickle.dumps(model)).train()
+    with torch.no_grad():
+        for name, value in trained.state_dict().items():
+            value.copy_(weights[name])
+    assert_alike(predict(trained.eval()), expected)
+    assert list(model.state_dict()) == list(plain.state_dict())
+
+
+def test_half_precision_is_for_the_network_alone():
+    model = small_model()
+    expected = predict(model)
+    half = optimize_for_inference(model, 'bfloat16')
+    found = predict(half)
+    assert all(result.scores.dtype == result.human_boxes.dtype == torch.float32 for result in found)
+    best = [(result.scores[0].item(), other.scores[0].item()) for result, other in zip(found, expected, strict=True)]
+    assert all(abs(one - other) < 0.05 for one, other in best)
+    assert all(value.dtype != torch.bfloat16 for value in model.state_dict().values())
+
+
+def test_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match='float32, bfloat16, float16 or auto'):
+        optimize_for_inference(small_model(), 'int8')
