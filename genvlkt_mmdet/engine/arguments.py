@@ -1,6 +1,7 @@
 """What the command lines of the tools have in common."""
 
 import argparse
+import contextlib
 import functools
 import os
 import sys
@@ -8,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from mmengine.config import DictAction
 
 from .checkpoints import CheckpointError
@@ -43,9 +45,9 @@ def parse_runner_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
 def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Decorator of a tool's ``main``: a mistake of the user ends it with one line instead of a traceback.
 
-    The exit code is 1 after an error of the user, and 2 if a value of the command line is empty. An empty value comes from a
-    shell variable that is not set, and Python would take it for the current folder. Any other error is a fault of the program
-    and keeps its traceback.
+    The exit code is 1 after an error of the user, 130 after Ctrl-C, and 2 if a value of the command line is empty. An empty
+    value comes from a shell variable that is not set, and Python would take it for the current folder. Any other error is a
+    fault of the program and keeps its traceback.
 
     Args:
         *errors (type[Exception]): Errors whose message is shown, whoever raises them. Of other errors, only the message of those
@@ -67,6 +69,16 @@ def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable
                     sys.exit(2)
             try:
                 main()
+            except KeyboardInterrupt:
+                print(
+                    'Interrupted. All files that were written are complete; tools/train.py goes on with --resume.',
+                    file=sys.stderr,
+                )
+                sys.exit(130)
+            except BrokenPipeError:  # as of `| head`: Python would complain once more when it flushes the output
+                with contextlib.suppress(OSError):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(1)
             except Exception as error:
                 told = _sentence(error) if isinstance(error, errors) else sentence_of(error)
                 if told is None:
@@ -83,6 +95,9 @@ def sentence_of(error: Exception) -> str | None:
 
     Another error is a fault, and its traceback is needed. The error can also come from a process that loads data.
     """
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        told = one_line(error)[:200] or type(error).__name__
+        return f'The memory is not enough ({told}): take smaller batches or images.'
     text, own = str(error), str(Path(__file__).parents[1])
     head, of_worker, lines = text.partition('\nOriginal Traceback')
     if of_worker:  # torch sends the text of the traceback, whose last line is the error

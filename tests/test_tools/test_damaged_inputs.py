@@ -274,6 +274,23 @@ def test_one_line_of_any_error(monkeypatch, tmp_path):
         assert end.value.code == line
 
 
+def test_interruptions(files, call, monkeypatch, capsys):
+    @command()
+    def main():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130 and capsys.readouterr().err.startswith('Interrupted. ')
+
+    def closed(*args, **kwargs):  # the output is a pipe that nobody reads
+        raise BrokenPipeError(32, 'Broken pipe')
+
+    monkeypatch.setattr('builtins.print', closed)
+    assert call(*EVAL, '--out', 'numbers.json', '--report', 'report') == (1, '')
+    assert Path('numbers.json').is_file() and any(Path('report').iterdir())
+
+
 def test_numbers_of_a_range():
     assert in_range(float, 0, 1)('1') == 1.0 and in_range(int, 2, 3)('2') == 2
     for text in ('nan', '-0.1', 'inf', '2'):
