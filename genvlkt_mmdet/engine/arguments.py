@@ -37,7 +37,10 @@ def parse_runner_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     # Launchers pass the rank as an argument or in the environment.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    try:
+        args = parser.parse_args()
+    except (ValueError, AssertionError) as error:  # of DictAction
+        parser.error(f'--cfg-options: {one_line(error)}: give KEY=VALUE, with lists quoted and without white space')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
