@@ -246,8 +246,8 @@ def weights_of(checkpoint: Mapping[str, Any], name: str = 'The checkpoint') -> d
 
 
 def same_kind(one: Tensor, other: Tensor) -> bool:
-    """Whether two weights have the same shape, and both are fractions or both are whole numbers."""
-    return one.shape == other.shape and one.is_floating_point() == other.is_floating_point()
+    """Whether two weights have the same shape, and both or neither are whole numbers. A single number can be either."""
+    return one.shape == other.shape and (not one.ndim or one.is_floating_point() == other.is_floating_point())
 
 
 def load_strictly(
@@ -288,7 +288,7 @@ def load_strictly(
         kinds = [
             f'{name_of(key)} is {weights[key].dtype} instead of {own[key].dtype}'.replace('torch.', '')
             for key in own
-            if key in weights and weights[key].is_floating_point() != own[key].is_floating_point()
+            if key in weights and weights[key].shape == own[key].shape and not same_kind(weights[key], own[key])
         ]
         found = (('of another shape', reshaped), ('of another type', kinds), ('missing', missing), ('unknown', unknown))
         parts = [f'{len(keys)} {kind} ({_some(keys)})' for kind, keys in found if keys]

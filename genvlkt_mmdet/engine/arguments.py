@@ -72,17 +72,17 @@ def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable
                     sys.exit(2)
             try:
                 main()
-            except KeyboardInterrupt:
-                print(
-                    'Interrupted. All files that were written are complete; tools/train.py goes on with --resume.',
-                    file=sys.stderr,
-                )
-                sys.exit(130)
             except BrokenPipeError:  # as of `| head`: Python would complain once more when it flushes the output
                 with contextlib.suppress(OSError):
                     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 sys.exit(1)
-            except Exception as error:
+            except (Exception, KeyboardInterrupt) as error:
+                if _interrupted(error):
+                    print(
+                        'Interrupted. All files that were written are complete; tools/train.py goes on with --resume.',
+                        file=sys.stderr,
+                    )
+                    sys.exit(130)
                 told = _sentence(error) if isinstance(error, errors) else sentence_of(error)
                 if told is None:
                     raise
@@ -91,6 +91,13 @@ def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable
         return run
 
     return decorate
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C led to an error. mmengine turns it into a SyntaxError while it formats a config."""
+    return error is not None and (
+        isinstance(error, KeyboardInterrupt) or _interrupted(error.__cause__ or error.__context__)
+    )
 
 
 def sentence_of(error: Exception) -> str | None:

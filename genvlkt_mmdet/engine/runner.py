@@ -84,6 +84,8 @@ class ExplainedRunner(Runner):
             explained(super().load_or_resume, 'load_from')
         except ConfigError as error:
             cause = error.__cause__
+            if isinstance(cause, ValueError):  # says what does not fit
+                raise
             raise CheckpointError(
                 f'The checkpoint {self._load_from} is damaged or belongs to another training ({type(cause).__name__}: '
                 f'{one_line(cause)}): take another one, or start a new training.'

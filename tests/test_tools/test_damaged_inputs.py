@@ -308,9 +308,17 @@ def test_interruptions(files, call, monkeypatch, capsys):
     def main():
         raise KeyboardInterrupt
 
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 130 and capsys.readouterr().err.startswith('Interrupted. ')
+    @command()
+    def formats():
+        try:
+            raise KeyboardInterrupt
+        except BaseException:  # as mmengine's Config.pretty_text
+            raise SyntaxError('Failed to format the config file')  # noqa: B904
+
+    for run in (main, formats):
+        with pytest.raises(SystemExit) as end:
+            run()
+        assert end.value.code == 130 and capsys.readouterr().err.startswith('Interrupted. ')
 
     def closed(*args, **kwargs):  # the output is a pipe that nobody reads
         raise BrokenPipeError(32, 'Broken pipe')
