@@ -74,9 +74,12 @@ def test_weights_and_outputs_that_are_not_finite(tmp_path, monkeypatch, tool, va
             'model.positional_encoding.temperature=x',
             r'The training ended with TypeError: .+; the traceback is in \S+\.log\.$',
         ),
-        (
-            'train_dataloader.dataset.pipeline.1.with_bbox=False',
-            r"The training ended with KeyError: '?gt_bboxes.+\.log\.$",
+        *(
+            (
+                f'train_dataloader.dataset.pipeline.1.with_bbox=False train_dataloader.num_workers={workers}',
+                r"The training ended with KeyError: '?gt_bboxes.+\.log\.$",
+            )
+            for workers in (0, 1)
         ),
         ('train_dataloader.dataset.merge_iou=-1', r'train_dataloader\.dataset: merge_iou must be from 0 to 1, not -1'),
         ('train_dataloader.dataset.max_boxes=-1', r'train_dataloader\.dataset: max_boxes must be at least 1, not -1'),
@@ -90,12 +93,8 @@ def test_weights_and_outputs_that_are_not_finite(tmp_path, monkeypatch, tool, va
     ],
     ids=lambda value: value.partition('=')[0],
 )
-@pytest.mark.parametrize('workers', [0, 1])
-def test_errors_of_a_training(tmp_path, monkeypatch, setting, sentence, workers):
-    if workers and 'pipeline' not in setting:
-        pytest.skip('data is loaded in the same way')
+def test_errors_of_a_training(tmp_path, monkeypatch, setting, sentence):
     cfg = Config(detector_config(tmp_path))
-    cfg.train_dataloader.num_workers = workers
     cfg.dump(tmp_path / 'small.py')
     with DefaultScope.overwrite_default_scope('mmdet'):
         state = MODELS.build(cfg.model).state_dict()
