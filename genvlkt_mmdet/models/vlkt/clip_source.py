@@ -87,7 +87,9 @@ class CLIPSource:
         for value in named.values():
             if _is_model_folder(value):
                 folder = _resolve(value)
-                if value is not named.get('pretrained', value):
+                # A tag such as 'openai' stays where a config is inherited, but weights in a file were meant.
+                other = named.get('pretrained', value)
+                if value is not other and _resolve(other).is_file():
                     raise ValueError(
                         f"The folder '{value}', named as 'model_name' in the 'clip' setting, has weights of its own: leave out "
                         f"'pretrained', which is '{named['pretrained']}'."
