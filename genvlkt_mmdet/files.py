@@ -1,5 +1,6 @@
 """Atomic writing of files, and error messages for damaged ones."""
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -27,6 +28,10 @@ def new_file(path: str | Path) -> Iterator[BinaryIO]:
     path = Path(path)
     part = path.with_name(f'{path.name[:200]}.{secrets.token_hex(4)}.part')
     try:
+        if (
+            path.exists() and not path.is_file() and not path.is_symlink()
+        ):  # such as /dev/null, which root could replace
+            raise FileExistsError(errno.EEXIST, 'it is a folder' if path.is_dir() else 'it is a device or pipe')
         path.parent.mkdir(parents=True, exist_ok=True)
         # O_EXCL: an existing file or link is never opened.
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, 'O_BINARY', 0), 0o666)

@@ -9,7 +9,7 @@ import argparse
 import json
 
 from genvlkt_mmdet.minihoi import run_demo
-from genvlkt_mmdet.engine import command
+from genvlkt_mmdet.engine import command, in_range
 
 from genvlkt_mmdet.apis import find_config
 
@@ -21,7 +21,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', default='work_dirs/demo', help='folder for logs, checkpoints and drawings')
     parser.add_argument('--seed', type=int, default=0, help='seed of the training')
     parser.add_argument('--resume', action='store_true', help='continue from the last checkpoint in the work folder')
-    parser.add_argument('--images', type=int, default=8, help='number of test images to draw')
+    parser.add_argument('--images', type=in_range(int, 1, 1_000_000), default=8, help='number of test images to draw')
     return parser.parse_args()
 
 

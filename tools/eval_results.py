@@ -59,6 +59,10 @@ def main() -> None:
     detections = load_detections(args.results, images, vocabulary)
     summary = evaluate_detections(detections, images, vocabulary, args.zero_shot, args.protocol, counts)
 
+    # Before the first line is printed, which fails if nobody reads it.
+    if args.out:
+        write_file(args.out, (json.dumps(summary, indent=1, allow_nan=False) + '\n').encode())
+    reports = write_report(args.report, summary, vocabulary, counts, args.zero_shot) if args.report else []
     if detections.num_missing:
         print(f'{detections.num_missing} of {len(images)} images have no detections in {args.results}.')
     if detections.num_foreign:
@@ -69,11 +73,9 @@ def main() -> None:
         phrases = [vocabulary.phrase(i) for i in range(vocabulary.num_hois)] if args.classwise else None
         print(hico_table(summary, args.zero_shot, phrases))
     if args.out:
-        write_file(args.out, (json.dumps(summary, indent=1, allow_nan=False) + '\n').encode())
         print(f'Numbers: {args.out}')
-    if args.report:
-        for path in write_report(args.report, summary, vocabulary, counts, args.zero_shot):
-            print(f'Report: {path}')
+    for path in reports:
+        print(f'Report: {path}')
 
 
 if __name__ == '__main__':

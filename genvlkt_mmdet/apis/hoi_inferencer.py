@@ -2,8 +2,9 @@
 
 import json
 import math
+import os
 import os.path as osp
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
@@ -265,11 +266,11 @@ class HOIInferencer(BaseInferencer):
     def _prepare(self, image: _LoadedImage) -> Any:
         try:
             return self.pipeline(dict(img=image.pixels))
-        except cv2.error as error:  # e.g. one of mmcv's transforms makes a side of zero pixels
+        except Exception as error:  # e.g. one of mmcv's transforms makes a side of zero pixels
             height, width = image.pixels.shape[:2]
             raise ValueError(
                 f"Image '{image.path or image.name}' has {width} x {height} pixels, which the test pipeline of the config "
-                'cannot prepare.'
+                f'cannot prepare ({type(error).__name__}: {one_line(error)}).'
             ) from error
 
     def visualize(
@@ -390,11 +391,18 @@ class HOIInferencer(BaseInferencer):
     def _inputs_to_list(self, inputs: ImageInput | Sequence[ImageInput]) -> list[str | np.ndarray]:
         """Lists files and arrays, and checks that they exist before the first one is processed."""
         if isinstance(inputs, (str, Path)) and osp.isdir(inputs):
-            files = sorted(mmengine.scandir(inputs, suffix=IMG_EXTENSIONS, case_sensitive=False))
+            # Not mmengine's scandir, which leaves out broken links without a word, and ends with an error at a circular one.
+            files = [
+                file
+                for file in sorted(os.listdir(inputs))
+                if file.lower().endswith(IMG_EXTENSIONS)
+                and not file.startswith('.')
+                and not osp.isdir(osp.join(inputs, file))
+            ]
             if not files:
                 raise ValueError(f"Folder '{inputs}' holds no image ({', '.join(IMG_EXTENSIONS)}).")
             return [osp.join(str(inputs), file) for file in files]
-        given = [inputs] if isinstance(inputs, (str, Path, np.ndarray)) else inputs
+        given = [inputs] if isinstance(inputs, (str, Path, np.ndarray)) or not isinstance(inputs, Iterable) else inputs
         items = [str(item) if isinstance(item, Path) else item for item in given]
         if not items:
             raise ValueError('There is no image: the list is empty.')
@@ -406,11 +414,8 @@ class HOIInferencer(BaseInferencer):
                     )
             elif not isinstance(item, str):
                 raise ValueError(f'An input must be a path or an array, not a {type(item).__name__}.')
-            if isinstance(item, str) and '://' not in item and not osp.isfile(item):
-                what = (
-                    'is a folder: give it alone, not in a list' if osp.isdir(item) else 'does not exist: check its path'
-                )
-                raise FileNotFoundError(f"Image '{item}' {what}.")
+            if isinstance(item, str):
+                _need_file(item)
         return items
 
     def _init_model(self, cfg: Config, weights: str, device: str) -> nn.Module:
@@ -519,10 +524,28 @@ def _file_names(inputs: Sequence[str | np.ndarray]) -> list[str]:
     return names
 
 
+def _need_file(item: str) -> None:
+    """Refuses what is no file. Addresses are left to their loader."""
+    if '://' not in item and not osp.isfile(item):
+        known = (
+            'is a folder: give it alone, not in a list' if osp.isdir(item) else 'is no regular file: give an image file'
+        )
+        raise FileNotFoundError(f"Image '{item}' {known if osp.exists(item) else 'does not exist: check its path'}.")
+
+
 def _load(item: str | np.ndarray, name: str, max_pixels: int) -> _LoadedImage:
     if isinstance(item, np.ndarray):
         return _LoadedImage(item, None, name)
-    content = mmengine.fileio.get(item)
+    _need_file(item)
+    try:
+        content = mmengine.fileio.get(item)
+    except Exception as error:  # the loaders of addresses raise almost anything
+        if '://' not in item:
+            raise
+        raise ValueError(
+            f"The address '{item}' cannot be read ({type(error).__name__}: {one_line(error)}): download the image, and give the "
+            'file.'
+        ) from error
     check_image(content, item, max_pixels)
     try:
         image = mmcv.imfrombytes(content, flag='color')

@@ -25,6 +25,9 @@ from ..files import write_file
 from ..vocabulary.hoi_vocabulary import restore_vocabulary
 from .names import current_name
 
+# Not those of quantised or compressed weights, which torch would copy into a model without their scale.
+_PLAIN = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.bool, torch.int32, torch.int64)
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used. The message is one sentence for the user."""
@@ -216,18 +219,35 @@ def weights_of(checkpoint: Mapping[str, Any], name: str = 'The checkpoint') -> d
         version, see :func:`current_name`.
 
     Raises:
-        CheckpointError: If there are no weights, or weights that are not finite.
+        CheckpointError: If there are no weights, or weights that are no plain numbers, not finite, or there twice.
     """
     weights = next((checkpoint[key] for key in ('state_dict', 'model') if key in checkpoint), checkpoint)
     if not isinstance(weights, Mapping) or not weights or not all(isinstance(v, Tensor) for v in weights.values()):
         raise CheckpointError(f'{name} holds no weights: neither "model" nor "state_dict" is a dict of tensors.')
+    for key, value in weights.items():
+        if value.dtype not in _PLAIN or value.layout is not torch.strided or value.is_nested or value.is_meta:
+            kind = f'{value.layout} {value.dtype} {value.device}'.replace('torch.', '')
+            raise CheckpointError(
+                f"{name} holds '{key}' as {kind}, but weights must be plain numbers: where the file was made, convert it with "
+                '.to_dense().float() or .dequantize(), and save it again.'
+            )
     broken = [key for key, value in weights.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:
         raise CheckpointError(
             f'{name} holds NaN or infinity in {len(broken)} of {len(weights)} weights, e.g. {broken[0]}: its training has '
             'diverged, or the file is damaged; take another one.'
         )
-    return {current_name(str(key).removeprefix('module.')): value for key, value in weights.items()}
+    found = {current_name(str(key).removeprefix('module.')): value for key, value in weights.items()}
+    if len(found) < len(weights):
+        raise CheckpointError(
+            f'{name} holds the same weight under two names, such as with and without "module.": remove one.'
+        )
+    return found
+
+
+def same_kind(one: Tensor, other: Tensor) -> bool:
+    """Whether two weights have the same shape, and both or neither are whole numbers. A single number can be either."""
+    return one.shape == other.shape and (not one.ndim or one.is_floating_point() == other.is_floating_point())
 
 
 def load_strictly(
@@ -251,18 +271,26 @@ def load_strictly(
     Raises:
         CheckpointError: If a weight is missing, unknown or of another shape.
     """
+    own = model.state_dict()
     try:
         load_state_dict(model, weights, strict=True)
+        if not all(same_kind(weights[key], value) for key, value in own.items() if key in weights):
+            raise RuntimeError
     except RuntimeError as error:
-        own = model.state_dict()
         missing = [name_of(key) for key in own if key not in weights and not key.endswith('num_batches_tracked')]
         unknown = [name_of(key) for key in weights if key not in own]
         reshaped = [
-            f'{name_of(key)} is {"x".join(map(str, weights[key].shape))} instead of {"x".join(map(str, own[key].shape))}'
+            f'{name_of(key)} is {"x".join(map(str, weights[key].shape)) or "one number"} '
+            f'instead of {"x".join(map(str, own[key].shape)) or "one number"}'
             for key in own
             if key in weights and weights[key].shape != own[key].shape
         ]
-        found = (('of another shape', reshaped), ('missing', missing), ('unknown', unknown))
+        kinds = [
+            f'{name_of(key)} is {weights[key].dtype} instead of {own[key].dtype}'.replace('torch.', '')
+            for key in own
+            if key in weights and weights[key].shape == own[key].shape and not same_kind(weights[key], own[key])
+        ]
+        found = (('of another shape', reshaped), ('of another type', kinds), ('missing', missing), ('unknown', unknown))
         parts = [f'{len(keys)} {kind} ({_some(keys)})' for kind, keys in found if keys]
         problem = f'of its weights are {", ".join(parts)}' if parts else ' '.join(str(error).split())
         raise CheckpointError(f'The checkpoint {file} does not fit the config {config}: {problem}{note}.') from error

@@ -12,7 +12,7 @@ def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True
     Args:
         source (str | Path): Checkpoint of a training.
         target (str | Path): File to write; it loads with ``weights_only=True``.
-        half (bool): Store floats in half precision; loading converts them back. Default: True.
+        half (bool): Store floats in half precision, if it can hold them; loading converts them back. Default: True.
         drop (Sequence[str]): Prefixes of the names of weights to leave out. Default: none.
 
     Returns:
@@ -23,7 +23,7 @@ def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True
         ValueError: If it holds no weights, or some that are not finite.
     """
     kept = {
-        name: value.half() if half and value.is_floating_point() else value.clone()
+        name: value.half() if half and value.is_floating_point() and value.half().isfinite().all() else value.clone()
         for name, value in weights_of(load_checkpoint(str(source)), f"'{source}'").items()
         if not name.startswith(tuple(drop))
     }

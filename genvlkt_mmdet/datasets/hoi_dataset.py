@@ -84,6 +84,10 @@ class HOIDataset(BaseDetDataset):
     ) -> None:
         if pair_index not in ('error', 'drop_image'):
             raise ValueError(f"pair_index must be 'error' or 'drop_image', not '{pair_index}'.")
+        if merge_iou is not None and not 0 <= merge_iou <= 1:
+            raise ValueError(f'merge_iou must be from 0 to 1, not {merge_iou}.')
+        if max_boxes is not None and not max_boxes > 0:
+            raise ValueError(f'max_boxes must be at least 1, not {max_boxes}.')
         source = self.default_vocabulary if vocabulary is None else vocabulary
         if source is None:
             raise ValueError(f'{type(self).__name__} needs `vocabulary`: a shipped name or a vocabulary file.')

@@ -1,6 +1,7 @@
 """What the command lines of the tools have in common."""
 
 import argparse
+import contextlib
 import functools
 import os
 import sys
@@ -8,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from mmengine.config import DictAction
 
 from .checkpoints import CheckpointError
@@ -35,7 +37,10 @@ def parse_runner_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     # Launchers pass the rank as an argument or in the environment.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    try:
+        args = parser.parse_args()
+    except (ValueError, AssertionError) as error:  # of DictAction
+        parser.error(f'--cfg-options: {one_line(error)}: give KEY=VALUE, with lists quoted and without white space')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
@@ -43,9 +48,9 @@ def parse_runner_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
 def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Decorator of a tool's ``main``: a mistake of the user ends it with one line instead of a traceback.
 
-    The exit code is 1 after an error of the user, and 2 if a value of the command line is empty. An empty value comes from a
-    shell variable that is not set, and Python would take it for the current folder. Any other error is a fault of the program
-    and keeps its traceback.
+    The exit code is 1 after an error of the user, 130 after Ctrl-C, and 2 if a value of the command line is empty. An empty
+    value comes from a shell variable that is not set, and Python would take it for the current folder. Any other error is a
+    fault of the program and keeps its traceback.
 
     Args:
         *errors (type[Exception]): Errors whose message is shown, whoever raises them. Of other errors, only the message of those
@@ -67,7 +72,17 @@ def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable
                     sys.exit(2)
             try:
                 main()
-            except Exception as error:
+            except BrokenPipeError:  # as of `| head`: Python would complain once more when it flushes the output
+                with contextlib.suppress(OSError):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(1)
+            except (Exception, KeyboardInterrupt) as error:
+                if _interrupted(error):
+                    print(
+                        'Interrupted. All files that were written are complete; tools/train.py goes on with --resume.',
+                        file=sys.stderr,
+                    )
+                    sys.exit(130)
                 told = _sentence(error) if isinstance(error, errors) else sentence_of(error)
                 if told is None:
                     raise
@@ -78,11 +93,21 @@ def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable
     return decorate
 
 
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C led to an error. mmengine turns it into a SyntaxError while it formats a config."""
+    return error is not None and (
+        isinstance(error, KeyboardInterrupt) or _interrupted(error.__cause__ or error.__context__)
+    )
+
+
 def sentence_of(error: Exception) -> str | None:
     """Returns the message of an error that this package raises, or the system for a file. None for any other error.
 
     Another error is a fault, and its traceback is needed. The error can also come from a process that loads data.
     """
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        told = one_line(error)[:200] or type(error).__name__
+        return f'The memory is not enough ({told}): take smaller batches or images.'
     text, own = str(error), str(Path(__file__).parents[1])
     head, of_worker, lines = text.partition('\nOriginal Traceback')
     if of_worker:  # torch sends the text of the traceback, whose last line is the error

@@ -14,6 +14,7 @@ from mmengine.model import is_model_wrapper
 from torch import nn
 
 from ..converters import CheckpointError, is_intact, load_strictly, weights_of
+from ..converters.files import same_kind
 from ..files import write_file
 from ..vocabulary import HOIVocabulary, load_vocabulary
 
@@ -111,7 +112,8 @@ def dataset_meta(checkpoint: Any) -> dict[str, Any]:
 
 def _origin(checkpoint: Mapping) -> str:
     """Clause that names the config of a checkpoint's training. Empty if it is unknown."""
-    name = re.sub(r'_\d{8}_\d{6}$', '', str(checkpoint_meta(checkpoint).get('experiment_name') or ''))
+    name = checkpoint_meta(checkpoint).get('experiment_name')
+    name = re.sub(r'_\d{8}_\d{6}$', '', name) if isinstance(name, str) else ''
     return f'; it was trained with the config {name}.py' if name else ''
 
 
@@ -192,12 +194,17 @@ def check_resumable(checkpoint: Mapping, file: str) -> None:
     """Refuses to resume from a file that has weights, but lacks the position, the optimizer or the log of the training."""
     meta = checkpoint_meta(checkpoint)
     parts = {'meta.epoch': meta.get('epoch'), 'meta.iter': meta.get('iter')}
-    parts |= {key: checkpoint.get(key) for key in ('optimizer', 'message_hub')}
+    # mmengine fails on anything else, and takes a fraction or a negative number for a position.
+    parts = {name: value if isinstance(value, int) and value >= 0 else None for name, value in parts.items()}
+    parts |= {
+        key: checkpoint[key] if isinstance(checkpoint.get(key), Mapping) else None
+        for key in ('optimizer', 'message_hub')
+    }
     absent = [name for name, value in parts.items() if value is None]
     if absent:
         raise CheckpointError(
-            f'{file} holds no state of a training to resume ({", ".join(absent)} missing): start a new training from its weights '
-            f'with --cfg-options load_from={file}, or resume from a checkpoint that training has written.'
+            f'{file} holds no state of a training to resume (missing or damaged: {", ".join(absent)}): start a new training from '
+            f'its weights with --cfg-options load_from={file}, or resume from a checkpoint that training has written.'
         )
 
 
@@ -205,4 +212,4 @@ def fitting_weights(model: nn.Module, checkpoint: Mapping, file: str) -> frozens
     """Returns the names of a model's weights that a checkpoint has in the right shape. The model can be wrapped."""
     own = unwrapped(model).state_dict()
     weights = weights_of(checkpoint, file)
-    return frozenset(key for key, value in weights.items() if key in own and own[key].shape == value.shape)
+    return frozenset(key for key, value in weights.items() if key in own and same_kind(value, own[key]))

@@ -19,6 +19,8 @@ _NOISE = (
     '"FileClient" will be deprecated',
     '"HardDiskBackend" is the alias',
 )
+# The `extra` of a message for the log file alone.
+FILE_ONLY = dict(file_only=True)
 
 
 class ShortFormatter(logging.Formatter):
@@ -33,7 +35,7 @@ class ShortFormatter(logging.Formatter):
 def is_essential(record: logging.LogRecord) -> bool:
     """Whether the short console shows a record: warnings, errors and messages that mmengine did not write itself."""
     message = record.getMessage()
-    if any(noise in message for noise in _NOISE):
+    if getattr(record, 'file_only', False) or any(noise in message for noise in _NOISE):
         return False
     # All other packages write through mmengine's print_log or from files of their own.
     by_mmengine = record.pathname.startswith(_MMENGINE) and record.funcName != 'print_log'

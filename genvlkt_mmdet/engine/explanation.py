@@ -84,13 +84,20 @@ def explained(call: Callable[[], Any], path: str) -> Any:
         elif isinstance(error, (ValueError, ImportError, OSError)) or (isinstance(error, KeyError) and ' ' in text):
             sentence = text
         elif not (sentence := _unknown_argument(error)):
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            if not frame.filename.startswith(_INSTALLED):
+            if not (place := place_in_installed_code(error)):
                 raise
             raise ConfigError(
-                f'{path} cannot be built from its settings: {type(error).__name__}: {text} ({frame.filename}:{frame.lineno})'
+                f'{path} cannot be built from its settings: {type(error).__name__}: {text} ({place})'
             ) from error
         raise ConfigError(f'{path}: {sentence}') from error
+
+
+def place_in_installed_code(error: Exception) -> str | None:
+    """File and line where an error was raised. None if that is in the user's own code."""
+    # Compiled code names files that are not there.
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = [f for f in frames if f.filename.startswith('<') or Path(f.filename).exists()][-1]
+    return f'{frame.filename}:{frame.lineno}' if frame.filename.startswith(_INSTALLED) else None
 
 
 def _unknown_argument(error: Exception) -> str | None:

@@ -1,7 +1,7 @@
 """Training and testing from a config file, for ``tools/train.py`` and ``tools/test.py``."""
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ from mmengine.config import Config
 from mmengine.evaluator import DumpResults
 from mmengine.fileio import dump
 from mmengine.logging import MMLogger, print_log
+from mmengine.runner import Runner
 from torch import nn
 
+from .arguments import sentence_of
 from .checkpoints import AtomicLocalBackend, latest_checkpoint
-from .console import shorten_console
-from .explanation import ConfigError, did_you_mean, one_line
+from .console import FILE_ONLY, shorten_console
+from .explanation import ConfigError, did_you_mean, explained, one_line, place_in_installed_code
 from .hooks import CheckpointStartHook
 from .preflight import check_parts, check_testing, check_training, has_accelerator
 from .runner import build_runner
@@ -170,7 +172,10 @@ def _start_processes(cfg: Config) -> None:
     if cfg.launcher != 'pytorch':
         raise ConfigError(f'The launcher {cfg.launcher} needs GPUs, and there is none here: use tools/dist_train.sh.')
     if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group('gloo')
+        # Without a launcher, the variables of the environment are missing that say where the others are.
+        explained(
+            lambda: torch.distributed.init_process_group('gloo'), f'launcher={cfg.launcher} (see tools/dist_train.sh)'
+        )
     wrapper = dict(
         type='MMDistributedDataParallel',
         broadcast_buffers=False,
@@ -211,7 +216,26 @@ def train_model(cfg: Config, verbose: bool = True) -> nn.Module:
     runner = build_runner(cfg, verbose)
     if not any(isinstance(hook, CheckpointStartHook) for hook in runner.hooks):
         runner.register_hook(CheckpointStartHook())
-    return runner.train()
+    return _run(runner.train, runner, 'training', verbose)
+
+
+def _run(call: Callable[[], Any], runner: Runner, what: str, verbose: bool) -> Any:
+    """Runs a training or test. On the short console, an error in installed code is a sentence; the log has its traceback."""
+    try:
+        return call()
+    except Exception as error:
+        place = place_in_installed_code(error)
+        if verbose or place is None or sentence_of(error) is not None:
+            raise
+        runner.logger.error(traceback.format_exc(), extra=FILE_ONLY)
+        kind = type(error).__name__
+        text = one_line(str(error).strip().rpartition('\n')[2]).removeprefix(
+            f'{kind}: '
+        )  # the last line of a worker's traceback
+        raise ConfigError(
+            f'The {what} ended with {kind}: {text} ({place}). Check the settings; the traceback is in '
+            f'{runner.log_dir}/{runner.timestamp}.log.'
+        ) from error
 
 
 class _Dump(DumpResults):
@@ -248,7 +272,7 @@ def test_model(cfg: Config, out: str | Path | None = None, verbose: bool = True)
     runner = build_runner(cfg, verbose)
     if out is not None:
         runner.test_evaluator.metrics.append(_Dump(out_file_path=str(out)))
-    return runner.test()
+    return _run(runner.test, runner, 'test', verbose)
 
 
 # For pytest: these are no tests, whatever their names.

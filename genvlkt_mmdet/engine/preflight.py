@@ -75,7 +75,10 @@ def has_accelerator() -> bool:
 
 
 def _scope_of(cfg: Config):
-    return DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine'))
+    scope = cfg.get('default_scope', 'mmengine')
+    if scope is not None and not isinstance(scope, str):
+        raise ConfigError(f'default_scope must be a name such as mmdet, not {scope!r}.')
+    return DefaultScope.overwrite_default_scope(scope)
 
 
 # The parts that a Runner needs together.

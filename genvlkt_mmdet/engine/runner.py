@@ -14,8 +14,9 @@ from mmengine.runner import Runner
 from mmengine.runner.loops import BaseLoop
 from torch.utils.data import DataLoader
 
+from .checkpoints import CheckpointError
 from .console import ShortConsoleHook, shorten_console
-from .explanation import ConfigError, config_name, explained
+from .explanation import ConfigError, config_name, explained, one_line
 
 # The methods of the Runner that build a part, and the setting of that part. All of them run before the first training step.
 _PARTS = dict(
@@ -34,7 +35,6 @@ _PARTS = dict(
     build_param_scheduler='param_scheduler',
     build_val_loop='val_cfg',
     build_test_loop='test_cfg',
-    load_or_resume='load_from',
 )
 
 
@@ -69,9 +69,27 @@ class ExplainedRunner(Runner):
             raise KeyError(f'{kind} is not in the {OPTIMIZERS.name} registry')
         built = super().build_optim_wrapper(optim_wrapper)
         if isinstance(built, OptimWrapper) and built.clip_grad_kwargs:
+            norm = built.clip_grad_kwargs.get('max_norm')
+            if (
+                isinstance(norm, (int, float)) and not norm > 0
+            ):  # torch would turn the gradients around, or make them zero or NaN
+                raise ConfigError(f'optim_wrapper.clip_grad.max_norm must be above 0, not {norm}.')
             clip = functools.partial(built.clip_func, [], **built.clip_grad_kwargs)
             explained(clip, 'optim_wrapper.clip_grad')
         return built
+
+    def load_or_resume(self) -> None:
+        """Loads the checkpoint to start from."""
+        try:
+            explained(super().load_or_resume, 'load_from')
+        except ConfigError as error:
+            cause = error.__cause__
+            if isinstance(cause, ValueError):  # says what does not fit
+                raise
+            raise CheckpointError(
+                f'The checkpoint {self._load_from} is damaged or belongs to another training ({type(cause).__name__}: '
+                f'{one_line(cause)}): take another one, or start a new training.'
+            ) from error
 
     def _place(self, part: Any, kind: str) -> str:
         """The setting of a dataloader or evaluator, e.g. ``'val_dataloader'``."""

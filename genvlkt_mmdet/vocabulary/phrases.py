@@ -45,6 +45,7 @@ _CIRCUMSTANCES = frozenset((
     'darkness', 'storm', 'wind', 'fog', 'together', 'alone', 'outdoors', 'indoors', 'here', 'there', 'everywhere',
     'fast', 'away', 'downhill', 'uphill', 'downstairs', 'upstairs', 'barefoot', 'background', 'foreground', 'distance',
 ))  # fmt: skip
+_MAX_CHARACTERS = 300
 _HOW = "write a phrase such as 'a person riding a horse', or (verb, object)."
 
 
@@ -112,6 +113,10 @@ class PhraseReader:
         Raises:
             ValueError: If the entry is neither, has no verb or no object, or is ambiguous.
         """
+        if len(text := str(entry)) > _MAX_CHARACTERS:  # the rules for English forms would take minutes
+            raise ValueError(
+                f'{text[:40]!r}... has {len(text):,} characters, but a phrase has at most {_MAX_CHARACTERS}.'
+            )
         match entry:
             case str():
                 return self._read_phrase(entry)

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -46,11 +47,19 @@ def test_broken_images_give_an_exit_code_of_their_own(run, tmp_path, capsys):
     (tmp_path / 'photos').mkdir()
     cv2.imwrite(str(tmp_path / 'photos' / 'good.png'), np.full((128, 128, 3), 90, np.uint8))
     (tmp_path / 'photos' / 'bad.png').write_bytes(b'no image')
+    (tmp_path / 'photos' / 'circle.png').symlink_to('circle.png')
+    os.mkfifo(tmp_path / 'photos' / 'pipe.png')  # reading it would wait forever
+    (tmp_path / 'photos' / 'folder.png').mkdir()
     with pytest.raises(SystemExit) as caught:
         run('photos', '--model', CONFIG, '--weights', 'w.pth', '--device', 'cpu', '--no-vis')
     assert caught.value.code == 3
     printed = capsys.readouterr()
-    assert "1 inputs could not be read:\n  'photos/bad.png' is no image" in printed.err and 'in 1 images' in printed.out
+    assert "3 inputs could not be read:\n  'photos/bad.png' is no image" in printed.err and 'in 1 images' in printed.out
+    assert "Image 'photos/circle.png' does not exist" in printed.err
+    assert "Image 'photos/pipe.png' is no regular file" in printed.err
+    for address in ('s3://bucket/a.png', 'file:///a.png', 'http://127.0.0.1:9/a.png'):
+        with pytest.raises(SystemExit, match=f"^error: The address '{address}' cannot be read .+: download the image"):
+            run(address, '--model', CONFIG, '--weights', 'w.pth', '--device', 'cpu')
     with pytest.raises(SystemExit) as caught:
         run('photos/bad.png', '--model', CONFIG, '--weights', 'w.pth', '--device', 'cpu')
     assert str(caught.value.code).startswith("error: 'photos/bad.png' is no image")

@@ -49,6 +49,9 @@ def test_publish_checkpoint(tmp_path):
     loaded = torch.load(tmp_path / 'new' / 'small.pth', weights_only=True)
     assert set(loaded) == {'state_dict'} and set(loaded['state_dict']) == {'a', 'count'}
     assert loaded['state_dict']['a'].dtype == torch.float16 and loaded['state_dict']['count'].item() == 7
+    torch.save(dict(state_dict=dict(state, big=torch.tensor([1e6]))), tmp_path / 'big.pth')
+    publish_checkpoint(tmp_path / 'big.pth', tmp_path / 'small.pth')  # a half ends at 65,504
+    assert torch.load(tmp_path / 'small.pth', weights_only=True)['state_dict']['big'].tolist() == [1e6]
     publish_checkpoint(tmp_path / 'full.pth', tmp_path / 'exact.pth', half=False)
     assert torch.equal(torch.load(tmp_path / 'exact.pth', weights_only=True)['state_dict']['a'], state['a'])
 

@@ -116,3 +116,28 @@ def test_addresses_that_cannot_be_loaded(tmp_path, monkeypatch, address, sentenc
     with pytest.raises(CheckpointError, match=sentence) as caught:
         load_checkpoint(address)
     assert address in str(caught.value) and '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda value: value.to_sparse(),
+        lambda value: value.to('meta'),
+        lambda value: torch.complex(value, value),
+        lambda value: value.to(torch.float8_e4m3fn),
+        lambda value: value.to(torch.int8),
+        lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8),
+        lambda value: torch.nested.nested_tensor([value, value]),
+    ],
+    ids=['sparse', 'meta', 'complex', 'float8', 'int8', 'quantised', 'nested'],
+)
+def test_weights_that_are_no_plain_numbers(change):
+    with pytest.raises(
+        CheckpointError, match=r"^x\.pth holds 'a' as .+, but weights must be plain numbers: .+save it again\.$"
+    ):
+        weights_of(dict(state_dict={'a': change(torch.ones(2, 2))}), 'x.pth')
+
+
+def test_weights_under_two_names():
+    with pytest.raises(CheckpointError, match=r'^x\.pth holds the same weight under two names'):
+        weights_of({'a': torch.ones(1), 'module.a': torch.zeros(1)}, 'x.pth')

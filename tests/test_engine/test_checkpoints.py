@@ -14,6 +14,7 @@ from genvlkt_mmdet.engine import (
     latest_checkpoint,
     load_weights,
 )
+from genvlkt_mmdet.engine.checkpoints import fitting_weights
 from tests.test_models.tiny import HICO_LIKE, build_detector
 
 
@@ -174,13 +175,27 @@ def test_fitting_weights_are_loaded():
             'The checkpoint a.pth does not fit the config b.py: of its weights are 1 missing (head.bias), 1 unknown (tail.bias).',
         ),
         (dict(meta=dict()), 'a.pth holds no weights: neither "model" nor "state_dict" is a dict of tensors.'),
+        (
+            {'head.weight': torch.ones(2, 3).long(), 'head.bias': torch.tensor(1.0)},
+            'of its weights are 1 of another shape (head.bias is one number instead of 2), '
+            '1 of another type (head.weight is int64 instead of float32).',
+        ),
+        (
+            dict(state_dict=dict(model().state_dict(), x=torch.ones(1)), meta=dict(experiment_name=torch.ones(2))),
+            'of its weights are 1 unknown (x).',
+        ),
         ([1, 2], 'a.pth holds no weights: give a checkpoint that training has written.'),
     ],
-    ids=['other shapes', 'other keys', 'no weights', 'no dict'],
+    ids=['other shapes', 'other keys', 'no weights', 'other types', 'a strange name', 'no dict'],
 )
 def test_weights_that_do_not_fit_are_refused_in_one_sentence(checkpoint, sentence):
     with pytest.raises(CheckpointError, match=re.escape(sentence) + '$'):
         load_weights(model(), checkpoint, 'a.pth', 'b.py')
+
+
+def test_whole_numbers_are_no_weights_to_start_from():
+    state = model().state_dict()
+    assert fitting_weights(model(), dict(state, **{'head.weight': torch.ones(2, 3).long()}), 'a.pth') == {'head.bias'}
 
 
 def test_long_lists_of_keys_are_cut():

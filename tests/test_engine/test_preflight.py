@@ -222,7 +222,12 @@ def test_a_finished_training_says_so(cfg, state, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('spoil', 'sentence'),
     [
-        (lambda state: state.pop('optimizer'), r'holds no state of a training to resume \(optimizer missing\)'),
+        (
+            lambda state: state.pop('optimizer'),
+            r'holds no state of a training to resume \(missing or damaged: optimizer\)',
+        ),
+        (lambda state: state.update(optimizer=[1]), r'\(missing or damaged: optimizer\)'),
+        (lambda state: state['meta'].update(epoch=-3, iter=0.5), r'\(missing or damaged: meta.epoch, meta.iter\)'),
         (
             lambda state: [state.pop(key) for key in ('optimizer', 'message_hub', 'meta')],
             'meta.epoch, meta.iter, optimizer',
@@ -231,7 +236,7 @@ def test_a_finished_training_says_so(cfg, state, tmp_path, monkeypatch):
         (lambda state: state.update(state_dict='text'), 'holds no weights'),
         (lambda state: state['meta']['dataset_meta'].update(zero_shot='some'), "zero-shot split 'some'"),
     ],
-    ids=['published', 'weights only', 'nan', 'text', 'other split'],
+    ids=['published', 'no optimizer', 'impossible position', 'weights only', 'nan', 'text', 'other split'],
 )
 def test_checkpoints_that_cannot_be_resumed(cfg, state, tmp_path, spoil, sentence):
     spoil(state)

@@ -112,7 +112,10 @@ def test_checkpoint_at_an_address(hostile, tmp_path, monkeypatch, address, force
     tables = (checkpoint.get_torchvision_models(), checkpoint.get_external_models(), checkpoint.get_mmcls_models())
     for url in (address, *(table.get(address.split('://')[1], '') for table in tables)):
         shutil.copyfile(hostile, cache / (url.rsplit('/', 1)[-1] or 'none'))
-    with pytest.raises(ValueError, match=r'holds an object of \w+\.system, which safe loading refuses') as caught:
+    reason = r'holds an object of \w+\.system, which safe loading refuses'
+    if 'bucket' in address:  # the fork of mmengine tries again, at the end of the file
+        reason = f'{reason}|is no checkpoint of torch'
+    with pytest.raises(ValueError, match=reason) as caught:
         load_checkpoint(address)
     assert address in str(caught.value)
     assert os.environ.get('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD') == forced

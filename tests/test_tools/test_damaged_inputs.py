@@ -1,6 +1,7 @@
 """Tools end to end with damaged inputs: one line says which file or option is wrong, and the exit code is 1 or 2."""
 
 import json
+import os
 import pickle
 import runpy
 import sys
@@ -272,6 +273,59 @@ def test_one_line_of_any_error(monkeypatch, tmp_path):
         with pytest.raises(SystemExit) as end:
             main()
         assert end.value.code == line
+
+
+@pytest.mark.parametrize('options', ['a', 'a=(1,2'])
+def test_options_of_a_config_that_cannot_be_read(call, options):
+    code, line = call('train.py', 'config.py', '--cfg-options', options)
+    assert code == 2 and 'error: --cfg-options: ' in line
+
+
+def test_a_number_of_images_to_draw(call):
+    assert call('demo.py', '--images', '-1')[0] == 2
+
+
+def test_devices_and_pipes_are_not_replaced(files, call):
+    os.mkfifo('pipe')
+    code, line = call(*EVAL, '--out', 'pipe')
+    assert (code, line) == (1, "error: 'pipe' cannot be written: it is a device or pipe.")
+    assert Path('pipe').is_fifo()
+
+
+@pytest.mark.parametrize(
+    'content', [b'', b'text', {'w': torch.ones(2, 2).to_sparse()}], ids=['empty', 'text', 'sparse']
+)
+def test_weights_of_clip_that_cannot_be_read(files, call, content):
+    Path('clip.pt').write_bytes(content) if isinstance(content, bytes) else torch.save(content, 'clip.pt')
+    code, line = call(*TEXT[:3], '--model', 'ViT-S-32-alt', '--pretrained', 'clip.pt', '--out', 'out.st')
+    assert code == 1 and 'clip.pt' in line
+    code, line = call(*TEXT, '--pretrained', 'clip.pt')
+    assert code == 1 and 'has weights of its own' in line and 'clip.pt' in line
+
+
+def test_interruptions(files, call, monkeypatch, capsys):
+    @command()
+    def main():
+        raise KeyboardInterrupt
+
+    @command()
+    def formats():
+        try:
+            raise KeyboardInterrupt
+        except BaseException:  # as mmengine's Config.pretty_text
+            raise SyntaxError('Failed to format the config file')  # noqa: B904
+
+    for run in (main, formats):
+        with pytest.raises(SystemExit) as end:
+            run()
+        assert end.value.code == 130 and capsys.readouterr().err.startswith('Interrupted. ')
+
+    def closed(*args, **kwargs):  # the output is a pipe that nobody reads
+        raise BrokenPipeError(32, 'Broken pipe')
+
+    monkeypatch.setattr('builtins.print', closed)
+    assert call(*EVAL, '--out', 'numbers.json', '--report', 'report') == (1, '')
+    assert Path('numbers.json').is_file() and any(Path('report').iterdir())
 
 
 def test_numbers_of_a_range():

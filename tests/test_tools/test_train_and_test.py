@@ -1,5 +1,6 @@
 """What tools/train.py and tools/test.py say to a user who made a mistake; training itself: test_engine/test_resume.py."""
 
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from genvlkt_mmdet.engine import sentence_of
+from genvlkt_mmdet.engine import launch, sentence_of
 from tests.processes import REPO, run_tool
 from tests.test_engine.toy import detector_config, toy_config
 
@@ -66,6 +67,58 @@ def test_weights_and_outputs_that_are_not_finite(tmp_path, monkeypatch, tool, va
     assert ('bad.pth holds NaN' if value == 'nan' else 'NaN') in sentence
 
 
+@pytest.mark.parametrize(
+    ('setting', 'sentence'),
+    [
+        (
+            'model.positional_encoding.temperature=x',
+            r'The training ended with TypeError: .+; the traceback is in \S+\.log\.$',
+        ),
+        *(
+            (
+                f'train_dataloader.dataset.pipeline.1.with_bbox=False train_dataloader.num_workers={workers}',
+                r"The training ended with KeyError: '?gt_bboxes.+\.log\.$",
+            )
+            for workers in (0, 1)
+        ),
+        ('train_dataloader.dataset.merge_iou=-1', r'train_dataloader\.dataset: merge_iou must be from 0 to 1, not -1'),
+        ('train_dataloader.dataset.max_boxes=-1', r'train_dataloader\.dataset: max_boxes must be at least 1, not -1'),
+        ('optim_wrapper.clip_grad.max_norm=0', r'optim_wrapper\.clip_grad\.max_norm must be above 0, not 0'),
+        ('default_scope=7', r'default_scope must be a name such as mmdet, not 7'),
+        ('randomness.seed=x', r'randomness cannot be built from its settings: '),
+        (
+            'load_from=state.pth resume=True',
+            r'The checkpoint \S+state\.pth is damaged or belongs to another training \(AssertionError',
+        ),
+    ],
+    ids=lambda value: value.partition('=')[0],
+)
+def test_errors_of_a_training(tmp_path, monkeypatch, setting, sentence):
+    cfg = Config(detector_config(tmp_path))
+    cfg.dump(tmp_path / 'small.py')
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        state = MODELS.build(cfg.model).state_dict()
+    meta = dict(epoch=0, iter=0, dataset_meta={})
+    torch.save(dict(state_dict=state, meta=meta, optimizer={}, message_hub={}), tmp_path / 'state.pth')
+    options = setting.replace('state.pth', str(tmp_path / 'state.pth')).split()
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(tmp_path / 'small.py'), '--cfg-options', *options])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(REPO / 'tools' / 'train.py'), run_name='__main__')
+    assert re.match(f'error: {sentence}', caught.value.code) and '\n' not in caught.value.code
+    if 'the traceback is in' in caught.value.code:
+        assert 'Traceback' in Path(caught.value.code.split()[-1].rstrip('.')).read_text()
+
+
+def test_a_launcher_that_did_not_launch(tmp_path, monkeypatch):
+    Config(detector_config(tmp_path)).dump(tmp_path / 'small.py')
+    for name in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(launch, 'has_accelerator', lambda: False)
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(tmp_path / 'small.py'), '--launcher', 'pytorch'])
+    with pytest.raises(SystemExit, match=r'^error: launcher=pytorch \(see tools/dist_train\.sh\): .+ RANK expected'):
+        runpy.run_path(str(REPO / 'tools' / 'train.py'), run_name='__main__')
+
+
 def test_which_errors_are_sentences():
     """Those of this package, also out of a process that loads data; a fault keeps its traceback."""
 
@@ -75,6 +128,7 @@ def test_which_errors_are_sentences():
         return info.value
 
     assert sentence_of(caught(lambda: Config(dict()).nothing)) is None
+    assert sentence_of(MemoryError()).startswith('The memory is not enough (MemoryError): ')
     assert sentence_of(caught(lambda: int('x'))) is None
     assert sentence_of(caught(lambda: Path('gone').read_text())).endswith("No such file or directory: 'gone'")
     frame = '  File "{}", line 1, in f\n    raise\n'

@@ -458,6 +458,8 @@ def test_prompts_without_a_common_wording_give_the_papers():
         ('hico', ['a horse ridden by a person'], 'names no verb'),
         ('hico', ['horse riding'], 'names no verb'),
         ('hico', ['who'], 'names no verb'),
+        ('hico', ['a' * 100_000], r"^'a{40}'\.\.\. has 100,000 characters, but a phrase has at most 300"),
+        ('hico', [('ride', 'a' * 100_000)], 'but a phrase has at most 300'),
         ('hico', ['riding it'], 'names no object'),
         ('hico', ['hugging each other'], 'names no object'),
         ('hico', ['riding something big'], 'names no object'),

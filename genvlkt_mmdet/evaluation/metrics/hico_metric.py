@@ -50,6 +50,17 @@ class HICOMetric(HOIMetric):
         self.classwise = classwise
         self.summary: dict = {}
 
+    @property
+    def dataset_meta(self) -> dict | None:
+        """dict: Metainfo of the dataset. It is set before the first image, and so is the split checked."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, meta: dict) -> None:
+        self._dataset_meta = meta
+        if self.zero_shot:
+            self.vocabulary.unseen(self.zero_shot)
+
     def evaluate_images(self, entries: list[dict]) -> dict[str, float]:
         """Evaluates images, see :meth:`HOIMetric.evaluate_images`."""
         vocabulary = self.vocabulary

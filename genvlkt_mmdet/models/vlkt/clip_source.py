@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import pickle
 import urllib.error
 import urllib.request
 import zipfile
@@ -86,6 +87,13 @@ class CLIPSource:
         for value in named.values():
             if _is_model_folder(value):
                 folder = _resolve(value)
+                # A tag such as 'openai' stays where a config is inherited, but weights in a file were meant.
+                other = named.get('pretrained', value)
+                if value is not other and _resolve(other).is_file():
+                    raise ValueError(
+                        f"The folder '{value}', named as 'model_name' in the 'clip' setting, has weights of its own: leave out "
+                        f"'pretrained', which is '{named['pretrained']}'."
+                    )
                 return cls(None, None, folder, _weights_in(folder), embeddings)
         if not (name := named.get('model_name')) or not (pretrained := named.get('pretrained')):
             raise ValueError(
@@ -193,10 +201,18 @@ class CLIPSource:
                 model = open_clip.create_model(self.model_name, load_weights=False)
                 model.load_state_dict(_torchscript_weights(self.weights))
                 return model
-        except (RuntimeError, KeyError, AssertionError) as error:
+        except (OSError, ValueError, MemoryError):
+            raise
+        except (pickle.UnpicklingError, EOFError) as error:
+            raise ValueError(
+                f"'{self.weights}' is no file of weights, or is damaged: download or copy it again."
+            ) from error
+        except Exception as error:  # the loaders of torch and safetensors raise almost anything
             # torch lists every key. The first one, on the second line, is enough.
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            raise ValueError(f"'{self.weights}' does not fit the CLIP model '{self.label}': {lines[:2][-1]}") from error
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            raise ValueError(
+                f"'{self.weights}' does not fit the CLIP model '{self.label}': {lines[:2][-1][:300]}"
+            ) from error
         self.need_weights()
         try:
             return open_clip.create_model(self.model_name, pretrained=self.pretrained)
