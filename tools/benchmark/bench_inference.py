@@ -5,6 +5,7 @@ package's model is cast, and the others run under autocast.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import common
@@ -15,6 +16,7 @@ from plain_model import PlainGENVLKT
 from torch import nn
 
 from genvlkt_mmdet.engine import command
+from genvlkt_mmdet.models import optimize_for_inference
 from genvlkt_mmdet.structures import HOIDataSample
 
 ORIGINAL = (480, 640)  # height and width that boxes are scaled to
@@ -100,8 +102,12 @@ def detr(setting: common.Setting) -> common.Candidate:
     return common.Candidate(call, stages)
 
 
-#: Another candidate takes one line: `'genvlkt optimized': partial(genvlkt, prepare=function)`.
-CANDIDATES = {'genvlkt': genvlkt, 'plain': plain, 'DETR R-50': detr}
+def optimize(model: nn.Module, setting: common.Setting) -> nn.Module:
+    """The model as :class:`HOIInferencer` uses it."""
+    return optimize_for_inference(model, 'float32' if setting.dtype == 'tf32' else setting.dtype)
+
+
+CANDIDATES = {'genvlkt': partial(genvlkt, prepare=optimize), 'genvlkt as trained': genvlkt, 'plain': plain, 'DETR R-50': detr}
 
 
 @command(OSError)

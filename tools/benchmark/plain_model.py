@@ -133,7 +133,7 @@ class PlainGENVLKT(nn.Module):
         dims, num_queries = head['embed_dims'], head['num_queries']
         self.human_embed, self.object_embed, self.pair_embed = (nn.Embedding(num_queries, dims) for _ in range(3))
         self.instance_decoder, self.interaction_decoder = Decoder(head['decoder']), Decoder(head['decoder'])
-        self.human_bbox, self.object_bbox = (
+        self.human_box_mlp, self.object_box_mlp = (
             nn.Sequential(nn.Linear(dims, dims), nn.ReLU(), nn.Linear(dims, dims), nn.ReLU(), nn.Linear(dims, 4))
             for _ in range(2)
         )
@@ -175,8 +175,8 @@ class PlainGENVLKT(nn.Module):
         return dict(
             hoi_logits=hoi_logits,
             obj_logits=self.obj_classifier(obj)[0],
-            human_boxes=self.human_bbox(human).sigmoid(),
-            object_boxes=self.object_bbox(obj).sigmoid(),
+            human_boxes=self.human_box_mlp(human).sigmoid(),
+            object_boxes=self.object_box_mlp(obj).sigmoid(),
             hoi_embeds=hoi_embeds,
         )
 

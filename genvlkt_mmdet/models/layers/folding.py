@@ -1,4 +1,4 @@
-"""Convolutions for inference: batch norm folded into the weights, and ReLU and residual in the same pass over the memory."""
+"""Convolutions with batch norm folded into the weights: for inference, and for training with frozen batch norm."""
 
 from copy import deepcopy
 
@@ -7,6 +7,7 @@ from mmcv.cnn import fuse_conv_bn
 from mmdet.models.backbones.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
+from torch.utils.checkpoint import checkpoint
 
 
 def _onednn_takes(x: Tensor) -> bool:
@@ -100,3 +101,56 @@ def folded(backbone: nn.Module) -> nn.Module:
     if type(copy) is ResNet and not copy.deep_stem:
         copy.conv1.relu, copy.relu = True, nn.Identity()
     return copy.requires_grad_(False)
+
+
+def has_frozen_norm(backbone: nn.Module) -> bool:
+    """Whether a backbone is a ResNet whose batch norm neither trains nor counts, as DETR's, so that it can be folded."""
+    return (
+        type(backbone) is ResNet
+        and not backbone.deep_stem
+        and all(_is_plain(block) for name in backbone.res_layers for block in getattr(backbone, name))
+        and all(
+            type(norm) is nn.BatchNorm2d and not norm.training and not norm.weight.requires_grad
+            for norm in backbone.modules()
+            if isinstance(norm, nn.modules.batchnorm._BatchNorm)
+        )
+    )
+
+
+def forward_with_frozen_norm(backbone: ResNet, images: Tensor) -> tuple[Tensor, ...]:
+    """The forward pass of a ResNet with frozen batch norm: the same feature maps and gradients, up to rounding.
+
+    The scale of each norm multiplies the small weights of the convolution before it, not the large feature maps.
+
+    Args:
+        backbone (ResNet): See :func:`has_frozen_norm`.
+        images (Tensor): (B, 3, H, W).
+
+    Returns:
+        tuple[Tensor, ...]: The feature maps of ``out_indices``.
+    """
+    x, outputs = backbone.maxpool(_conv_norm(images, backbone.conv1, backbone.norm1).relu_()), []
+    for i, name in enumerate(backbone.res_layers):
+        for block in getattr(backbone, name):
+            if block.with_cp and x.requires_grad:
+                x = checkpoint(_block_forward, block, x, use_reentrant=False)
+            else:
+                x = _block_forward(block, x)
+        if i in backbone.out_indices:
+            outputs.append(x)
+    return tuple(outputs)
+
+
+def _block_forward(block: nn.Module, x: Tensor) -> Tensor:
+    shortcut = x if block.downsample is None else _conv_norm(x, *block.downsample)
+    number = 3 if isinstance(block, Bottleneck) else 2
+    for i in range(1, number):
+        x = _conv_norm(x, getattr(block, f'conv{i}'), getattr(block, f'norm{i}')).relu_()
+    return _conv_norm(x, getattr(block, f'conv{number}'), getattr(block, f'norm{number}')).add_(shortcut).relu_()
+
+
+def _conv_norm(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    weight = conv.weight * scale[:, None, None, None]
+    bias = norm.bias - norm.running_mean * scale
+    return conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
