@@ -221,7 +221,9 @@ def test_the_quick_reader_accepts_no_more_than_the_thorough_one(tmp_path):
         for value in [*values, [None], [True], ['1'], ['1234'], [['1', '2', '3', '4']], [[1, 2, 3, [4]]], [[None] * 4]]:
             path = write(tmp_path, [entry(**{key: value})])
             try:
-                expected = results_json._join(results_json._entries(path), lambda e: results_json._arrays(path, e))
+                expected = results_json._join(
+                    results_json._entries(path), lambda e, path=path: results_json._arrays(path, e)
+                )
             except ValueError:
                 expected = None
             try:
