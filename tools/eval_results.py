@@ -23,7 +23,9 @@ def parse_args() -> argparse.Namespace:
         '--ann-file', required=True, help='annotations of the split, in any format that the datasets read'
     )
     parser.add_argument(
-        '--results', required=True, help='results file (JSON), pickle of vsrl_eval.py, or folder of detections_XX.mat'
+        '--results',
+        required=True,
+        help='results file (JSON or .npz), pickle of vsrl_eval.py, or folder of detections_XX.mat',
     )
     parser.add_argument('--out', help='writes all numbers, per-class AP included, to this JSON file')
     parser.add_argument(

@@ -1,22 +1,29 @@
-"""Times the HICO-DET evaluation and the reading of a results file at full size.
+"""Times a HICO-DET evaluation from a results file at full size: reading, then Default and Known Object.
 
 The data are synthetic: as many images and triplets as the HICO-DET test set has, classes with a long tail, and half of the
-detections near the ground truth. It prints wall-clock seconds and processor seconds; the latter depend less on other load.
+detections near the ground truth. Each measurement is a fresh process, and the forms of the file take turns. Processor seconds
+depend less on other load than wall-clock seconds.
 """
 
 import argparse
 import json
-import resource
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
-from genvlkt_mmdet.evaluation.functional import evaluate_hico, known_object_images
-from genvlkt_mmdet.evaluation.io import read_results, write_results
-from genvlkt_mmdet.structures import Triplets
+from genvlkt_mmdet.evaluation import evaluate_detections, load_detections
+from genvlkt_mmdet.evaluation.io import write_results
+from genvlkt_mmdet.structures import GroundTruth, Triplets
+from genvlkt_mmdet.text_table import text_table
 from genvlkt_mmdet.vocabulary import load_vocabulary
+
+FORMS = ('json', 'npz')
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,7 +31,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--images', type=int, default=9658, help='images of the split')
     parser.add_argument('--per-image', type=int, default=100, help='detections per image')
-    parser.add_argument('--no-file', action='store_true', help='do not time the reading of a results file')
+    parser.add_argument('--repeats', type=int, default=3, help='processes for each form of the file')
+    parser.add_argument('--measure', nargs=2, metavar=('FOLDER', 'FORM'), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -71,74 +79,97 @@ def make_data(num_images: int, per_image: int, num_classes: int, seed: int = 0) 
     return gts, dets
 
 
+def split(triplets: Triplets, num_images: int) -> list[Triplets]:
+    """The triplets of each image."""
+    bounds = np.searchsorted(triplets.images, np.arange(num_images + 1))
+    return [triplets[start:stop] for start, stop in zip(bounds, bounds[1:])]
+
+
+def write_files(folder: Path, num_images: int, per_image: int) -> tuple[int, int]:
+    """Writes annotations and detections; returns the numbers of both."""
+    gts, dets = make_data(num_images, per_image, load_vocabulary('hico').num_hois)
+    np.savez(folder / 'annotations.npz', num_images=num_images, **{k: v for k, v in vars(gts).items() if v is not None})
+    # A metric writes 32-bit numbers.
+    parts = [
+        dict(
+            file_name=f'image_{i:08d}.jpg',
+            human_boxes=part.human_boxes.astype(np.float32),
+            object_boxes=part.object_boxes.astype(np.float32),
+            labels=part.labels,
+            scores=part.detection_scores.astype(np.float32),
+        )
+        for i, part in enumerate(split(dets, num_images))
+    ]
+    for form in FORMS:
+        write_results(folder / f'results.{form}', parts)
+    return len(gts), len(dets)
+
+
+def measure(folder: Path, form: str) -> dict[str, float]:
+    """Reads a results file and evaluates it, once in a process; returns the figures."""
+    content = dict(np.load(folder / 'annotations.npz'))
+    num_images, gts = int(content.pop('num_images')), Triplets(**content)
+    images = [
+        dict(file_name=f'image_{i:08d}.jpg', img_id=i, eval_gt=GroundTruth(part))
+        for i, part in enumerate(split(gts, num_images))
+    ]
+    before = peak_mib()
+    clock = [(time.perf_counter(), time.process_time())]
+
+    def stop() -> None:
+        clock.append((time.perf_counter(), time.process_time()))
+
+    detections = load_detections(folder / f'results.{form}', images, 'hico')
+    stop()
+    summary = evaluate_detections(detections, images, 'hico')
+    stop()
+    figures = dict(before_mib=before, peak_mib=peak_mib(), map=summary['default']['full'])
+    for name, (start, end) in dict(load=(0, 1), evaluate=(1, 2), both=(0, 2)).items():
+        figures[f'{name}_seconds'] = clock[end][0] - clock[start][0]
+        figures[f'{name}_cpu_seconds'] = clock[end][1] - clock[start][1]
+    return figures
+
+
 def peak_mib() -> float:
     """Peak resident memory of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-class Clock:
-    """Wall-clock and processor seconds from its creation to the first reading."""
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter(), time.process_time()
-        self._seconds: tuple[float, float] | None = None
-
-    def read(self, prefix: str) -> dict[str, float]:
-        """Returns both numbers, with a prefix before their names."""
-        if self._seconds is None:
-            self._seconds = time.perf_counter() - self._start[0], time.process_time() - self._start[1]
-        return {f'{prefix}seconds': self._seconds[0], f'{prefix}cpu_seconds': self._seconds[1]}
-
-    def __str__(self) -> str:
-        seconds, cpu = self.read('').values()
-        return f'{seconds:8.2f} s ({cpu:.2f} s of processor)'
-
-
-def write_file(path: Path, dets: Triplets, num_images: int) -> list[dict]:
-    """Writes detections to a results file; returns the images."""
-    images = [dict(file_name=f'image_{i:08d}.jpg', img_id=i) for i in range(num_images)]
-    bounds = np.searchsorted(dets.images, np.arange(num_images + 1))
-    keys = ('human_boxes', 'object_boxes', 'labels', 'scores')
-    write_results(
-        path,
-        (
-            dict(image, **{key: getattr(dets, key)[bounds[i] : bounds[i + 1]] for key in keys})
-            for i, image in enumerate(images)
-        ),
-    )
-    return images
+    # Not `getrusage`, which counts the process that started this one.
+    lines = Path('/proc/self/status').read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith('VmHWM')) / 1024
 
 
 def main() -> None:
     """Entry point."""
     args = parse_args()
-    vocabulary = load_vocabulary('hico')
-    gts, dets = make_data(args.images, args.per_image, vocabulary.num_hois)
-    figures = dict(images=args.images, detections=len(dets), gt_triplets=len(gts), peak_mib_before=peak_mib())
-
-    clock = Clock()
-    known = known_object_images(gts.images, gts.labels, vocabulary.hoi_objects, args.images, vocabulary.num_objects)
-    evaluate_hico(dets, gts, vocabulary.num_hois, known_objects=known, hoi_objects=vocabulary.hoi_objects)
-    figures.update(clock.read(''), peak_mib=peak_mib())
-    print(
-        f'{len(dets)} detections in {args.images} images, {len(gts)} annotated triplets\n'
-        f'Default + Known Object   {clock}   peak memory {figures["peak_mib"]:.0f} MiB '
-        f'({figures["peak_mib_before"]:.0f} MiB before it)'
-    )
-
-    if not args.no_file:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / 'results.json'
-            images = write_file(path, dets, args.images)
-            clock = Clock()
-            read_results(path, images, vocabulary.num_hois)
-            figures.update(clock.read('load_'), load_peak_mib=peak_mib(), file_mib=path.stat().st_size / 2**20)
-        print(
-            f'loading a results file   {clock}   peak memory {figures["load_peak_mib"]:.0f} MiB '
-            f'({figures["file_mib"]:.0f} MiB on disk)'
-        )
-
-    print(json.dumps({key: round(value, 4) if value > 1e-3 else value for key, value in figures.items()}))
+    if args.measure:
+        print(json.dumps(measure(Path(args.measure[0]), args.measure[1])))
+        return
+    runs: dict[str, list[dict[str, float]]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        num_gts, num_dets = write_files(Path(folder), args.images, args.per_image)
+        sizes = {form: (Path(folder) / f'results.{form}').stat().st_size / 2**20 for form in FORMS}
+        for _ in range(args.repeats):
+            for form in FORMS:
+                command = [sys.executable, __file__, '--measure', folder, form]
+                runs[form].append(json.loads(subprocess.check_output(command, text=True).splitlines()[-1]))
+    results = {
+        form: {key: statistics.median(run[key] for run in own) for key in own[0]} | dict(file_mib=sizes[form])
+        for form, own in runs.items()
+    }
+    print(f'{num_dets} detections in {args.images} images, {num_gts} annotated triplets; medians of {args.repeats}')
+    header = ['file', 'MiB', 'load s', 'evaluate s', 'both s', 'both, CPU s', 'peak MiB', 'above the imports']
+    rows = [
+        [
+            form,
+            f'{own["file_mib"]:.0f}',
+            *(f'{own[f"{name}_seconds"]:.2f}' for name in ('load', 'evaluate', 'both')),
+            f'{own["both_cpu_seconds"]:.2f}',
+            f'{own["peak_mib"]:.0f}',
+            f'{own["peak_mib"] - own["before_mib"]:.0f}',
+        ]
+        for form, own in results.items()
+    ]
+    print(text_table(header, rows))
+    print(json.dumps(results))
 
 
 if __name__ == '__main__':

@@ -43,8 +43,8 @@ def load_detections(
     """Reads detections in any of three formats.
 
     Args:
-        path (str | Path): A results file (JSON), a pickle of ``vsrl_eval.py`` (``.pkl``, ``.pickle``) or a folder of
-            ``detections_XX.mat``.
+        path (str | Path): A results file (JSON, or columns with the extension ``.npz``), a pickle of ``vsrl_eval.py``
+            (``.pkl``, ``.pickle``) or a folder of ``detections_XX.mat``.
         images (Sequence[Mapping]): The images of the split, returned by :func:`load_ground_truth`.
         vocabulary (str | Mapping | HOIVocabulary): Vocabulary of the dataset.
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import savemat
 
 from ...datasets.formats.mat_file import load_mat
 from ...files import new_file
@@ -34,6 +33,8 @@ def write_hico_mats(
     Returns:
         list[Path]: The files.
     """
+    from scipy.io import savemat  # not at the top: few programs write Matlab files
+
     column = _columns(images)
     order = np.lexsort((column[dets.images], -dets.detection_scores, dets.labels))
     rank = np.arange(len(order)) - np.searchsorted(dets.labels[order], dets.labels[order])

@@ -4,7 +4,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -27,18 +27,32 @@ class HOIMetric(BaseMetric):
             100, as in papers.
         outfile_prefix (str, optional): Writes the detections to ``<outfile_prefix>.results.json``, the file that
             ``tools/eval_results.py`` reads.
+        outfile_format (str): 'json', or 'npz' for ``<outfile_prefix>.results.npz``, which is smaller and faster to read, see
+            :func:`genvlkt_mmdet.evaluation.io.write_results`. Default: 'json'.
         **kwargs: ``collect_device``, ``prefix`` and ``collect_dir`` of :class:`mmengine.evaluator.BaseMetric`.
 
     Attributes:
         figures (tuple[str, ...]): Names of the returned numbers, the most important one first. Higher is better for all.
+
+    Raises:
+        ValueError: If ``outfile_format`` is unknown.
     """
 
     figures: tuple[str, ...]
 
-    def __init__(self, max_per_image: int | None = 100, outfile_prefix: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        max_per_image: int | None = 100,
+        outfile_prefix: str | None = None,
+        outfile_format: Literal['json', 'npz'] = 'json',
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        if outfile_format not in ('json', 'npz'):
+            raise ValueError(f"{type(self).__name__}: outfile_format must be 'json' or 'npz', not {outfile_format!r}.")
         self.max_per_image = max_per_image
         self.outfile_prefix = outfile_prefix
+        self.outfile_format = outfile_format
         self._size: int | None = None
 
     @property
@@ -112,7 +126,7 @@ class HOIMetric(BaseMetric):
         # Joined datasets may have numbers and texts as ids.
         entries = [images[key] for key in sorted(images, key=lambda key: (type(key[0]).__name__, *key))]
         if self.outfile_prefix is not None:
-            path = f'{self.outfile_prefix}.results.json'
+            path = f'{self.outfile_prefix}.results.{self.outfile_format}'
             names = [PurePath(entry['img_path']).name for entry in entries]
             if len(set(names)) < len(names):
                 names = [entry['img_path'] for entry in entries]

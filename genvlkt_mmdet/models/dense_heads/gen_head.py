@@ -354,20 +354,21 @@ class GENHead(BaseModule):
         """
         outputs = _at_least_float32(outputs)
         scores = triplet_scores(outputs['hoi_logits'], outputs['obj_logits'], self.hoi_objects)
-        parts = (scores, outputs['human_boxes'], outputs['object_boxes'], outputs['obj_logits'], sizes)
-        results = []
-        for hoi_scores, human_boxes, object_boxes, obj_logits, (height, width) in zip(*parts, strict=True):
-            size = scores.new_tensor([width, height, width, height])
-            pairs = InstanceData(
-                human_boxes=bbox_cxcywh_to_xyxy(human_boxes) * size,
-                object_boxes=bbox_cxcywh_to_xyxy(object_boxes) * size,
-                object_labels=obj_logits[:, :-1].argmax(-1),
-            )
-            queries, hois = self.triplet_selector(
-                hoi_scores, pairs.human_boxes, pairs.object_boxes, pairs.object_labels, self.hoi_verbs
-            )
-            triplets = pairs[queries]
-            triplets.set_data(dict(hoi_labels=hois, scores=hoi_scores[queries, hois], query_ids=queries))
-            triplets.object_boxes[triplets.object_labels == self.vocabulary.no_object] = float('nan')
-            results.append(triplets)
-        return results
+        scale = scores.new_tensor([[width, height, width, height] for height, width in sizes])[:, None]
+        boxes = torch.stack([outputs['human_boxes'], outputs['object_boxes']])
+        human_boxes, object_boxes = bbox_cxcywh_to_xyxy(boxes) * scale  # (B, Q, 4) each
+        object_labels = outputs['obj_logits'][..., :-1].argmax(-1)
+        images, queries, hois = self.triplet_selector(scores, human_boxes, object_boxes, object_labels, self.hoi_verbs)
+        labels = object_labels[images, queries]
+        no_object = (labels == self.vocabulary.no_object)[:, None]
+        triplets = dict(
+            human_boxes=human_boxes[images, queries],
+            object_boxes=object_boxes[images, queries].masked_fill(no_object, float('nan')),
+            object_labels=labels,
+            hoi_labels=hois,
+            scores=scores[images, queries, hois],
+            query_ids=queries,
+        )
+        counts = images.bincount(minlength=len(sizes)).tolist()
+        parts = zip(*(values.split(counts) for values in triplets.values()), strict=True)
+        return [InstanceData(**dict(zip(triplets, part))) for part in parts]

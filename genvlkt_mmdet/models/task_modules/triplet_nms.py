@@ -1,5 +1,7 @@
 """Non-maximum suppression of triplets."""
 
+import numpy as np
+import torch
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
@@ -36,15 +38,28 @@ class HOITripletNMS:
         Returns:
             Tensor: (m,) indices, m <= n.
         """
-        order = scores.sort(descending=True, stable=True).indices
-        human_boxes, object_boxes, hoi_labels = human_boxes[order], object_boxes[order], hoi_labels[order]
-        human_iou, object_iou = (tensor_box_iou(boxes[:, None], boxes[None]) for boxes in (human_boxes, object_boxes))
-        overlap = human_iou**self.human_power * object_iou**self.object_power
-        rivals = (overlap > self.iou_threshold) & (hoi_labels[:, None] == hoi_labels[None])
-        # The greedy pass is sequential and has few rows, so it runs on the CPU.
-        rivals = rivals.triu(1).cpu().numpy()
-        suppressed = rivals[:0].any(0)
-        for i, row in enumerate(rivals):
-            if not suppressed[i]:
-                suppressed |= row
-        return order[order.new_tensor((~suppressed).nonzero()[0])]
+        best_first = scores.sort(descending=True, stable=True).indices
+        # The pairs to compare and the greedy pass are few numbers, so they are found on the CPU, and with numpy, whose calls are
+        # shorter.
+        winner, loser = _pairs(hoi_labels[best_first].cpu().numpy())
+        boxes = torch.stack([human_boxes, object_boxes])[:, best_first]
+        pairs = boxes[:, torch.from_numpy(np.stack([winner, loser])).to(boxes.device)]  # (2, 2, p, 4)
+        human_iou, object_iou = tensor_box_iou(pairs[:, 0], pairs[:, 1])
+        rivals = human_iou**self.human_power * object_iou**self.object_power > self.iou_threshold
+        rivals = rivals.cpu().numpy()
+        keep = np.ones(len(best_first), dtype=bool)
+        for i, k in zip(winner[rivals].tolist(), loser[rivals].tolist(), strict=True):
+            if keep[i]:
+                keep[k] = False
+        return best_first[torch.from_numpy(np.flatnonzero(keep)).to(best_first.device)]
+
+
+def _pairs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All pairs of positions with equal labels, (p,) each. The first position of a pair is smaller, and ascends in a class."""
+    order = np.argsort(labels, kind='stable')  # class by class
+    ends = np.append(np.flatnonzero(np.diff(labels[order])) + 1, len(order))
+    last = np.repeat(ends, np.diff(ends, prepend=0))
+    followers = last - np.arange(len(order)) - 1  # positions of the same class that come later
+    winner = np.repeat(np.arange(len(order)), followers)
+    loser = winner + 1 + np.arange(len(winner)) - np.repeat(np.cumsum(followers) - followers, followers)
+    return order[winner], order[loser]

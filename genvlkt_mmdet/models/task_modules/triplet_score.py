@@ -17,4 +17,4 @@ def triplet_scores(hoi_logits: Tensor, obj_logits: Tensor, hoi_objects: Tensor) 
     Returns:
         Tensor: Scores in [0, 2], (..., Q, A).
     """
-    return hoi_logits.sigmoid() + obj_logits.sigmoid()[..., hoi_objects] ** 2
+    return hoi_logits.sigmoid() + (obj_logits.sigmoid() ** 2).index_select(-1, hoi_objects)

@@ -1,4 +1,4 @@
-"""Selection of the triplets of an image."""
+"""Selection of the triplets of each image."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
+
+Selection = tuple[Tensor, Tensor, Tensor]
 
 
 @TASK_UTILS.register_module()
@@ -28,31 +30,39 @@ class TopHOITriplets:
 
     def __call__(
         self, scores: Tensor, human_boxes: Tensor, object_boxes: Tensor, object_labels: Tensor, hoi_verbs: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Selects triplets of one image.
+    ) -> Selection:
+        """Selects the triplets of B images.
 
         Args:
-            scores (Tensor): Score of every query and HOI class, (Q, A).
-            human_boxes (Tensor): (Q, 4) xyxy pixels.
-            object_boxes (Tensor): (Q, 4) xyxy pixels.
-            object_labels (Tensor): Predicted object class, (Q,). Not used here, as in the authors' code.
+            scores (Tensor): Score of every query and HOI class, (B, Q, A).
+            human_boxes (Tensor): (B, Q, 4) xyxy pixels.
+            object_boxes (Tensor): (B, Q, 4) xyxy pixels.
+            object_labels (Tensor): Predicted object class, (B, Q). Not used here, as in the authors' code.
             hoi_verbs (Tensor): Verb of each HOI class, (A,). Not used here.
 
         Returns:
-            tuple[Tensor, Tensor]: Queries (m,) and HOI classes (m,) of the triplets, best first.
+            tuple[Tensor, Tensor, Tensor]: Images (m,), queries (m,) and HOI classes (m,) of the triplets, image by image and
+            best first.
         """
-        flat = scores.flatten()
-        number = min(self.max_per_img, len(flat))
+        flat = scores.flatten(1)
+        number = min(self.max_per_img, flat.shape[1])
         # Sorts only what can be among the best (NaN too, so that it is noticed). The sort is stable: equal scores keep the order
         # of queries and classes.
-        candidates = (~(flat < flat.topk(number).values[-1])).nonzero()[:, 0]
-        best, order = flat[candidates].sort(descending=True, stable=True)
-        best, order = best[:number], candidates[order[:number]]
-        queries, hois = order // scores.shape[1], order % scores.shape[1]
+        images, places = (~(flat < flat.topk(number).values[:, -1:])).nonzero(as_tuple=True)
+        values = flat[images, places]
+        order = _best_first(images, values)
+        starts = images.bincount(minlength=len(flat)).cumsum(0).roll(1)
+        starts[:1] = 0
+        order = order[(starts[:, None] + torch.arange(number, device=flat.device)).flatten()]
+        images, places, values = images[order], places[order], values[order]
+        queries, hois = places // scores.shape[2], places % scores.shape[2]
         if self.nms is not None:
-            keep = self.nms(human_boxes[queries], object_boxes[queries], hois, best)
-            queries, hois = queries[keep], hois[keep]
-        return queries, hois
+            # Triplets of different images are of different classes.
+            labels = hois * len(scores) + images
+            keep = self.nms(human_boxes[images, queries], object_boxes[images, queries], labels, values)
+            keep = keep.sort().values
+            images, queries, hois = images[keep], queries[keep], hois[keep]
+        return images, queries, hois
 
 
 @TASK_UTILS.register_module()
@@ -72,13 +82,27 @@ class VerbHOITriplets:
 
     def __call__(
         self, scores: Tensor, human_boxes: Tensor, object_boxes: Tensor, object_labels: Tensor, hoi_verbs: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Selects triplets of one image, see :meth:`TopHOITriplets.__call__`."""
+    ) -> Selection:
+        """Selects the triplets of B images, see :meth:`TopHOITriplets.__call__`."""
         verbs = hoi_verbs.unique()
         other_verb = hoi_verbs != verbs[:, None]  # (V, A)
-        best, hois = scores[:, None].masked_fill(other_verb, -torch.inf).max(-1)  # (Q, V) each
-        queries = torch.arange(len(scores), device=scores.device)
+        # The classes of each verb, filled up with others: (V, most classes of a verb)
+        classes = other_verb.sort(stable=True).indices[:, : int((~other_verb).sum(1).max())]
+        best, index = scores[..., classes].masked_fill(other_verb.gather(1, classes), -torch.inf).max(-1)  # (B, Q, V)
+        hois = classes.expand(*index.shape, -1).gather(-1, index[..., None])[..., 0]
+        num_images, num_queries = scores.shape[:2]
+        pairs = torch.arange(num_images * num_queries, device=scores.device)
         if self.nms is not None:
-            queries = self.nms(human_boxes, object_boxes, object_labels, best.amax(1))
-        order = best[queries].flatten().sort(descending=True, stable=True).indices
-        return queries.repeat_interleave(len(verbs))[order], hois[queries].flatten()[order]
+            # Queries of different images are of different classes.
+            labels = (object_labels * num_images + torch.arange(num_images, device=scores.device)[:, None]).flatten()
+            pairs = self.nms(human_boxes.flatten(0, 1), object_boxes.flatten(0, 1), labels, best.amax(-1).flatten())
+        images = (pairs // num_queries).repeat_interleave(len(verbs))
+        order = _best_first(images, best.flatten(0, 1)[pairs].flatten())
+        queries = (pairs % num_queries).repeat_interleave(len(verbs))
+        return images[order], queries[order], hois.flatten(0, 1)[pairs].flatten()[order]
+
+
+def _best_first(images: Tensor, scores: Tensor) -> Tensor:
+    """Indices that sort by image, then by descending score. Equal scores keep their order."""
+    order = scores.sort(descending=True, stable=True).indices
+    return order[images[order].sort(stable=True).indices]

@@ -70,6 +70,14 @@ def test_figures_are_those_of_the_official_program(hico_fixture, tmp_path):
     assert summary['default'] == metric.summary['default']
     assert summary['known_object'] == metric.summary['known_object']
 
+    metric = make_metric(outfile_prefix=str(tmp_path / 'test'), outfile_format='npz')
+    metric.process(None, samples)
+    metric.evaluate(len(samples))
+    detections = load_detections(tmp_path / 'test.results.npz', hico_fixture.images, 'hico')
+    assert evaluate_detections(detections, hico_fixture.images, 'hico') == summary
+    with pytest.raises(ValueError, match="HICOMetric: outfile_format must be 'json' or 'npz', not 'csv'"):
+        make_metric(outfile_format='csv')
+
 
 def test_repeated_images_count_once_and_order_does_not_matter(hico_fixture):
     samples = make_samples(hico_fixture)

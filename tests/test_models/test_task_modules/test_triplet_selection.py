@@ -12,7 +12,8 @@ OBJECT = torch.tensor([[50.0, 50, 149, 149], [50, 50, 149, 148], [250, 50, 349, 
 
 
 def select(selector, labels=(5, 5, 5)):
-    queries, hois = selector(SCORES, HUMAN, OBJECT, torch.tensor(labels), VERBS)
+    images, queries, hois = selector(SCORES[None], HUMAN[None], OBJECT[None], torch.tensor([labels]), VERBS)
+    assert images.tolist() == [0] * len(queries)
     return list(zip(queries.tolist(), hois.tolist(), strict=True))
 
 
@@ -28,8 +29,8 @@ class TestTopTriplets:
         assert len(select(TopHOITriplets(max_per_img=1000, nms=None))) == 12
 
     def test_equal_scores_come_in_order_and_once(self):
-        equal = torch.zeros(2, 3)
-        queries, hois = TopHOITriplets(max_per_img=4, nms=None)(equal, HUMAN[:2], OBJECT[:2], None, None)
+        equal = torch.zeros(1, 2, 3)
+        _, queries, hois = TopHOITriplets(max_per_img=4, nms=None)(equal, HUMAN[None, :2], OBJECT[None, :2], None, None)
         assert (queries.tolist(), hois.tolist()) == ([0, 0, 0, 1], [0, 1, 2, 0])
 
 
@@ -49,3 +50,22 @@ class TestVerbTriplets:
         selector = VerbHOITriplets(nms=dict(type='HOITripletNMS', iou_threshold=threshold))
         assert isinstance(selector.nms, HOITripletNMS)
         assert len(select(selector)) == (4 if threshold == 0.5 else 6)
+
+
+@pytest.mark.parametrize(
+    'selector', [TopHOITriplets(20), TopHOITriplets(20, nms=None), VerbHOITriplets(), VerbHOITriplets(None)]
+)
+def test_a_batch_gives_what_its_images_give_alone(selector):
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randint(0, 9, (5, 8, 12), generator=generator) / 8  # many ties
+    scores[2, 3, 4] = float('nan')
+    human, obj = (torch.randint(0, 5, (5, 8, 4), generator=generator) * 4.0 for _ in range(2))
+    human[..., 2:] += 30
+    obj[..., 2:] += 30
+    labels, verbs = torch.randint(0, 3, (5, 8), generator=generator), torch.arange(12) % 5
+    images, queries, hois = selector(scores, human, obj, labels, verbs)
+    assert images.tolist() == sorted(images.tolist()) and set(images.tolist()) == set(range(5))
+    for i in range(5):
+        part = slice(i, i + 1)
+        alone = selector(scores[part], human[part], obj[part], labels[part], verbs)
+        assert torch.equal(queries[images == i], alone[1]) and torch.equal(hois[images == i], alone[2])
