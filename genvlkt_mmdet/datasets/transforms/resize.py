@@ -53,7 +53,7 @@ class HOIResizeShortSide(Resize):
         scale (int): Length of the short side in pixels. ``RandomChoiceResize`` sets it for each image.
         max_size (int, optional): Maximum length of the long side in pixels. None: 32,768.
         backend (str): ``'pillow'``: PIL, with antialiasing, to the last bit. ``'torchvision'``: the same in a fraction of the
-            time; less than 1 % of the levels differ, by 1. Others as in mmcv.
+            time; less than 2 % of the levels differ, by 1. Others as in mmcv.
         interpolation (str): As in mmcv.
     """
 
