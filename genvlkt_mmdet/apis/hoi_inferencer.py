@@ -441,7 +441,8 @@ class HOIInferencer(BaseInferencer):
 
     def _init_collate(self, cfg: Config) -> Callable:
         # mmengine looks for a scope, which collate functions do not have, and warns
-        return super()._init_collate(cfg) if 'collate_fn' in cfg.test_dataloader else pseudo_collate
+        own = cfg.test_dataloader.get('collate_fn', dict(type='pseudo_collate'))
+        return pseudo_collate if own.get('type') in ('pseudo_collate', 'hoi_collate') else super()._init_collate(cfg)
 
     def _init_pipeline(self, cfg: Config) -> Compose:
         """The test pipeline without loading of files and annotations."""

@@ -255,7 +255,8 @@ def _restricted(data: dict[str, Any]) -> Config:
     loader = data.get('test_dataloader')
     if not isinstance(loader, dict):
         raise _NotAllowed('has no test_dataloader')
-    if loader.get('collate_fn', 'pseudo_collate') not in ('pseudo_collate', dict(type='pseudo_collate')):
+    collate = loader.get('collate_fn', 'pseudo_collate')
+    if (collate.get('type') if isinstance(collate, dict) else collate) not in ('pseudo_collate', 'hoi_collate'):
         raise _NotAllowed('names a collate function')
     visualizer = data.get('visualizer') or dict(type='HOIVisualizer')
     if not isinstance(visualizer, dict) or visualizer.get('type') != 'HOIVisualizer':

@@ -1,3 +1,4 @@
+from .data_preprocessor import HOIDataPreprocessor
 from .dense_heads import GENHead, VerbGENHead
 from .detectors import GENVLKT
 from .layers import LinearClassifier, TextClassifier
@@ -8,6 +9,7 @@ from .task_modules import HOIHungarianAssigner, HOITripletNMS, TopHOITriplets, V
 __all__ = [
     'GENHead',
     'GENVLKT',
+    'HOIDataPreprocessor',
     'HOIFocalLoss',
     'HOIHungarianAssigner',
     'LinearClassifier',

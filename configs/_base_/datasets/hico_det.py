@@ -9,6 +9,7 @@ resize_short_side = dict(
     resize_type='HOIResizeShortSide',
     scales=list(range(480, 801, 32)),
     max_size=1333,
+    backend='torchvision',
 )
 train_pipeline = [
     load_image,
@@ -20,7 +21,12 @@ train_pipeline = [
         transforms=[
             [resize_short_side],
             [
-                dict(type='RandomChoiceResize', resize_type='HOIResizeShortSide', scales=[400, 500, 600]),
+                dict(
+                    type='RandomChoiceResize',
+                    resize_type='HOIResizeShortSide',
+                    scales=[400, 500, 600],
+                    backend='torchvision',
+                ),
                 dict(
                     type='RandomCrop',
                     crop_type='absolute_range',
@@ -47,6 +53,7 @@ train_dataloader = dict(
     persistent_workers=True,
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='hoi_collate'),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -64,6 +71,7 @@ test_dataloader = dict(
     persistent_workers=True,
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='hoi_collate'),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -23,6 +23,7 @@ train_dataloader = dict(
     persistent_workers=True,
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='hoi_collate'),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -37,6 +38,7 @@ val_dataloader = dict(
     persistent_workers=True,
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='hoi_collate'),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -52,6 +54,7 @@ test_dataloader = dict(
     persistent_workers=True,
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='hoi_collate'),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

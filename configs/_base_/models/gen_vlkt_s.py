@@ -4,7 +4,7 @@ clip = dict(model_name='ViT-B-32-quickgelu', pretrained='openai')
 model = dict(
     type='GENVLKT',
     data_preprocessor=dict(
-        type='DetDataPreprocessor',
+        type='HOIDataPreprocessor',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,

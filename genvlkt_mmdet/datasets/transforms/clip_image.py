@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -9,6 +10,8 @@ from mmdet.registry import TRANSFORMS
 from PIL import Image
 from torchvision import transforms as T
 from torchvision.transforms import functional as F
+
+from .layout import contiguous
 
 # Mean and standard deviation of OpenAI's CLIP, on RGB in [0, 1]
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -33,22 +36,22 @@ class MakeCLIPImage(BaseTransform):
 
     def __init__(self, size: int = 224, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD) -> None:
         self.mean, self.std = tuple(mean), tuple(std)
-        self.preprocess = T.Compose(
-            [
-                T.Resize(size, interpolation=T.InterpolationMode.BICUBIC),
-                T.CenterCrop(size),
-                T.ToTensor(),
-                T.Normalize(mean, std),
-            ]
-        )
+        self.resize = T.Compose([T.Resize(size, interpolation=T.InterpolationMode.BICUBIC), T.CenterCrop(size)])
+        # What `ToTensor` and `Normalize` make of the 256 levels of B, G, R
+        levels = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
+        normalized = T.Normalize(mean, std)(F.to_tensor(Image.fromarray(levels)))
+        self._normalized = normalized.permute(1, 2, 0).numpy()[..., ::-1].copy()
 
     def transform(self, results: dict) -> dict:
         """Makes ``results['clip_image']`` (3, size, size) float32 from ``results['img']`` (H, W, 3) uint8 BGR."""
-        image = Image.fromarray(np.ascontiguousarray(results['img'][..., ::-1]))
+        image = Image.fromarray(contiguous(results['img']))  # BGR: resizing treats all channels alike
         longest = _MAX_RATIO * min(image.size)
         if max(image.size) > longest:  # the crop below removes the rest, which would need gigabytes before
             image = F.center_crop(image, [min(image.height, longest), min(image.width, longest)])
-        results['clip_image'] = self.preprocess(image)
+        bgr = np.asarray(self.resize(image))
+        clip_image = np.empty((3, *bgr.shape[:2]), dtype=np.float32)
+        cv2.split(cv2.LUT(bgr, self._normalized), list(clip_image[::-1]))
+        results['clip_image'] = torch.from_numpy(clip_image)
         return results
 
     def to_image(self, clip_image: torch.Tensor) -> np.ndarray:
@@ -57,4 +60,4 @@ class MakeCLIPImage(BaseTransform):
         return (image * 255).round().clip(0, 255).astype(np.uint8)
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}({self.preprocess})'
+        return f'{type(self).__name__}({self.resize}, mean={self.mean}, std={self.std})'

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import cv2
+import numpy as np
 import torch
 from mmdet.datasets.transforms import PackDetInputs
 from mmdet.registry import TRANSFORMS
@@ -9,6 +11,7 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.structures import InstanceData
 
 from ...structures import HOIDataSample, PairBoxes
+from .layout import contiguous
 
 
 @TRANSFORMS.register_module()
@@ -48,6 +51,11 @@ class PackHOIInputs(PackDetInputs):
         if has_boxes:
             pairs = self._gt_pairs(results['gt_bboxes'])
             results['gt_bboxes'] = HorizontalBoxes(results['gt_bboxes'].tensor)
+        image = results.get('img')
+        if image is not None and image.dtype == np.uint8 and image.shape[2:] == (3,):
+            planes = np.empty((3, *image.shape[:2]), dtype=np.uint8)
+            cv2.split(contiguous(image), list(planes))
+            results['img'] = planes.transpose(1, 2, 0)  # mmdet puts the channels first again, which copies nothing
         packed = super().transform(results)
         plain = packed['data_samples']
         sample = HOIDataSample(metainfo=plain.metainfo)

@@ -9,6 +9,7 @@ from mmdet.registry import TRANSFORMS
 
 from ...structures import PairBoxes
 from ..image_file import MAX_PIXELS, ImageTooLargeError, check_image
+from .layout import contiguous
 
 
 @TRANSFORMS.register_module()
@@ -41,7 +42,10 @@ class LoadHOIImage(LoadImageFromFile):
             if not self.ignore_empty:
                 source = path if self.backend_args is None else fileio.get(path, backend_args=self.backend_args)
                 check_image(source, path, self.max_pixels)
-            return super().transform(results)
+            loaded = super().transform(results)
+            if loaded is not None:
+                loaded['img'] = contiguous(loaded['img'])
+            return loaded
         except FileNotFoundError:
             folder = os.path.dirname(path)
             raise FileNotFoundError(

@@ -1,7 +1,13 @@
 """Resizes the short side of an image, with DETR's rounding."""
 
+import numpy as np
+import torch
 from mmdet.datasets.transforms import Resize
 from mmdet.registry import TRANSFORMS
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+from .layout import contiguous
 
 # Limits the memory for a very long image without `max_size`.
 _LONGEST = 32_768
@@ -46,7 +52,8 @@ class HOIResizeShortSide(Resize):
     Args:
         scale (int): Length of the short side in pixels. ``RandomChoiceResize`` sets it for each image.
         max_size (int, optional): Maximum length of the long side in pixels. None: 32,768.
-        backend (str): As in mmcv. ``'pillow'`` interpolates with antialiasing.
+        backend (str): ``'pillow'``: PIL, with antialiasing, to the last bit. ``'torchvision'``: the same in a fraction of the
+            time; less than 2 % of the levels differ, by 1. Others as in mmcv.
         interpolation (str): As in mmcv.
     """
 
@@ -60,4 +67,18 @@ class HOIResizeShortSide(Resize):
     def _resize_img(self, results: dict) -> None:
         height, width = results['img'].shape[:2]
         results['scale'] = short_side_size(width, height, self.scale, self.max_size)
-        super()._resize_img(results)
+        if self.backend != 'torchvision':
+            super()._resize_img(results)
+            return
+        new_width, new_height = results['scale']
+        results['img'] = _resize(results['img'], new_width, new_height, self.interpolation)
+        results['img_shape'] = new_height, new_width
+        results['scale_factor'] = new_width / width, new_height / height
+        results['keep_ratio'] = False
+
+
+def _resize(image: np.ndarray, width: int, height: int, interpolation: str) -> np.ndarray:
+    # torch has a fast implementation for 8 bits in exactly this layout: a batch, with the channels last in memory
+    batch = torch.from_numpy(contiguous(image))[None].permute(0, 3, 1, 2)
+    batch = F.resize(batch, [height, width], InterpolationMode(interpolation), antialias=True)
+    return contiguous(batch.permute(0, 2, 3, 1)[0].numpy())

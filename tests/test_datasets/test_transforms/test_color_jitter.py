@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 from mmdet.registry import TRANSFORMS
+from PIL import Image
 from scipy import stats
+from torchvision.transforms import ColorJitter
 
 from genvlkt_mmdet.datasets.transforms import HOIColorJitter
 
@@ -33,3 +35,19 @@ def test_shape_type_and_input_are_kept():
     out = HOIColorJitter()(dict(img=image))['img']
     assert out.shape == (5, 7, 3) and out.dtype == np.uint8 and out.flags.c_contiguous
     np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize('hue', [0, 0.1])
+@pytest.mark.parametrize('seed', range(6))
+def test_equals_torchvision_on_pil(seed, hue):
+    """The same random numbers; more than 99.9 % of the levels are equal, the others differ by rounding."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    rgb = np.asarray(Image.fromarray(coarse).resize((200, 150), Image.Resampling.BICUBIC))
+    torch.manual_seed(seed)
+    expected = np.asarray(ColorJitter(0.4, 0.4, 0.4, hue)(Image.fromarray(rgb))).astype(int)
+    following = torch.rand(1)
+    torch.manual_seed(seed)
+    out = HOIColorJitter(hue=hue)(dict(img=np.ascontiguousarray(rgb[..., ::-1])))['img'][..., ::-1]
+    assert torch.rand(1) == following
+    assert (out == expected).mean() > 0.999
+    assert np.abs(out - expected).max() <= 3
