@@ -9,8 +9,8 @@ _base_ = [
 max_epochs = 4
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 
-# Few epochs want larger steps. The fused optimiser does the same arithmetic with less overhead, which counts at this size.
-optim_wrapper = dict(optimizer=dict(lr=5e-4, fused=True))
+# Few epochs want larger steps.
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=200),
     dict(

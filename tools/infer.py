@@ -15,7 +15,7 @@ import sys
 from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.apis.hoi_inferencer import check_options
 from genvlkt_mmdet.datasets.image_file import MAX_PIXELS
-from genvlkt_mmdet.engine import command
+from genvlkt_mmdet.engine import add_optimization_arguments, command
 from genvlkt_mmdet.visualization import DEFAULT_SCORE_THR
 
 
@@ -53,6 +53,7 @@ def parse_args() -> argparse.Namespace:
         '--max-pixels', type=int, default=MAX_PIXELS, help='do not decode larger images (default: %(default)s pixels)'
     )
     parser.add_argument('--device', help='cpu, cuda:0, ... (default: the best available)')
+    add_optimization_arguments(parser, dtype='auto')
     parser.add_argument('--no-vis', action='store_true', help='write only JSON')
     return parser.parse_args()
 
@@ -66,7 +67,14 @@ def main() -> None:
     )
     check_options(**options)  # before the model is loaded
     inferencer = HOIInferencer(
-        args.model, args.weights, device=args.device, vocabulary=args.vocabulary, trust_config=args.trust_config
+        args.model,
+        args.weights,
+        device=args.device,
+        vocabulary=args.vocabulary,
+        trust_config=args.trust_config,
+        optimize=args.optimize,
+        dtype=args.dtype,
+        compile=args.compile,
     )
     result = inferencer(args.inputs, out_dir=args.out_dir, no_save_vis=args.no_vis, **options)
     found = sum(len(hois) for hois in result['predictions'])

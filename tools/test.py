@@ -10,7 +10,7 @@ import genvlkt_mmdet  # noqa: F401  (before mmdet, which it makes importable wit
 import argparse
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
-from genvlkt_mmdet.engine import command, parse_runner_args, test_model, testing_config
+from genvlkt_mmdet.engine import add_optimization_arguments, command, parse_runner_args, test_model, testing_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,6 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
     parser.add_argument('--show-dir', help='draw the predictions into this folder, below the work folder')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds that --show shows each image')
+    add_optimization_arguments(parser, dtype='float32')
     return parse_runner_args(parser)
 
 
@@ -39,7 +40,7 @@ def main() -> None:
     )
     if args.show or args.show_dir:
         cfg = trigger_visualization_hook(cfg, args)
-    test_model(cfg, out=args.out, verbose=args.verbose)
+    test_model(cfg, out=args.out, verbose=args.verbose, optimize=args.optimize, dtype=args.dtype, compile=args.compile)
 
 
 if __name__ == '__main__':

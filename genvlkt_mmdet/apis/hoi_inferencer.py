@@ -42,7 +42,7 @@ from ..engine import (
     registered_names_only,
 )
 from ..files import write_file
-from ..models import GENVLKT
+from ..models import GENVLKT, optimize_for_inference
 from ..progress import progress_bar
 from ..structures import HOIDataSample, has_object
 from ..visualization import DEFAULT_SCORE_THR, HOIVisualizer
@@ -86,6 +86,9 @@ class HOIInferencer(BaseInferencer):
         trust_config (bool): Only without ``model``. False (default): the checkpoint's config is read as data, and refused if
             it needs more. True: the Python text of that config is run, and the modules that it names are imported. The author of
             the file can then run any code on this machine, so use it only for files of people whom you trust.
+        optimize (bool): Whether the model is passed to :func:`~genvlkt_mmdet.models.optimize_for_inference`. Defaults to True.
+        dtype (str): Its precision: 'auto' (float16 on a GPU, else float32), 'float32', 'bfloat16' or 'float16'.
+        compile (bool | str): Whether it is compiled, or the backend of ``torch.compile``. Defaults to False.
 
     Raises:
         FileNotFoundError: If the config, the checkpoint, the file of phrases or the CLIP model does not exist.
@@ -111,6 +114,9 @@ class HOIInferencer(BaseInferencer):
         show_progress: bool = True,
         vocabulary: str | Path | Sequence[HOIEntry] | None = None,
         trust_config: bool = False,
+        optimize: bool = True,
+        dtype: str = 'auto',
+        compile: bool | str = False,
     ) -> None:
         if weights is None:
             raise ValueError(
@@ -128,6 +134,8 @@ class HOIInferencer(BaseInferencer):
             with nullcontext() if trust_config else registered_names_only(), _embedded(str(weights)):
                 super().__init__(**arguments)
         self.model: nn.Module = revert_sync_batchnorm(self.model)
+        if optimize:
+            optimize_for_inference(self.model, dtype, compile)
         if vocabulary is not None:
             self.model.set_vocabulary(vocabulary)
             self.visualizer.dataset_meta = self.model.dataset_meta

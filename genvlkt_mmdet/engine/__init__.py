@@ -1,6 +1,7 @@
 """Training and testing with mmengine's Runner: launching, checks, safe checkpoints and reproducible resuming."""
 
-from .arguments import command, in_range, parse_runner_args, sentence_of
+from .arguments import add_optimization_arguments, command, in_range, parse_runner_args, sentence_of
+from .bfloat16 import BFloat16OptimWrapper, computes_bfloat16
 from .checkpoints import AtomicLocalBackend, CheckpointError, dataset_meta, latest_checkpoint, load_weights
 from .device import check_device
 from .embedded_config import embed_config, inference_pipeline, read_embedded_config, registered_names_only
@@ -12,14 +13,17 @@ from .preflight import build_model
 
 __all__ = [
     'AtomicLocalBackend',
+    'BFloat16OptimWrapper',
     'CheckpointError',
     'CheckpointStartHook',
     'ConfigError',
     'ReproducibleEpochsHook',
     'SafeCheckpointHook',
+    'add_optimization_arguments',
     'build_model',
     'check_device',
     'command',
+    'computes_bfloat16',
     'config_from_file',
     'config_name',
     'dataset_meta',

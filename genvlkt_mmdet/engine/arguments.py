@@ -45,6 +45,24 @@ def parse_runner_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return args
 
 
+def add_optimization_arguments(parser: argparse.ArgumentParser, dtype: str) -> None:
+    """Adds the options of :func:`~genvlkt_mmdet.models.optimize_for_inference`: ``optimize``, ``dtype`` and ``compile``."""
+    group = parser.add_argument_group('speed')
+    group.add_argument(
+        '--no-optimize',
+        dest='optimize',
+        action='store_false',
+        help='run the network as it is trained, without folded batch norm; --dtype and --compile then do nothing',
+    )
+    group.add_argument(
+        '--dtype',
+        choices=['auto', 'float32', 'bfloat16', 'float16'],
+        default=dtype,
+        help='precision of backbone and encoder; auto is float16 on a GPU, else float32 (default: %(default)s)',
+    )
+    group.add_argument('--compile', action='store_true', help='compile the network first, which takes minutes')
+
+
 def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Decorator of a tool's ``main``: a mistake of the user ends it with one line instead of a traceback.
 

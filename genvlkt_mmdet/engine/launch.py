@@ -14,7 +14,9 @@ from mmengine.logging import MMLogger, print_log
 from mmengine.runner import Runner
 from torch import nn
 
+from ..models import GENVLKT, optimize_for_inference
 from .arguments import sentence_of
+from .bfloat16 import computes_bfloat16
 from .checkpoints import AtomicLocalBackend, latest_checkpoint
 from .console import FILE_ONLY, shorten_console
 from .explanation import ConfigError, did_you_mean, explained, one_line, place_in_installed_code
@@ -98,7 +100,8 @@ def training_config(
         config (str | Path): The config file.
         work_dir (str | Path, optional): As in :func:`load_config`.
         cfg_options (Mapping, optional): As in :func:`load_config`.
-        amp (bool): Whether to train with automatic mixed precision.
+        amp (bool): Whether to train with automatic mixed precision: bfloat16 where the GPU or CPU has instructions for it,
+            else float16 on a GPU.
         auto_scale_lr (bool): Whether to scale the learning rate from the config's batch size to the real one.
         resume (bool | str): True: continue from the latest checkpoint in the work folder, or start from the beginning if there
             is none. A path: continue from that file.
@@ -115,8 +118,10 @@ def training_config(
     cfg = load_config(config, cfg_options, work_dir, launcher)
     if amp:
         check_parts(cfg, 'train')
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.loss_scale = 'dynamic'
+        if computes_bfloat16():
+            cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
+        else:
+            cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     if auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise ConfigError(f'{config} has no auto_scale_lr.base_batch_size, so the learning rate cannot be scaled.')
@@ -246,13 +251,24 @@ class _Dump(DumpResults):
         return {}
 
 
-def test_model(cfg: Config, out: str | Path | None = None, verbose: bool = True) -> dict[str, float]:
+def test_model(
+    cfg: Config,
+    out: str | Path | None = None,
+    verbose: bool = True,
+    optimize: bool = True,
+    dtype: str = 'float32',
+    compile: bool | str = False,
+) -> dict[str, float]:
     """Evaluates a checkpoint on the config's test set.
 
     Args:
         cfg (Config): Config from :func:`testing_config`.
         out (str | Path, optional): File for the predictions, ending with ``.pkl`` or ``.pickle``.
         verbose (bool): See :func:`train_model`.
+        optimize (bool): Whether the model is first passed to :func:`~genvlkt_mmdet.models.optimize_for_inference`. Defaults to
+            True.
+        dtype (str): Precision of the optimised model. Defaults to float32, on a GPU too, for figures that do not depend on it.
+        compile (bool | str): Whether the optimised model is compiled.
 
     Returns:
         dict[str, float]: The metrics.
@@ -272,6 +288,9 @@ def test_model(cfg: Config, out: str | Path | None = None, verbose: bool = True)
     runner = build_runner(cfg, verbose)
     if out is not None:
         runner.test_evaluator.metrics.append(_Dump(out_file_path=str(out)))
+    model = getattr(runner.model, 'module', runner.model)  # a process of several has a wrapper around it
+    if optimize and isinstance(model, GENVLKT):
+        optimize_for_inference(model, dtype, compile)
     return _run(runner.test, runner, 'test', verbose)
 
 

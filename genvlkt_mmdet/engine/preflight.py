@@ -105,7 +105,8 @@ def _check_precision(cfg: Config) -> None:
     kind = cfg.get('optim_wrapper', {}).get('type')
     if getattr(kind, '__name__', kind) == 'AmpOptimWrapper' and not has_accelerator():
         raise ConfigError(
-            'Mixed precision (--amp, or AmpOptimWrapper in the config) needs a GPU, and there is none here: train without it.'
+            'Mixed precision in float16 (AmpOptimWrapper) needs a GPU, and there is none here. --amp takes bfloat16 on a '
+            'CPU that has instructions for it, which this one has not: train without it.'
         )
 
 

@@ -107,7 +107,12 @@ def optimize(model: nn.Module, setting: common.Setting) -> nn.Module:
     return optimize_for_inference(model, 'float32' if setting.dtype == 'tf32' else setting.dtype)
 
 
-CANDIDATES = {'genvlkt': partial(genvlkt, prepare=optimize), 'genvlkt as trained': genvlkt, 'plain': plain, 'DETR R-50': detr}
+CANDIDATES = {
+    'genvlkt': partial(genvlkt, prepare=optimize),
+    'genvlkt as trained': genvlkt,
+    'plain': plain,
+    'DETR R-50': detr,
+}
 
 
 @command(OSError)

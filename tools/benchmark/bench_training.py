@@ -102,7 +102,7 @@ def stages_of(
         'forward': [forward],
         'matching': [(head.assigner, 'assign_batch' if hasattr(head.assigner, 'assign_batch') else 'assign')],
         'loss': [(head, 'loss_by_feat')],
-        **({} if mimic is None else {'teacher': [(mimic, 'embed')]}),
+        **({} if mimic is None else {'teacher': [(mimic.teacher, 'forward')]}),
         'backward': [(optimizer, 'backward')],
         'optimiser': [(optimizer, 'step'), (optimizer, 'zero_grad')],
     }

@@ -26,7 +26,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 import genvlkt_mmdet.models  # noqa: F401  (registers)
 from genvlkt_mmdet.apis.configs import read_config
@@ -162,11 +162,25 @@ def timed_stages(stages: Stages, device: str) -> Iterator[dict[str, float]]:
             setattr(owner, name, value) if own else delattr(owner, name)
 
 
+def _fused_conv_flops(x_shape: Any, *args: Any, out_shape: Any, **kwargs: Any) -> int:
+    # The second tensor is the residual, if there is one, then come weights, and bias or None.
+    weight = next(shape for shape in args if shape is not None and len(shape) == 4 and shape != out_shape)
+    return conv_flop_count(x_shape, weight, out_shape)
+
+
+# oneDNN's convolutions of the optimised model, which torch does not count
+_FUSED_CONV = {torch.ops.mkldnn._convolution_pointwise: _fused_conv_flops}
+
+
 def count_flops(call: Callable[[], Any], device: str) -> float:
     """FLOPs of matrix products and convolutions, two for each multiply-add."""
     # torch knows the FLOPs of a GPU's attention kernels; on the CPU it counts the products that they stand for.
     attention = sdpa_kernel(SDPBackend.MATH) if device == 'cpu' else nullcontext()
-    with torch.compiler.set_stance('force_eager'), attention, FlopCounterMode(display=False) as counter:
+    with (
+        torch.compiler.set_stance('force_eager'),
+        attention,
+        FlopCounterMode(display=False, custom_mapping=_FUSED_CONV) as counter,
+    ):
         call()
     return float(counter.get_total_flops())
 

@@ -7,7 +7,7 @@ param_scheduler = [dict(type='MultiStepLR', begin=0, end=90, by_epoch=True, mile
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-4, weight_decay=1e-4),
+    optimizer=dict(type='AdamW', lr=1e-4, weight_decay=1e-4, fused=True),
     # The rows of the two text classifiers keep close to CLIP.
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1), 'classifier.fc': dict(lr_mult=0.1)}),
     clip_grad=dict(max_norm=0.1, norm_type=2),

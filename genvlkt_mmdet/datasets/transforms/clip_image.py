@@ -8,8 +8,6 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 from PIL import Image
-from torchvision import transforms as T
-from torchvision.transforms import functional as F
 
 from .layout import contiguous
 
@@ -35,6 +33,9 @@ class MakeCLIPImage(BaseTransform):
     """
 
     def __init__(self, size: int = 224, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD) -> None:
+        from torchvision import transforms as T  # not at the top: the import takes more than a second
+        from torchvision.transforms import functional as F
+
         self.mean, self.std = tuple(mean), tuple(std)
         self.resize = T.Compose([T.Resize(size, interpolation=T.InterpolationMode.BICUBIC), T.CenterCrop(size)])
         # What `ToTensor` and `Normalize` make of the 256 levels of B, G, R
@@ -47,6 +48,8 @@ class MakeCLIPImage(BaseTransform):
         image = Image.fromarray(contiguous(results['img']))  # BGR: resizing treats all channels alike
         longest = _MAX_RATIO * min(image.size)
         if max(image.size) > longest:  # the crop below removes the rest, which would need gigabytes before
+            from torchvision.transforms import functional as F
+
             image = F.center_crop(image, [min(image.height, longest), min(image.width, longest)])
         bgr = np.asarray(self.resize(image))
         clip_image = np.empty((3, *bgr.shape[:2]), dtype=np.float32)

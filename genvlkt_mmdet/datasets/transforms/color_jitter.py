@@ -5,8 +5,6 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 from PIL import Image
-from torchvision.transforms import ColorJitter as TorchColorJitter
-from torchvision.transforms import functional as F
 
 from .layout import contiguous
 
@@ -18,8 +16,8 @@ _ROUND_DOWN = -0.4999
 class HOIColorJitter(BaseTransform):
     """torchvision's colour jitter, in random order of its operations, computed with OpenCV.
 
-    The random numbers are torchvision's, from torch's generator. Levels are those of torchvision on a PIL image, or differ
-    by 1 (rounding).
+    The random numbers are torchvision's, from torch's generator. Levels are those of torchvision on a PIL image, but for
+    rounding: at least 99.95 % are equal, the others differ by 1 to 3.
 
     The defaults are those of the authors.
 
@@ -34,13 +32,15 @@ class HOIColorJitter(BaseTransform):
         saturation: float | tuple[float, float] = 0.4,
         hue: float | tuple[float, float] = 0.0,
     ) -> None:
-        self.jitter = TorchColorJitter(brightness, contrast, saturation, hue)
+        from torchvision.transforms import ColorJitter  # not at the top: the import takes more than a second
+
+        self.jitter = ColorJitter(brightness, contrast, saturation, hue)
 
     def transform(self, results: dict) -> dict:
         """Jitters ``results['img']``, (H, W, 3) uint8 BGR."""
         image = contiguous(results['img'])
         ranges = self.jitter.brightness, self.jitter.contrast, self.jitter.saturation, self.jitter.hue
-        order, *factors = TorchColorJitter.get_params(*ranges)
+        order, *factors = self.jitter.get_params(*ranges)
         adjust = (_adjust_brightness, _adjust_contrast, _adjust_saturation, _adjust_hue)
         for i in order.tolist():
             if factors[i] is not None:
@@ -67,5 +67,7 @@ def _adjust_saturation(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _adjust_hue(image: np.ndarray, factor: float) -> np.ndarray:
+    from torchvision.transforms import functional as F
+
     rgb = Image.fromarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
     return cv2.cvtColor(np.asarray(F.adjust_hue(rgb, factor)), cv2.COLOR_RGB2BGR)

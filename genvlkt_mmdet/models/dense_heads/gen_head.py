@@ -332,10 +332,15 @@ class GENHead(BaseModule):
         image of 640 pixels, and many scores are equal. Boxes are in pixels of the original image (``ori_shape``) with
         ``rescale``, and of the network input (``img_shape``) without.
         """
-        weights = _at_least_float32(dict([*self.named_parameters(), *self.named_buffers()]))
-        encoded = _at_least_float32(dict(memory=memory, memory_pos=memory_pos))
+        state = dict([*self.named_parameters(), *self.named_buffers()])
+        weights = _at_least_float32(state)
+        arguments = _at_least_float32(dict(memory=memory, memory_pos=memory_pos))
+        arguments.update(memory_mask=memory_mask, last_only=True)
         with torch.autocast(memory.device.type, enabled=False):
-            outputs = functional_call(self, weights, kwargs=dict(encoded, memory_mask=memory_mask, last_only=True))
+            if all(weights[name] is value for name, value in state.items()):
+                outputs = self(**arguments)
+            else:
+                outputs = functional_call(self, weights, kwargs=arguments)
         sizes = [(s.ori_shape if rescale else s.img_shape)[:2] for s in batch_data_samples]
         return self.predict_by_feat({key: value[-1] for key, value in outputs.items()}, sizes)
 

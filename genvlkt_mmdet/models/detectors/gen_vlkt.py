@@ -16,7 +16,10 @@ from ...converters import load_checkpoint, load_detr, read_detr
 from ...structures import HOIDataSample
 from ...vocabulary import HOIEntry, HOIReading, readings_table
 from ..layers import HOITransformerEncoder, TextClassifier
-from ..layers.folding import folded
+from ..layers.folding import folded, forward_with_frozen_norm, has_frozen_norm
+
+# Sizes of feature maps whose position encodings are kept: 1 MB each for GEN-VLKT-S
+_KEPT_SIZES = 64
 
 
 @MODELS.register_module()
@@ -36,6 +39,12 @@ class GENVLKT(BaseDetector):
             starts backbone, encoder, both decoders and both box MLPs (section 4.2). Defaults to None: a ResNet with frozen
             parts and without ``init_cfg`` starts from ImageNet, ``torchvision://resnet<depth>``. Any other backbone starts as
             its config says.
+        channels_last (bool): Whether feature maps have their channels last in memory. Convolutions are then faster, on CPUs and
+            GPUs. Defaults to True.
+        activation_checkpointing (bool): Whether a training keeps only the outputs of blocks and layers, and computes what is
+            inside them again for the gradients: less memory, more time. Defaults to False.
+        compile (bool): Whether a training runs backbone and encoder through ``torch.compile``. Needs a C++ compiler, and minutes
+            at the start. Defaults to False.
         train_cfg (dict, optional): ``train_cfg`` of the head.
         test_cfg (dict, optional): ``test_cfg`` of the head.
         data_preprocessor (dict, optional): Config of the data preprocessor.
@@ -57,6 +66,9 @@ class GENVLKT(BaseDetector):
         positional_encoding: Mapping[str, Any],
         bbox_head: Mapping[str, Any],
         pretrained_detr: str | None = None,
+        channels_last: bool = True,
+        activation_checkpointing: bool = False,
+        compile: bool = False,
         train_cfg: Mapping[str, Any] | None = None,
         test_cfg: Mapping[str, Any] | None = None,
         data_preprocessor: Mapping[str, Any] | None = None,
@@ -78,9 +90,23 @@ class GENVLKT(BaseDetector):
         self.positional_encoding = SinePositionalEncoding(**positional_encoding)
         self.bbox_head = MODELS.build(dict(**bbox_head, train_cfg=train_cfg, test_cfg=test_cfg))
         self._check_channels(neck, positional_encoding)
-        self.inference_dtype: torch.dtype | None = None  # set by optimize_for_inference
+        self.channels_last = channels_last
+        for module in self.modules() if activation_checkpointing else ():
+            if hasattr(module, 'with_cp'):  # mmdet's backbones, and the encoder and decoders of this package
+                module.with_cp = True
+        self.compile_training = compile
+        if compile:
+            self.backbone.compile(dynamic=True)
+            self.encoder.compile(dynamic=True)
+        # Set by optimize_for_inference: the precision, and the backend of torch.compile
+        self.inference_dtype: torch.dtype | None = None
+        self.inference_backend: str | None = None
+        self._forget_copies()
+        self.register_load_state_dict_post_hook(_forget_copies)
+
+    def _forget_copies(self) -> None:
         self._folded: tuple[nn.Module, nn.Module, nn.Module] | None = None
-        self.register_load_state_dict_post_hook(_forget_folded)
+        self._positions: dict[tuple, Tensor] = {}
 
     def _check_channels(self, neck: Mapping[str, Any], positional_encoding: Mapping[str, Any]) -> None:
         channels = {
@@ -188,17 +214,17 @@ class GENVLKT(BaseDetector):
             self.dataset_meta, self._trained_meta = self._trained_meta, None
 
     def _apply(self, *args: Any, **kwargs: Any) -> 'GENVLKT':
-        self._folded = None  # the weights move or change their type
+        self._forget_copies()  # the weights move or change their type
         return super()._apply(*args, **kwargs)
 
     def train(self, mode: bool = True) -> 'GENVLKT':
         """Sets the mode. A training changes the weights, so the next prediction folds them again."""
         if mode:
-            self._folded = None
+            self._forget_copies()
         return super().train(mode)
 
     def __getstate__(self) -> dict[str, Any]:
-        return dict(super().__getstate__(), _folded=None)  # a copy makes its own
+        return dict(super().__getstate__(), _folded=None, _positions={})  # a copy makes its own
 
     def _encoding_parts(self) -> tuple[nn.Module, nn.Module, nn.Module]:
         """Backbone, neck and encoder: the model's own, or their copies for inference."""
@@ -207,10 +233,12 @@ class GENVLKT(BaseDetector):
             return own
         if self._folded is None:
             dtype = self.inference_dtype
-            backbone, neck = (folded(part).to(dtype) for part in own[:2])
-            same = next(self.encoder.parameters()).dtype == dtype
-            encoder = self.encoder if same else deepcopy(self.encoder).to(dtype).requires_grad_(False)
-            self._folded = backbone, neck, encoder
+            encoder = deepcopy(self.encoder).requires_grad_(False).to(dtype)
+            encoder._compiled_call_impl = None
+            self._folded = folded(self.backbone).to(dtype), folded(self.neck).to(dtype), encoder
+            if self.inference_backend is not None:
+                for part in self._folded:
+                    part.compile(backend=self.inference_backend, dynamic=True, fullgraph=True)
         return self._folded
 
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
@@ -218,8 +246,10 @@ class GENVLKT(BaseDetector):
         backbone, neck, encoder = self._encoding_parts()
         # The preprocessor returns float32 images, also if the network has half precision.
         batch_inputs = batch_inputs.to(next(encoder.parameters()).dtype)
-        if backbone is not self.backbone:
+        if self.channels_last or backbone is not self.backbone:
             batch_inputs = batch_inputs.contiguous(memory_format=torch.channels_last)
+        if self.training and not self.compile_training and has_frozen_norm(backbone):
+            return neck(forward_with_frozen_norm(backbone, batch_inputs))
         return neck(backbone(batch_inputs))
 
     def encode(
@@ -236,10 +266,25 @@ class GENVLKT(BaseDetector):
         """
         features = self.extract_feat(batch_inputs)[-1]
         mask = self._padding_mask(batch_inputs, batch_data_samples, features.shape[-2:])
-        pos = self.positional_encoding(mask, features).flatten(2).transpose(1, 2).to(features.dtype)
+        pos = self._memory_positions(features, mask)
         mask = mask if mask is None else mask.flatten(1)
         memory = self._encoding_parts()[2](features.flatten(2).transpose(1, 2), pos, mask)
         return dict(memory=memory, memory_pos=pos, memory_mask=mask)
+
+    def _memory_positions(self, features: Tensor, mask: Tensor | None) -> Tensor:
+        """Position encoding of the memory, (B, HW, C). Without padding, it depends on the size alone and is kept."""
+
+        def encode(features: Tensor) -> Tensor:
+            return self.positional_encoding(mask, features).flatten(2).transpose(1, 2).to(features.dtype)
+
+        if mask is not None:
+            return encode(features)
+        key = (*features.shape[2:], features.dtype, features.device)
+        if key not in self._positions:
+            if len(self._positions) == _KEPT_SIZES:
+                self._positions.clear()
+            self._positions[key] = encode(features[:1])
+        return self._positions[key].expand(len(features), -1, -1)
 
     @staticmethod
     def _padding_mask(
@@ -282,9 +327,9 @@ class GENVLKT(BaseDetector):
         return self.bbox_head(**encoded, seen_only=self.training)
 
 
-def _forget_folded(model: GENVLKT, incompatible_keys: Any) -> None:
+def _forget_copies(model: GENVLKT, incompatible_keys: Any) -> None:
     """Hook after weights were loaded. A function of the module, because a model can be pickled."""
-    model._folded = None
+    model._forget_copies()
 
 
 def _is_frozen_resnet(backbone: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """Multi-head attention on ``scaled_dot_product_attention``."""
 
 from mmcv.cnn.bricks.transformer import MultiheadAttention
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 
@@ -25,6 +25,8 @@ class FusedMultiheadAttention(MultiheadAttention):
             dropout_layer=dict(type='Dropout', drop_prob=dropout),
             batch_first=batch_first,
         )
+        # Drawn a second time, so that the initial weights of a seed stay those of earlier versions.
+        self.attn = nn.MultiheadAttention(embed_dims, num_heads, dropout, batch_first=batch_first)
 
     def forward(
         self,

@@ -142,7 +142,10 @@ def forward_with_frozen_norm(backbone: ResNet, images: Tensor) -> tuple[Tensor, 
 
 
 def _block_forward(block: nn.Module, x: Tensor) -> Tensor:
-    shortcut = x if block.downsample is None else _conv_norm(x, *block.downsample)
+    shortcut = x
+    if block.downsample is not None:
+        *pooling, conv, norm = block.downsample
+        shortcut = _conv_norm(nn.Sequential(*pooling)(x), conv, norm)
     number = 3 if isinstance(block, Bottleneck) else 2
     for i in range(1, number):
         x = _conv_norm(x, getattr(block, f'conv{i}'), getattr(block, f'norm{i}')).relu_()

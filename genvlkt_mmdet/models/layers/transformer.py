@@ -11,6 +11,7 @@ from mmdet.models.layers.transformer import (
 )
 from mmengine.model import ModuleList
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .attention import FusedMultiheadAttention
 
@@ -36,9 +37,15 @@ class HOIDecoderLayer(_FusedLayer, DetrTransformerDecoderLayer):
 
 
 class _FusedStack:
-    """What encoder and decoder have in common: layers on fused attention, and DETR's initialisation."""
+    """What encoder and decoder have in common: layers on fused attention, DETR's initialisation, and checkpointing."""
 
     layer_type: type[nn.Module]
+    with_cp = False  # whether a training computes the inside of a layer again for its gradients, to save memory
+
+    def _run(self, layer: nn.Module, *args: Tensor, **kwargs: Tensor | None) -> Tensor:
+        if self.with_cp and self.training:
+            return checkpoint(layer, *args, use_reentrant=False, **kwargs)
+        return layer(*args, **kwargs)
 
     def _init_layers(self) -> None:
         self.layers = ModuleList([self.layer_type(**self.layer_cfg) for _ in range(self.num_layers)])
@@ -61,6 +68,12 @@ class HOITransformerEncoder(_FusedStack, DetrTransformerEncoder):
     """
 
     layer_type = HOIEncoderLayer
+
+    def forward(self, query: Tensor, query_pos: Tensor, key_padding_mask: Tensor | None) -> Tensor:
+        """Encodes features (B, HW, C) with positions of the same shape. The mask (B, HW) is True at padding, None without."""
+        for layer in self.layers:
+            query = self._run(layer, query, query_pos, key_padding_mask)
+        return query
 
 
 class GuidedDecoder(_FusedStack, DetrTransformerDecoder):
@@ -95,6 +108,8 @@ class GuidedDecoder(_FusedStack, DetrTransformerDecoder):
         query = torch.zeros_like(query_pos[0])
         outputs = []
         for layer, layer_pos in zip(self.layers, query_pos, strict=True):
-            query = layer(query, memory, memory, query_pos=layer_pos, key_pos=memory_pos, key_padding_mask=memory_mask)
+            query = self._run(
+                layer, query, memory, memory, query_pos=layer_pos, key_pos=memory_pos, key_padding_mask=memory_mask
+            )
             outputs.append(self.post_norm(query))
         return torch.stack(outputs)

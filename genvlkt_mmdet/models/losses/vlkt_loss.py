@@ -51,6 +51,12 @@ class VLKTLoss(nn.Module):
         else:
             super().__setattr__(name, value)
 
+    def _teacher_on(self, device: torch.device) -> nn.Module:
+        parameter = next(self.teacher.parameters(), None)
+        if parameter is not None and parameter.device != device:
+            self.teacher.to(device)
+        return self.teacher
+
     def check_files(self) -> None:
         """Raises a FileNotFoundError if the teacher's weights are not on this machine and cannot be downloaded."""
         if self.teacher is None:
@@ -69,7 +75,7 @@ class VLKTLoss(nn.Module):
         if self.teacher is None:
             self.teacher = build_teacher(self.clip)
         with torch.no_grad():
-            target = self.teacher.to(clip_images.device)(clip_images).float()
+            target = self._teacher_on(clip_images.device)(clip_images).float()
         student = hoi_embeds.float().mean(2)
         if target.shape != student.shape[1:]:
             raise ValueError(
