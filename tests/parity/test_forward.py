@@ -1,8 +1,13 @@
 """The same weights and images give the authors' features, position encoding, memory and outputs of every layer."""
 
+from copy import deepcopy
+
 import numpy as np
+import pytest
 import torch
 from numpy.testing import assert_allclose
+
+from genvlkt_mmdet.models import optimize_for_inference
 
 from .conftest import configurations, load_npz
 
@@ -61,13 +66,21 @@ class TestMainImages:
     def test_outputs_of_every_layer(self, reference):
         check_outputs(reference.forward, reference.outputs, tolerances(reference))
 
-    def test_tensor_mode_gives_the_logits_of_all_classes(self, reference):
+    @pytest.mark.parametrize('optimized', [False, True])
+    def test_tensor_mode_gives_the_logits_of_all_classes(self, reference, optimized):
+        model = reference.model
+        if optimized:
+            model = optimize_for_inference(deepcopy(model), 'float32')
         with torch.no_grad():
-            outputs = reference.model(*reference.main, mode='tensor')
+            outputs = model(*reference.main, mode='tensor')
         zero_shot = 'eval/pred_hoi_logits' in reference.forward
         name = 'eval/pred_hoi_logits' if zero_shot else 'pred_hoi_logits'
-        atol = tolerances(reference)['logits']
-        assert_allclose(outputs['hoi_logits'][-1].numpy(), reference.forward[name], rtol=0, atol=atol)
+        tol = tolerances(reference)
+        assert_allclose(outputs['hoi_logits'][-1].numpy(), reference.forward[name], rtol=0, atol=tol['logits'])
+        for ours, (theirs, kind) in list(OUTPUTS.items())[1:]:
+            assert_allclose(
+                outputs[ours][-1].numpy(), reference.forward[theirs], rtol=0, atol=tol[kind], err_msg=theirs
+            )
         assert (outputs['hoi_logits'].shape == reference.outputs['hoi_logits'].shape) != zero_shot
 
 

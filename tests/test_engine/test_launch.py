@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from genvlkt_mmdet.engine import CheckpointError, test_model, testing_config, train_model, training_config
+from genvlkt_mmdet.engine import CheckpointError, launch, test_model, testing_config, train_model, training_config
 from tests.test_engine.toy import toy_config
 
 
@@ -22,8 +22,16 @@ def test_defaults_and_overrides(config):
     cfg = training_config(config, cfg_options={'model.width': 7})
     assert (cfg.work_dir, cfg.model.width, cfg.launcher) == ('work_dirs/toy_a', 7, 'none')
     assert training_config(config, work_dir='elsewhere', launcher='pytorch').work_dir == 'elsewhere'
-    amp = training_config(config, amp=True).optim_wrapper
-    assert (amp.type, amp.loss_scale) == ('AmpOptimWrapper', 'dynamic')
+
+
+@pytest.mark.parametrize(
+    ('has_it', 'settings'),
+    [(True, dict(type='BFloat16OptimWrapper')), (False, dict(type='AmpOptimWrapper', loss_scale='dynamic'))],
+)
+def test_mixed_precision_is_bfloat16_where_there_are_instructions_for_it(config, monkeypatch, has_it, settings):
+    plain = training_config(config).optim_wrapper
+    monkeypatch.setattr(launch, 'computes_bfloat16', lambda: has_it)
+    assert training_config(config, amp=True).optim_wrapper == plain | settings
 
 
 def test_learning_rate_scaling_needs_a_batch_size(config):

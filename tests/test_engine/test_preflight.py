@@ -119,7 +119,7 @@ def state(cfg) -> dict:
             "^Image folder '.*gone' of HOIDataset",
         ),
         ({'model.pretrained_detr': 'gone.pth'}, FileNotFoundError, "^The pre-trained DETR 'gone.pth' is missing"),
-        ({'optim_wrapper.type': 'AmpOptimWrapper'}, ConfigError, r'^Mixed precision \(--amp.* needs a GPU'),
+        ({'optim_wrapper.type': 'AmpOptimWrapper'}, ConfigError, r'^Mixed precision in float16 .* needs a GPU'),
         ({'load_from': 'gone.pth'}, FileNotFoundError, "'gone.pth' does not exist"),
         ({'launcher': 'slurm'}, ConfigError, '^The launcher slurm needs GPUs'),
     ],

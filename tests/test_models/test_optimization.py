@@ -26,8 +26,8 @@ def small_model():
     return MODELS.build(detector_cfg(mimic=False, backbone=BACKBONE)).eval()
 
 
-def predict(model):
-    samples = [sample((64, 96)), sample((96, 64), seed=1)]
+def predict(model, samples=None):
+    samples = samples or [sample((64, 96)), sample((96, 64), seed=1)]
     with torch.no_grad():
         return [s.pred_hois for s in model(batch(*samples), samples, mode='predict')]
 
@@ -76,6 +76,41 @@ def test_half_precision_is_for_the_network_alone():
     assert all(value.dtype != torch.bfloat16 for value in model.state_dict().values())
 
 
-def test_unknown_precision_is_refused():
-    with pytest.raises(ValueError, match='float32, bfloat16, float16 or auto'):
-        optimize_for_inference(small_model(), 'int8')
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_the_compiled_network_has_no_graph_break_and_takes_any_size(dtype):
+    # The backend `eager` runs the graph that `inductor` would compile; a break in it is an error.
+    model, compiled = (optimize_for_inference(small_model(), dtype, compile) for compile in (False, 'eager'))
+    samples = [sample((64, 96)), sample((96, 64), seed=1), sample((96, 128)), sample((160, 96))]
+    for chosen in (samples[:2], samples[2:3], samples[3:], samples[1:3]):  # with and without padding
+        found = predict(compiled, chosen)
+        assert_alike(found, predict(model, chosen), 1e-5 if dtype == 'float32' else 0.02)
+    copy.deepcopy(compiled).train()
+    optimize_for_inference(compiled)
+    assert compiled.bbox_head._compiled_call_impl is None
+
+
+def test_positions_of_images_without_padding_are_kept():
+    model = optimize_for_inference(small_model())
+    first = predict(model, [sample((64, 96))])
+    assert len(model._positions) == 1
+    assert_alike(predict(model, [sample((64, 96))]), first, 0)
+    predict(model, [sample((64, 96)), sample((96, 64), seed=1)])  # padded
+    assert len(model._positions) == 1
+    assert not pickle.loads(pickle.dumps(model))._positions
+
+
+def test_an_open_vocabulary_is_set_on_an_optimised_model():
+    phrases = [('ride', 'horse'), ('hold', 'cup')]
+    model, plain = optimize_for_inference(small_model()), small_model()
+    predict(model)
+    for one in (model, plain):
+        one.set_vocabulary(phrases)
+    assert_alike(predict(model), predict(plain))
+
+
+@pytest.mark.parametrize(
+    ('dtype', 'sentence'), [('int8', 'float32, bfloat16, float16 or auto'), ('float16', "dtype='float16' needs a GPU")]
+)
+def test_impossible_precision_is_refused(dtype, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        optimize_for_inference(small_model(), dtype)

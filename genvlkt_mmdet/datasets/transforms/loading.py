@@ -2,7 +2,9 @@
 
 import os
 
+import mmcv
 import mmengine.fileio as fileio
+import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.registry import TRANSFORMS
@@ -39,13 +41,19 @@ class LoadHOIImage(LoadImageFromFile):
         """
         path = results['img_path']
         try:
-            if not self.ignore_empty:
-                source = path if self.backend_args is None else fileio.get(path, backend_args=self.backend_args)
-                check_image(source, path, self.max_pixels)
-            loaded = super().transform(results)
-            if loaded is not None:
-                loaded['img'] = contiguous(loaded['img'])
-            return loaded
+            if self.ignore_empty:
+                loaded = super().transform(results)
+                if loaded is not None:
+                    loaded['img'] = contiguous(loaded['img'])
+                return loaded
+            content = fileio.get(path, backend_args=self.backend_args)
+            check_image(content, path, self.max_pixels)
+            image = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
+            if image is None:
+                raise ValueError('its content is damaged')
+            results['img'] = contiguous(image.astype(np.float32) if self.to_float32 else image)
+            results['img_shape'] = results['ori_shape'] = image.shape[:2]
+            return results
         except FileNotFoundError:
             folder = os.path.dirname(path)
             raise FileNotFoundError(

@@ -248,7 +248,7 @@ class GENVLKT(BaseDetector):
         batch_inputs = batch_inputs.to(next(encoder.parameters()).dtype)
         if self.channels_last or backbone is not self.backbone:
             batch_inputs = batch_inputs.contiguous(memory_format=torch.channels_last)
-        if self.training and not self.compile_training and has_frozen_norm(backbone):
+        if has_frozen_norm(backbone) and not self.compile_training:
             return neck(forward_with_frozen_norm(backbone, batch_inputs))
         return neck(backbone(batch_inputs))
 

@@ -67,3 +67,20 @@ def test_annotations_are_clipped_to_the_image_and_keep_their_ids():
     assert results['gt_bboxes_labels'].tolist() == [7, 9]
     empty = TRANSFORMS.build(dict(type='LoadHOIAnnotations'))(dict(img_shape=(20, 10), instances=[], pairs=pairs))
     assert empty['gt_bboxes'].tensor.shape == (0, 4)
+
+
+@pytest.mark.parametrize('mode', ['RGB', 'L'])
+@pytest.mark.parametrize('progressive', [False, True])
+@pytest.mark.parametrize('subsampling', ['4:4:4', '4:2:2', '4:2:0'])
+def test_opencv_decodes_the_pixels_of_pillow(tmp_path, mode, progressive, subsampling):
+    """The pipelines of HICO-DET train with OpenCV's decoder, because it is faster, and test with Pillow's, the authors'."""
+    rng = np.random.default_rng(0)
+    for quality, size in ((40, (97, 65)), (75, (64, 48)), (95, (33, 70))):
+        small = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        pixels = np.asarray(small.resize(size, Image.Resampling.BICUBIC)) + rng.normal(0, 12, (*size[::-1], 3))
+        image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).convert(mode)
+        image.save(file := tmp_path / 'image.jpg', quality=quality, progressive=progressive, subsampling=subsampling)
+        opencv, pillow = (
+            LoadHOIImage(imdecode_backend=backend)(dict(img_path=str(file)))['img'] for backend in ('cv2', 'pillow')
+        )
+        assert (opencv == pillow).all()

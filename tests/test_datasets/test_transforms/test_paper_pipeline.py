@@ -212,4 +212,4 @@ def test_training_images_are_pils_but_for_rounding(size, flipped):
         assert ours['img'].flags.c_contiguous
         difference = np.abs(ours.pop('img').astype(int) - pils.pop('img'))
         assert difference.max() <= 1 and (difference > 0).mean() < 0.02
-        assert ours == pils
+        assert repr(ours) == repr(pils)  # sizes and scales

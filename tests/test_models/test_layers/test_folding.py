@@ -5,7 +5,7 @@ import torch
 from mmdet.registry import MODELS
 from torch import nn
 
-from genvlkt_mmdet.models.layers.folding import FoldedConv, folded
+from genvlkt_mmdet.models.layers.folding import FoldedConv, folded, forward_with_frozen_norm, has_frozen_norm
 
 
 def resnet(depth=18, **settings) -> nn.Module:
@@ -65,3 +65,40 @@ def test_other_backbones_are_folded_where_they_can_be():
     model.eval()
     images = torch.randn(1, 3, 64, 64)
     torch.testing.assert_close(folded(model)(images)[0], model(images)[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    'settings', [{}, dict(depth=50), dict(depth=50, avg_down=True), dict(depth=50, with_cp=True), dict(frozen_stages=1)]
+)
+def test_frozen_norm_is_folded_in_training(settings):
+    settings = dict(frozen_stages=-1, norm_eval=True) | settings
+    model = resnet(**settings).requires_grad_(True)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.requires_grad_(False)
+    model.train()
+    assert has_frozen_norm(model)
+    images = torch.randn(2, 3, 64, 96)
+
+    def features_and_gradients(forward):
+        model.zero_grad()
+        outputs = forward(images)
+        sum(output.square().mean() for output in outputs).backward()
+        return [*outputs], {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+    features, gradients = features_and_gradients(lambda x: forward_with_frozen_norm(model, x))
+    expected, expected_gradients = features_and_gradients(model)
+    assert set(gradients) == set(expected_gradients)
+    assert ('conv1.weight' in gradients) == (settings['frozen_stages'] < 0)
+    for ours, theirs in [*zip(features, expected, strict=True)] + [
+        (gradients[n], expected_gradients[n]) for n in gradients
+    ]:
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5 * theirs.abs().max().item())
+
+
+@pytest.mark.parametrize(
+    'settings', [dict(norm_eval=False), dict(deep_stem=True), dict(norm_cfg=dict(type='BN', requires_grad=True))]
+)
+def test_other_backbones_are_not_folded_in_training(settings):
+    cfg = dict(type='ResNet', depth=18, norm_cfg=dict(type='BN', requires_grad=False), norm_eval=True) | settings
+    assert not has_frozen_norm(MODELS.build(cfg).train())

@@ -92,3 +92,18 @@ def test_matrices_start_xavier_uniform(kind):
             assert parameter.abs().max() <= bound, name
             # Uniform on [-b, b] has standard deviation b / sqrt(3).
             assert parameter.std().item() == pytest.approx(bound / 3**0.5, rel=0.1), name
+
+
+def test_checkpointing_gives_the_same_gradients():
+    torch.manual_seed(0)
+    encoder, decoder = HOITransformerEncoder(2, layer_cfg(False)), GuidedDecoder(2, layer_cfg(True))
+    pos, query_pos = torch.randn(1, 6, CHANNELS), torch.randn(2, 1, 4, CHANNELS)
+    results = []
+    for with_cp in (False, True):
+        encoder.with_cp = decoder.with_cp = with_cp
+        memory = torch.ones(1, 6, CHANNELS, requires_grad=True)
+        output = decoder(query_pos, encoder(memory, pos, None), pos, None)
+        output.square().sum().backward()
+        results.append((output, memory.grad))
+    for kept, computed_again in zip(*results, strict=True):
+        torch.testing.assert_close(kept, computed_again, rtol=0, atol=0)
