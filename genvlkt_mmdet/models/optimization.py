@@ -12,8 +12,8 @@ def optimize_for_inference(model: GENVLKT, dtype: str = 'auto', compile: bool | 
     """Makes a model predict faster. Training, loading, saving, copying and open vocabularies work as before.
 
     Predictions then use copies of backbone, neck and encoder, with batch norm folded into the convolutions and channels last in
-    memory. They are made at the first prediction, and again after weights were loaded or trained. Weights that are changed in
-    place in eval mode are not noticed.
+    memory. Hooks on these three are not called. The copies are made at the first prediction, and again after weights were loaded
+    or trained. Weights that are changed in place in eval mode are not noticed.
 
     Args:
         model (GENVLKT): The model.

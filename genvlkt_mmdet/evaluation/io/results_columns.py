@@ -53,8 +53,11 @@ def write_npz(path: str | Path, entries: Iterable[Mapping[str, Any]]) -> None:
         else np.zeros(0 if width is None else (0, width), dtype=np.int64 if key == 'labels' else np.float64)
         for key, width in FIELDS.items()
     }
+    content: dict[str, Any] = dict(
+        columns, file_names=np.array(names, dtype=np.str_), counts=np.array(counts, dtype=np.int64)
+    )
     with new_file(path) as file:
-        np.savez(file, file_names=np.array(names, dtype=np.str_), counts=np.array(counts, dtype=np.int64), **columns)
+        np.savez(file, **content)
 
 
 def read_npz(path: str | Path) -> Columns:

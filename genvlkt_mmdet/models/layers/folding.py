@@ -104,10 +104,14 @@ def folded(backbone: nn.Module) -> nn.Module:
 
 
 def has_frozen_norm(backbone: nn.Module) -> bool:
-    """Whether a backbone is a ResNet whose batch norm neither trains nor counts, as DETR's, so that it can be folded."""
+    """Whether a backbone is a ResNet whose batch norm neither trains nor counts, as DETR's, so that it can be folded.
+
+    A ResNet with hooks is not folded, because they would not be called.
+    """
     return (
         type(backbone) is ResNet
         and not backbone.deep_stem
+        and not any(module._forward_hooks or module._forward_pre_hooks for module in backbone.modules())
         and all(_is_plain(block) for name in backbone.res_layers for block in getattr(backbone, name))
         and all(
             type(norm) is nn.BatchNorm2d and not norm.training and not norm.weight.requires_grad

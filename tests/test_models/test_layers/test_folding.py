@@ -101,4 +101,16 @@ def test_frozen_norm_is_folded_in_training(settings):
 )
 def test_other_backbones_are_not_folded_in_training(settings):
     cfg = dict(type='ResNet', depth=18, norm_cfg=dict(type='BN', requires_grad=False), norm_eval=True) | settings
-    assert not has_frozen_norm(MODELS.build(cfg).train())
+    model = MODELS.build(cfg)
+    model.train()  # mmdet's backbones return nothing here
+    assert not has_frozen_norm(model)
+
+
+def test_a_backbone_with_hooks_is_not_folded_in_training():
+    model = resnet(norm_eval=True)
+    model.train()
+    assert has_frozen_norm(model)
+    handle = model.layer1.register_forward_hook(lambda *args: None)
+    assert not has_frozen_norm(model)
+    handle.remove()
+    assert has_frozen_norm(model)
