@@ -1,4 +1,4 @@
-# The paper's recipe on MiniHOI in a few minutes of two CPU cores: sizes and schedule differ, nothing else.
+# The paper's method on MiniHOI in a few minutes of two CPU cores: sizes, schedule and two weights differ.
 _base_ = [
     '_base_/models/gen_vlkt_tiny.py',
     '_base_/datasets/minihoi.py',
@@ -6,13 +6,17 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
-max_epochs = 4
+# What so few steps need at this size, chosen on the validation split (docs/ablation.md): an HOI classifier that starts from
+# few positives, with text as without, and a mimic loss that does not drown the others.
+model = dict(bbox_head=dict(hoi_classifier=dict(prior=0.01), loss_mimic=dict(loss_weight=0.5)))
+
+max_epochs = 2
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 
 # Few epochs want larger steps.
-optim_wrapper = dict(optimizer=dict(lr=5e-4))
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=200),
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=80),
     dict(
         type='CosineAnnealingLR',
         by_epoch=True,
