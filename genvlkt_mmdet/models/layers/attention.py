@@ -2,7 +2,8 @@
 
 from mmcv.cnn.bricks.transformer import MultiheadAttention
 from torch import Tensor, nn
-from torch.nn import functional
+
+from .kernels import attention, linear
 
 
 class FusedMultiheadAttention(MultiheadAttention):
@@ -60,13 +61,13 @@ class FusedMultiheadAttention(MultiheadAttention):
         weight, bias = self.attn.in_proj_weight, self.attn.in_proj_bias
         dims = self.embed_dims
         if key_in is query_in:
-            q, k = functional.linear(query_in, weight[: 2 * dims], bias[: 2 * dims]).chunk(2, dim=-1)
+            q, k = linear(query_in, weight[: 2 * dims], bias[: 2 * dims]).chunk(2, dim=-1)
         else:
-            q = functional.linear(query_in, weight[:dims], bias[:dims])
-            k = functional.linear(key_in, weight[dims : 2 * dims], bias[dims : 2 * dims])
-        v = functional.linear(value, weight[2 * dims :], bias[2 * dims :])
+            q = linear(query_in, weight[:dims], bias[:dims])
+            k = linear(key_in, weight[dims : 2 * dims], bias[dims : 2 * dims])
+        v = linear(value, weight[2 * dims :], bias[2 * dims :])
         q, k, v = (x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in (q, k, v))
         mask = None if key_padding_mask is None else ~key_padding_mask[:, None, None]
         dropout = self.attn.dropout if self.training else 0.0
-        attended = functional.scaled_dot_product_attention(q, k, v, mask, dropout).transpose(1, 2).flatten(2)
+        attended = attention(q, k, v, mask, dropout).transpose(1, 2).flatten(2)
         return query + self.dropout_layer(self.proj_drop(self.attn.out_proj(attended)))

@@ -1,19 +1,84 @@
 """Convolutions with batch norm folded into the weights: for inference, and for training with frozen batch norm."""
 
 from copy import deepcopy
+from typing import Any
 
 import torch
 from mmcv.cnn import fuse_conv_bn
 from mmdet.models.backbones.resnet import BasicBlock, Bottleneck, ResNet
+from mmdet.models.layers import ResLayer
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 from torch.utils.checkpoint import checkpoint
 
+from .kernels import onednn_takes
 
-def _onednn_takes(x: Tensor) -> bool:
-    if x.device.type != 'cpu' or not torch.backends.mkldnn.is_available():
-        return False
-    return x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+# Of a convolution: padding, stride, dilation, groups
+Geometry = tuple[list[int], list[int], list[int], int]
+
+
+def _geometry(conv: nn.Conv2d) -> Geometry:
+    return list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups
+
+
+def _fused_conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    geometry: Geometry,
+    relu: bool,
+    residual: Tensor | None = None,
+    overwrite: bool = False,
+) -> Tensor:
+    """A convolution that adds a residual and clips while it writes the output, if oneDNN takes ``x``.
+
+    With ``overwrite``, the output may take the memory of the residual.
+    """
+    if not onednn_takes(x):
+        padding, stride, dilation, groups = geometry
+        y = conv2d(x, weight, bias, stride, padding, dilation, groups)
+        y = y if residual is None else y.add_(residual)
+        return y.relu_() if relu else y
+    if residual is None:
+        kind = 'relu' if relu else 'none'
+        return torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *geometry, kind, [], '')
+    end = (x, weight, bias, *geometry, 'add', 1.0, 'relu' if relu else None, [], '')
+    # A large output is new memory, which the system fills with zeros first: that takes as long as the convolution.
+    if overwrite and residual.is_contiguous(memory_format=torch.channels_last):
+        return torch.ops.mkldnn._convolution_pointwise_.binary(residual, *end)
+    return torch.ops.mkldnn._convolution_pointwise.binary(x, residual, *end[1:])
+
+
+class _TrainedConv(torch.autograd.Function):
+    """:func:`_fused_conv` with gradients."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None, geometry: Geometry, relu: bool
+    ) -> Tensor:
+        y = _fused_conv(x, weight, bias, geometry, relu, residual)
+        ctx.geometry, ctx.relu = geometry, relu
+        ctx.save_for_backward(x, weight, y if relu else None)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, y = ctx.saved_tensors
+        if ctx.relu:
+            # In one memory format, or the comparison takes many times as long
+            grad = torch.ops.aten.threshold_backward(_like(grad, y), y, 0)
+        padding, stride, dilation, groups = ctx.geometry
+        needed = ctx.needs_input_grad
+        grads = torch.ops.aten.convolution_backward(
+            grad, x, weight, weight.shape[:1], stride, padding, dilation, False, [0, 0], groups, list(needed[:3])
+        )
+        return *grads, grad if needed[3] else None, None, None
+
+
+def _like(grad: Tensor, y: Tensor) -> Tensor:
+    last = y.is_contiguous(memory_format=torch.channels_last)
+    return grad.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
 class FoldedConv(nn.Module):
@@ -30,32 +95,32 @@ class FoldedConv(nn.Module):
         super().__init__()
         self.register_buffer('weight', conv.weight.detach().contiguous(memory_format=torch.channels_last))
         self.register_buffer('bias', None if conv.bias is None else conv.bias.detach())
-        self.geometry = list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups
+        self.geometry = _geometry(conv)
         self.relu = relu
         self._packed: Tensor | None = None
 
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """The output for ``x`` (B, C, H, W), plus ``residual``, which has its shape."""
-        padding, stride, dilation, groups = self.geometry
-        if torch.compiler.is_compiling() or not _onednn_takes(x):
-            y = conv2d(x, self.weight, self.bias, stride, padding, dilation, groups)
-            y = y if residual is None else y.add_(residual)
-            return y.relu_() if self.relu else y
-        if self._packed is None:
-            pack = torch.ops.mkldnn._reorder_convolution_weight
-            self._packed = pack(self.weight, padding, stride, dilation, groups, list(x.shape))
-        where = (self._packed, self.bias, padding, stride, dilation, groups)
-        if residual is None:
-            return torch.ops.mkldnn._convolution_pointwise(x, *where, 'relu' if self.relu else 'none', [], '')
-        then = 'relu' if self.relu else None
-        return torch.ops.mkldnn._convolution_pointwise.binary(x, residual, *where, 'add', 1.0, then, [], '')
+    def forward(self, x: Tensor, residual: Tensor | None = None, overwrite: bool = False) -> Tensor:
+        """The output for ``x`` (B, C, H, W), plus ``residual``, which has its shape and whose memory it may ``overwrite``."""
+        weight = self.weight
+        if onednn_takes(x):
+            if self._packed is None:
+                pack = torch.ops.mkldnn._reorder_convolution_weight
+                self._packed = pack(weight, *self.geometry, list(x.shape))
+            weight = self._packed
+        return _fused_conv(x, weight, self.bias, self.geometry, self.relu, residual, overwrite)
 
 
 class _FoldedBlock(nn.Module):
-    """A block of a ResNet: two or three convolutions and the shortcut."""
+    """A block of a ResNet: two or three convolutions and the shortcut.
 
-    def __init__(self, block: nn.Module) -> None:
+    Args:
+        block (nn.Module): The block, without batch norm.
+        owns_input (bool): Whether nothing else reads the input, so that the output can take its memory.
+    """
+
+    def __init__(self, block: nn.Module, owns_input: bool) -> None:
         super().__init__()
+        self.owns_input = owns_input
         convs = [block.conv1, block.conv2, *([block.conv3] if hasattr(block, 'conv3') else [])]
         self.convs = nn.ModuleList(FoldedConv(conv, relu=True) for conv in convs)
         self.shortcut = block.downsample and fold_convs(block.downsample)
@@ -65,7 +130,7 @@ class _FoldedBlock(nn.Module):
         *first, last = self.convs
         for conv in first:
             x = conv(x)
-        return last(x, shortcut)
+        return last(x, shortcut, overwrite=self.owns_input or self.shortcut is not None)
 
 
 def _is_plain(block: nn.Module) -> bool:
@@ -78,7 +143,9 @@ def fold_convs(module: nn.Module) -> nn.Module:
     """Replaces the convolutions inside a module that has no batch norm any more, in place. Returns the module."""
     for name, child in module.named_children():
         if _is_plain(child):
-            setattr(module, name, _FoldedBlock(child))
+            # Between the blocks of a stage
+            owns_input = type(module) is ResLayer and name != '0'
+            setattr(module, name, _FoldedBlock(child, owns_input))
         elif type(child) is nn.Conv2d and child.padding_mode == 'zeros' and not isinstance(child.padding, str):
             setattr(module, name, FoldedConv(child, relu=False))
         else:
@@ -133,31 +200,45 @@ def forward_with_frozen_norm(backbone: ResNet, images: Tensor) -> tuple[Tensor, 
     Returns:
         tuple[Tensor, ...]: The feature maps of ``out_indices``.
     """
-    x, outputs = backbone.maxpool(_conv_norm(images, backbone.conv1, backbone.norm1).relu_()), []
+    # The gradients of frozen parts, and their feature maps, are not needed.
+    x, outputs = backbone.maxpool(_conv_norm(images, backbone.conv1, backbone.norm1, relu=True)), []
     for i, name in enumerate(backbone.res_layers):
-        for block in getattr(backbone, name):
+        for j, block in enumerate(getattr(backbone, name)):
             if block.with_cp and x.requires_grad:
                 x = checkpoint(_block_forward, block, x, use_reentrant=False)
             else:
-                x = _block_forward(block, x)
+                x = _block_forward(block, x, owns_input=j > 0)
         if i in backbone.out_indices:
             outputs.append(x)
     return tuple(outputs)
 
 
-def _block_forward(block: nn.Module, x: Tensor) -> Tensor:
+def _block_forward(block: nn.Module, x: Tensor, owns_input: bool = False) -> Tensor:
     shortcut = x
     if block.downsample is not None:
         *pooling, conv, norm = block.downsample
         shortcut = _conv_norm(nn.Sequential(*pooling)(x), conv, norm)
     number = 3 if isinstance(block, Bottleneck) else 2
     for i in range(1, number):
-        x = _conv_norm(x, getattr(block, f'conv{i}'), getattr(block, f'norm{i}')).relu_()
-    return _conv_norm(x, getattr(block, f'conv{number}'), getattr(block, f'norm{number}')).add_(shortcut).relu_()
+        x = _conv_norm(x, getattr(block, f'conv{i}'), getattr(block, f'norm{i}'), relu=True)
+    conv, norm = getattr(block, f'conv{number}'), getattr(block, f'norm{number}')
+    return _conv_norm(x, conv, norm, True, shortcut, overwrite=owns_input or block.downsample is not None)
 
 
-def _conv_norm(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
+def _conv_norm(
+    x: Tensor,
+    conv: nn.Conv2d,
+    norm: nn.BatchNorm2d,
+    relu: bool = False,
+    residual: Tensor | None = None,
+    overwrite: bool = False,
+) -> Tensor:
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
     weight = conv.weight * scale[:, None, None, None]
     bias = norm.bias - norm.running_mean * scale
-    return conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+    if torch.is_autocast_enabled(x.device.type):
+        dtype = torch.get_autocast_dtype(x.device.type)
+        x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
+    if not torch.is_grad_enabled() or not (x.requires_grad or weight.requires_grad):
+        return _fused_conv(x, weight, bias, _geometry(conv), relu, residual, overwrite)
+    return _TrainedConv.apply(x, weight, bias, residual, _geometry(conv), relu)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .attention import FusedMultiheadAttention
+from .kernels import use_fast_kernels
 
 
 class _FusedLayer:
@@ -25,6 +26,7 @@ class _FusedLayer:
             self.cross_attn = FusedMultiheadAttention(**self.cross_attn_cfg)
         self.embed_dims = self.self_attn.embed_dims
         self.ffn = FFN(**self.ffn_cfg)
+        use_fast_kernels(self)
         self.norms = ModuleList([build_norm_layer(self.norm_cfg, self.embed_dims)[1] for _ in range(2 + crosses)])
 
 
