@@ -5,6 +5,7 @@ import copy
 import importlib.metadata
 import itertools
 import json
+import math
 import os
 import platform
 import resource
@@ -162,14 +163,22 @@ def timed_stages(stages: Stages, device: str) -> Iterator[dict[str, float]]:
             setattr(owner, name, value) if own else delattr(owner, name)
 
 
-def _fused_conv_flops(x_shape: Any, *args: Any, out_shape: Any, **kwargs: Any) -> int:
-    # The second tensor is the residual, if there is one, then come weights, and bias or None.
-    weight = next(shape for shape in args if shape is not None and len(shape) == 4 and shape != out_shape)
-    return conv_flop_count(x_shape, weight, out_shape)
+def _fused_conv_flops(*args: Any, out_shape: Any, **kwargs: Any) -> int:
+    # Input and residual come before the weights, in either order. The count reads only the number of images of the input.
+    weight = [shape for shape in args if isinstance(shape, torch.Size) and len(shape) == 4][-1]
+    return conv_flop_count(out_shape, weight, out_shape)
 
 
-# oneDNN's convolutions of the optimised model, which torch does not count
-_FUSED_CONV = {torch.ops.mkldnn._convolution_pointwise: _fused_conv_flops}
+def _fused_linear_flops(x: Any, weight: Any, *args: Any, **kwargs: Any) -> int:
+    return 2 * math.prod(x) * weight[0]
+
+
+# Operations of oneDNN that torch does not count
+_FUSED = {
+    torch.ops.mkldnn._convolution_pointwise: _fused_conv_flops,
+    torch.ops.mkldnn._convolution_pointwise_: _fused_conv_flops,
+    torch.ops.mkldnn._linear_pointwise: _fused_linear_flops,
+}
 
 
 def count_flops(call: Callable[[], Any], device: str) -> float:
@@ -179,7 +188,7 @@ def count_flops(call: Callable[[], Any], device: str) -> float:
     with (
         torch.compiler.set_stance('force_eager'),
         attention,
-        FlopCounterMode(display=False, custom_mapping=_FUSED_CONV) as counter,
+        FlopCounterMode(display=False, custom_mapping=_FUSED) as counter,
     ):
         call()
     return float(counter.get_total_flops())

@@ -35,19 +35,28 @@ def _fused_conv(
 
     With ``overwrite``, the output may take the memory of the residual.
     """
-    if not onednn_takes(x):
+    fused = onednn_takes(x)
+    if fused and (residual is None or _adds(x)):
+        unary = 'relu' if relu else 'none'
+        if residual is None:
+            return torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *geometry, unary, [], '')
+        end = (weight, bias, *geometry, 'add', 1.0, 'relu' if relu else None, [], '')
+        # A large output is new memory, which the system fills with zeros first. That takes as long as the convolution.
+        if overwrite and residual.is_contiguous(memory_format=torch.channels_last):
+            return torch.ops.mkldnn._convolution_pointwise_.binary(residual, x, *end)
+        return torch.ops.mkldnn._convolution_pointwise.binary(x, residual, *end)
+    if fused:
+        y = torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *geometry, 'none', [], '')
+    else:
         padding, stride, dilation, groups = geometry
         y = conv2d(x, weight, bias, stride, padding, dilation, groups)
-        y = y if residual is None else y.add_(residual)
-        return y.relu_() if relu else y
-    if residual is None:
-        kind = 'relu' if relu else 'none'
-        return torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *geometry, kind, [], '')
-    end = (x, weight, bias, *geometry, 'add', 1.0, 'relu' if relu else None, [], '')
-    # A large output is new memory, which the system fills with zeros first: that takes as long as the convolution.
-    if overwrite and residual.is_contiguous(memory_format=torch.channels_last):
-        return torch.ops.mkldnn._convolution_pointwise_.binary(residual, *end)
-    return torch.ops.mkldnn._convolution_pointwise.binary(x, residual, *end[1:])
+    y = y if residual is None else y.add_(residual)
+    return y.relu_() if relu else y
+
+
+def _adds(x: Tensor) -> bool:
+    """Whether oneDNN adds the residual of this input: not, for example, if it has a single pixel."""
+    return x.shape[2:].numel() > 1 and x.is_contiguous(memory_format=torch.channels_last)
 
 
 class _TrainedConv(torch.autograd.Function):

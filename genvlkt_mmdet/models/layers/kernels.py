@@ -11,7 +11,7 @@ _STEPS = 2**16  # of a random number of 16 bits
 
 def onednn_takes(x: Tensor) -> bool:
     """Whether oneDNN computes with a tensor of this type on this device."""
-    if x.device.type != 'cpu' or not torch.backends.mkldnn.is_available() or torch.compiler.is_compiling():
+    if x.device.type != 'cpu' or torch.compiler.is_compiling() or not torch.backends.mkldnn.is_available():
         return False
     return x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
