@@ -5,6 +5,7 @@ optimiser. The plain reading has its own network, and the matching, losses and o
 autocast for all, on a GPU with mmengine's `AmpOptimWrapper`.
 """
 
+import copy
 import functools
 import logging
 from collections.abc import Mapping
@@ -59,11 +60,15 @@ def build_optimizer(setting: common.Setting, model: nn.Module, cfg: Mapping[str,
 
 
 @functools.cache
-def random_teacher(source: CLIPSource) -> CLIPTeacher:
+def random_clip(model_name: str) -> nn.Module:
     """The image encoder of a CLIP model with random weights."""
     torch.manual_seed(0)
-    model = open_clip.create_model(source.model_name, load_weights=False)
-    return CLIPTeacher(model.visual, image_transform(source)['size'])
+    return open_clip.create_model(model_name, load_weights=False).visual
+
+
+def random_teacher(source: CLIPSource) -> CLIPTeacher:
+    """A teacher with random weights."""
+    return CLIPTeacher(copy.deepcopy(random_clip(source.model_name)), image_transform(source)['size'])
 
 
 def build_genvlkt(setting: common.Setting) -> tuple[nn.Module, list[HOIDataSample], list[InstanceData]]:
@@ -147,6 +152,9 @@ def plain(setting: common.Setting) -> common.Candidate:
     preprocessor = MODELS.build(setting.cfg.model.data_preprocessor).to(setting.device)
     data, sizes = batch_of(setting, samples), [setting.size] * setting.batch
     targets = [target.to(setting.device) for target in targets]
+    for module in head.loss_mimic.teacher.modules() if head.loss_mimic is not None else ():
+        if isinstance(module, nn.Linear):
+            module.__class__ = nn.Linear  # torch's own
     optimizer = build_optimizer(setting, model, setting.cfg.optim_wrapper)
 
     def call() -> None:

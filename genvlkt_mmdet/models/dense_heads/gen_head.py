@@ -236,6 +236,8 @@ class GENHead(BaseModule):
                     'model.bbox_head.loss_mimic=None.'
                 )
             clip_images = torch.stack([sample.clip_image for sample in batch_data_samples])
+            if torch.is_autocast_enabled(memory.device.type):
+                clip_images = clip_images.to(torch.get_autocast_dtype(memory.device.type))
         # Costs and losses add up small numbers, so they are not computed in half precision.
         with torch.autocast(memory.device.type, enabled=False):
             return self.loss_by_feat(_at_least_float32(outputs), targets, clip_images)

@@ -3,7 +3,7 @@
 from mmcv.cnn.bricks.transformer import MultiheadAttention
 from torch import Tensor, nn
 
-from .kernels import attention, linear
+from ..kernels import attention, linear
 
 
 class FusedMultiheadAttention(MultiheadAttention):

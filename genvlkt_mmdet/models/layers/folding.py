@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 from torch.utils.checkpoint import checkpoint
 
-from .kernels import onednn_takes
+from ..kernels import onednn_takes
 
 
 # Of a convolution: padding, stride, dilation, groups

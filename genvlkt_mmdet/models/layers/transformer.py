@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .attention import FusedMultiheadAttention
-from .kernels import use_fast_kernels
+from ..kernels import use_fast_kernels
 
 
 class _FusedLayer:

@@ -6,13 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..kernels import use_fast_kernels
 from .clip_source import CLIPSource, image_transform
 
 
 class CLIPTeacher(nn.Module):
     """Frozen image encoder of a CLIP model: the target of the mimic loss (GEN-VLKT, Sec. 3.3, Eq. 9).
 
-    It is always in eval mode and has no gradients. On a GPU it runs in half precision. Its owner keeps it out of its own
+    It is always in eval mode and has no gradients. On a GPU it runs in float16. On a CPU it runs in float32, until it gets images
+    in bfloat16: from then on in bfloat16. Its owner keeps it out of its own
     submodules, so that it is neither saved, nor optimised, nor wrapped by DistributedDataParallel.
 
     Args:
@@ -26,6 +28,7 @@ class CLIPTeacher(nn.Module):
         self.image_size = image_size
         self.requires_grad_(False)
         self.train(False)
+        use_fast_kernels(self.visual)
 
     def train(self, mode: bool = True) -> 'CLIPTeacher':
         """Stays in eval mode."""
@@ -52,6 +55,8 @@ class CLIPTeacher(nn.Module):
                 f'The CLIP teacher takes images of shape {size}, not {tuple(images.shape[1:])}: set the size of the '
                 f"pipeline's CLIP image to {self.image_size}."
             )
+        if images.dtype == torch.bfloat16 and images.device.type == 'cpu':
+            self.visual.to(images.dtype)
         dtype = next(self.parameters()).dtype
         # Autocast is for the student only.
         with torch.autocast(images.device.type, enabled=False):
