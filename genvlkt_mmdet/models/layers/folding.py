@@ -13,7 +13,6 @@ from torch.utils.checkpoint import checkpoint
 
 from ..kernels import onednn_takes
 
-
 # Of a convolution: padding, stride, dilation, groups
 Geometry = tuple[list[int], list[int], list[int], int]
 

@@ -13,8 +13,8 @@ from mmengine.model import ModuleList
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .attention import FusedMultiheadAttention
 from ..kernels import use_fast_kernels
+from .attention import FusedMultiheadAttention
 
 
 class _FusedLayer:

@@ -114,3 +114,31 @@ def test_a_backbone_with_hooks_is_not_folded_in_training():
     assert not has_frozen_norm(model)
     handle.remove()
     assert has_frozen_norm(model)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize('size', [(32, 32), (33, 1)])
+def test_tiny_feature_maps(dtype, size):
+    if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip('this CPU has no instructions for bfloat16')
+    model = resnet()
+    images = torch.randn(1, 3, *size).contiguous(memory_format=torch.channels_last)
+    expected = model(images)
+    tolerance = 1e-5 if dtype == torch.float32 else 0.05
+    for ours, theirs in zip(folded(model).to(dtype)(images.to(dtype)), expected, strict=True):
+        scale = theirs.abs().max().item()
+        torch.testing.assert_close(ours.float(), theirs, rtol=1e-4, atol=tolerance * scale)
+
+
+@torch.no_grad()
+def test_neither_input_nor_feature_maps_are_overwritten():
+    model = resnet(50)
+    images = torch.randn(1, 3, 64, 96).contiguous(memory_format=torch.channels_last)
+    before = images.clone()
+    first = folded(model)
+    kept = [feature.clone() for feature in first(images)]
+    for ours, theirs, again in zip(first(images), model(images), kept, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * theirs.abs().max().item())
+        assert torch.equal(ours, again)
+    assert torch.equal(images, before)
