@@ -6,7 +6,7 @@ import sys
 import pytest
 
 # Each of these takes a good part of a second, or reads many files.
-LAZY = ('open_clip', 'inflect', 'timm', 'transformers', 'pyarrow', 'scipy.io', 'tensorboard')
+LAZY = ('open_clip', 'inflect', 'timm', 'transformers', 'pyarrow', 'scipy.io', 'tensorboard', 'torchvision')
 
 
 @pytest.mark.parametrize('statement', ['import genvlkt_mmdet', 'from genvlkt_mmdet.apis import HOIInferencer'])

@@ -8,6 +8,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 
 SCHEME = 'genvlkt://'
 _FOLDER = Path(__file__).parent
+_SCALES = 'scales_of_8_bits'
 
 
 def asset_path(name: str) -> Path:
@@ -34,7 +35,29 @@ def load_shipped_checkpoint(filename: str, map_location: Any = None) -> dict[str
         filename (str): ``'genvlkt://<name>'``, see :func:`asset_path`.
         map_location (Any, optional): As in :func:`torch.load`.
     """
-    return torch.load(asset_path(filename), map_location=map_location, weights_only=True)
+    checkpoint = torch.load(asset_path(filename), map_location=map_location, weights_only=True)
+    scales = checkpoint.pop(_SCALES, {})
+    for name, scale in scales.items():
+        checkpoint['state_dict'][name] = checkpoint['state_dict'][name].float() * scale.float()
+    return checkpoint
 
 
-__all__ = ['SCHEME', 'asset_path', 'load_shipped_checkpoint']
+def store_in_8_bits(checkpoint: dict[str, Any]) -> None:
+    """Makes the matrices and convolutions of a checkpoint smaller, in place: a number of 8 bits for each weight.
+
+    Each row (weights of one output) has a scale of its own. A weight changes by at most 0.4 % of the largest of its row.
+    :func:`load_shipped_checkpoint` makes floats of them again.
+
+    Args:
+        checkpoint (dict): With a ``state_dict``.
+    """
+    state, scales = checkpoint['state_dict'], {}
+    for name, value in state.items():
+        if value.is_floating_point() and value.dim() > 1:
+            value = value.float()
+            scale = value.flatten(1).abs().amax(1).div(127).clamp(min=1e-12).view(-1, *[1] * (value.dim() - 1))
+            state[name], scales[name] = (value / scale).round().to(torch.int8), scale
+    checkpoint[_SCALES] = scales
+
+
+__all__ = ['SCHEME', 'asset_path', 'load_shipped_checkpoint', 'store_in_8_bits']

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..assets import store_in_8_bits
 from .files import load_checkpoint, save_checkpoint, weights_of
 
 
-def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True, drop: Sequence[str] = ()) -> int:
+def publish_checkpoint(
+    source: str | Path, target: str | Path, half: bool = True, drop: Sequence[str] = (), to_ship: bool = False
+) -> int:
     """Writes a checkpoint with the weights alone.
 
     Args:
@@ -14,6 +17,8 @@ def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True
         target (str | Path): File to write; it loads with ``weights_only=True``.
         half (bool): Store floats in half precision, if it can hold them; loading converts them back. Default: True.
         drop (Sequence[str]): Prefixes of the names of weights to leave out. Default: none.
+        to_ship (bool): Store matrices in 8 bits, for a file that ships with the package. Only its own address,
+            ``genvlkt://<name>``, loads it (see :func:`~genvlkt_mmdet.assets.store_in_8_bits`). Default: False.
 
     Returns:
         int: Size of the file in bytes.
@@ -27,4 +32,7 @@ def publish_checkpoint(source: str | Path, target: str | Path, half: bool = True
         for name, value in weights_of(load_checkpoint(str(source)), f"'{source}'").items()
         if not name.startswith(tuple(drop))
     }
-    return save_checkpoint(target, dict(state_dict=kept))
+    checkpoint = dict(state_dict=kept)
+    if to_ship:
+        store_in_8_bits(checkpoint)
+    return save_checkpoint(target, checkpoint)

@@ -20,8 +20,9 @@ def main() -> None:
     parser.add_argument('target', help='file to write')
     parser.add_argument('--full-precision', action='store_true', help='keep float32')
     parser.add_argument('--drop', nargs='*', default=[], metavar='PREFIX', help='leave out weights that begin so')
+    parser.add_argument('--to-ship', action='store_true', help='8 bits for a weight, for files inside this package')
     args = parser.parse_args()
-    size = publish_checkpoint(args.source, args.target, not args.full_precision, args.drop)
+    size = publish_checkpoint(args.source, args.target, not args.full_precision, args.drop, args.to_ship)
     print(f'{args.target}: {size / 1e6:.2f} MB')
 
 

@@ -4,8 +4,6 @@ import numpy as np
 import torch
 from mmdet.datasets.transforms import Resize
 from mmdet.registry import TRANSFORMS
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional as F
 
 from .layout import contiguous
 
@@ -78,6 +76,9 @@ class HOIResizeShortSide(Resize):
 
 
 def _resize(image: np.ndarray, width: int, height: int, interpolation: str) -> np.ndarray:
+    from torchvision.transforms import InterpolationMode  # not at the top: the import takes more than a second
+    from torchvision.transforms.v2 import functional as F
+
     # torch has a fast implementation for 8 bits in exactly this layout: a batch, with the channels last in memory
     batch = torch.from_numpy(contiguous(image))[None].permute(0, 3, 1, 2)
     batch = F.resize(batch, [height, width], InterpolationMode(interpolation), antialias=True)
