@@ -24,7 +24,7 @@ help:
 	@echo 'make test      lint, types and all tests'
 	@echo 'make test-all  the fast tests with every supported Python, the lowest and the newest versions, and the forks'
 	@echo 'make docs      the documentation site, in site/'
-	@echo 'make bench     time inference, training and data on the CPU, and write docs/performance.md'
+	@echo 'make bench     time inference, training, data, evaluation and start on the CPU, and write docs/performance.md'
 	@echo 'make bench-gpu the same for S, M and L on a GPU, in every precision and with torch.compile'
 	@echo 'make lint      ruff, mypy and the order of imports'
 	@echo 'make format    rewrite the sources with ruff'
@@ -68,10 +68,15 @@ $(DOCS_STAMP):
 BENCH := $(BIN)/python tools/benchmark
 FIGURES ?= docs/performance.json
 
+# bfloat16 is slower than float32 on CPUs without instructions for it.
+HALF = $(shell $(BIN)/python -c 'import torch; print("bfloat16" * torch.ops.mkldnn._is_mkldnn_bf16_supported())')
+
 bench: $(STAMP)
-	$(BENCH)/bench_inference.py --device cpu --out $(FIGURES)
-	$(BENCH)/bench_training.py --device cpu --out $(FIGURES)
+	$(BENCH)/bench_inference.py --device cpu --dtype float32 $(HALF) --out $(FIGURES)
+	$(BENCH)/bench_training.py --device cpu --dtype float32 $(HALF) --out $(FIGURES)
 	$(BENCH)/bench_data.py --out $(FIGURES)
+	$(BENCH)/bench_evaluation.py --out $(FIGURES)
+	$(BENCH)/bench_startup.py --weights genvlkt://gen_vlkt_tiny_minihoi.pth --out $(FIGURES)
 	$(BENCH)/write_page.py $(FIGURES)
 
 GPU := --device cuda --dtype float32 tf32 bfloat16 float16 --compile --repeats 20 --out $(FIGURES)

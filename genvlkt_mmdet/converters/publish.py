@@ -1,16 +1,19 @@
 """Turns a training checkpoint into a small file to share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..assets import store_in_8_bits
 from .files import load_checkpoint, save_checkpoint, weights_of
+
+_META = ('dataset_meta', 'cfg_json')
 
 
 def publish_checkpoint(
     source: str | Path, target: str | Path, half: bool = True, drop: Sequence[str] = (), to_ship: bool = False
 ) -> int:
-    """Writes a checkpoint with the weights alone.
+    """Writes a checkpoint with the weights alone, and the config and the classes that an inferencer reads.
 
     Args:
         source (str | Path): Checkpoint of a training.
@@ -27,12 +30,16 @@ def publish_checkpoint(
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If it holds no weights, or some that are not finite.
     """
+    full = load_checkpoint(str(source))
     kept = {
         name: value.half() if half and value.is_floating_point() and value.half().isfinite().all() else value.clone()
-        for name, value in weights_of(load_checkpoint(str(source)), f"'{source}'").items()
+        for name, value in weights_of(full, f"'{source}'").items()
         if not name.startswith(tuple(drop))
     }
-    checkpoint = dict(state_dict=kept)
+    checkpoint: dict[str, Any] = dict(state_dict=kept)
+    meta = full.get('meta') if isinstance(full, Mapping) else None
+    if isinstance(meta, Mapping) and (meta := {name: meta[name] for name in _META if name in meta}):
+        checkpoint['meta'] = meta
     if to_ship:
         store_in_8_bits(checkpoint)
     return save_checkpoint(target, checkpoint)

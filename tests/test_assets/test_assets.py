@@ -56,6 +56,29 @@ def test_publish_checkpoint(tmp_path):
     assert torch.equal(torch.load(tmp_path / 'exact.pth', weights_only=True)['state_dict']['a'], state['a'])
 
 
+def test_published_files_keep_the_config_and_the_classes(tmp_path):
+    meta = dict(epoch=1, dataset_meta=dict(classes=('cup',)), cfg_json='{}', cfg='import os')
+    torch.save(dict(state_dict=dict(a=torch.ones(2)), meta=meta), tmp_path / 'full.pth')
+    publish_checkpoint(tmp_path / 'full.pth', tmp_path / 'small.pth')
+    loaded = torch.load(tmp_path / 'small.pth', weights_only=True)
+    assert loaded['meta'] == dict(dataset_meta=dict(classes=('cup',)), cfg_json='{}')
+
+
+def test_a_shipped_file_has_8_bits_for_a_weight_and_loads_as_floats(shipped, tmp_path):
+    torch.manual_seed(0)
+    rows = torch.randn(3, 4, 5) * torch.tensor([1e-4, 1.0, 100.0]).view(3, 1, 1)
+    state = dict(weight=rows, zeros=torch.zeros(2, 3), bias=torch.tensor([0.1, 0.2]), count=torch.tensor([[7]]))
+    torch.save(dict(state_dict=state), tmp_path / 'full.pth')
+    publish_checkpoint(tmp_path / 'full.pth', shipped / 'x.pth', to_ship=True)
+    stored = torch.load(shipped / 'x.pth', weights_only=True)['state_dict']
+    assert stored['weight'].dtype == torch.int8 and stored['bias'].dtype == torch.float16
+    loaded = CheckpointLoader.load_checkpoint('genvlkt://x.pth')['state_dict']
+    largest = rows.abs().flatten(1).amax(1).view(3, 1, 1)
+    assert ((loaded['weight'] - rows).abs() <= 0.004 * largest).all()
+    assert torch.equal(loaded['zeros'], state['zeros']) and torch.equal(loaded['count'], state['count'])
+    torch.testing.assert_close(loaded['bias'].float(), state['bias'], rtol=1e-3, atol=0)
+
+
 def test_publish_needs_weights(tmp_path):
     torch.save(dict(optimizer={}), tmp_path / 'x.pth')
     with pytest.raises(ValueError, match='holds no weights'):

@@ -20,7 +20,6 @@ import numpy as np
 from genvlkt_mmdet.evaluation import evaluate_detections, load_detections
 from genvlkt_mmdet.evaluation.io import write_results
 from genvlkt_mmdet.structures import GroundTruth, Triplets
-from genvlkt_mmdet.text_table import text_table
 from genvlkt_mmdet.vocabulary import load_vocabulary
 
 FORMS = ('json', 'npz')
@@ -32,6 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--images', type=int, default=9658, help='images of the split')
     parser.add_argument('--per-image', type=int, default=100, help='detections per image')
     parser.add_argument('--repeats', type=int, default=3, help='processes for each form of the file')
+    parser.add_argument('--out', type=Path, help='JSON file that gets the table, in place of an older one')
     parser.add_argument('--measure', nargs=2, metavar=('FOLDER', 'FORM'), help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -143,6 +143,8 @@ def main() -> None:
     if args.measure:
         print(json.dumps(measure(Path(args.measure[0]), args.measure[1])))
         return
+    import common  # not at the top: the processes that are measured do without
+
     runs: dict[str, list[dict[str, float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         num_gts, num_dets = write_files(Path(folder), args.images, args.per_image)
@@ -155,7 +157,7 @@ def main() -> None:
         form: {key: statistics.median(run[key] for run in own) for key in own[0]} | dict(file_mib=sizes[form])
         for form, own in runs.items()
     }
-    print(f'{num_dets} detections in {args.images} images, {num_gts} annotated triplets; medians of {args.repeats}')
+    title = f'{num_dets} detections in {args.images} images, {num_gts} annotated triplets; medians of {args.repeats}'
     header = ['file', 'MiB', 'load s', 'evaluate s', 'both s', 'both, CPU s', 'peak MiB', 'above the imports']
     rows = [
         [
@@ -168,8 +170,7 @@ def main() -> None:
         ]
         for form, own in results.items()
     ]
-    print(text_table(header, rows))
-    print(json.dumps(results))
+    common.finish('evaluation', args, own_tables=[(title, header, rows)])
 
 
 if __name__ == '__main__':

@@ -9,8 +9,9 @@ import statistics
 import subprocess
 import sys
 from collections import defaultdict
+from pathlib import Path
 
-from genvlkt_mmdet.text_table import text_table
+import common
 
 # mmdet imports with mmcv-lite only after the module `compat`, which imports nothing else of the package.
 _MMDET = """
@@ -24,7 +25,10 @@ import mmdet.models
 CANDIDATES = {
     'import mmdet.models': ('', _MMDET),
     'import genvlkt_mmdet': ('', 'import genvlkt_mmdet'),
-    'torch.load': ('import genvlkt_mmdet, torch', "torch.load({weights!r}, map_location='cpu', weights_only=False)"),
+    'load the weights': (
+        'import genvlkt_mmdet; from mmengine.runner import CheckpointLoader',
+        "CheckpointLoader.load_checkpoint({weights!r}, map_location='cpu')",
+    ),
     'HOIInferencer': (
         'from genvlkt_mmdet.apis import HOIInferencer',
         "HOIInferencer({model!r}, weights={weights!r}, device='cpu', show_progress=False)",
@@ -45,6 +49,7 @@ def main() -> None:
     parser.add_argument('--weights', help='checkpoint; without it, only the imports are timed')
     parser.add_argument('--model', help='config of the checkpoint (default: the one in it)')
     parser.add_argument('--repeats', type=int, default=5, help='processes for each candidate')
+    parser.add_argument('--out', type=Path, help='JSON file that gets the table, in place of an older one')
     args = parser.parse_args()
     chosen = CANDIDATES if args.weights else dict(list(CANDIDATES.items())[:2])
     seconds: dict[str, list[list[float]]] = defaultdict(list)
@@ -55,12 +60,11 @@ def main() -> None:
             output = subprocess.check_output([sys.executable, '-c', code], text=True, stderr=subprocess.DEVNULL)
             seconds[name].append(json.loads(output.splitlines()[-1]))
     figures = {name: [statistics.median(part) for part in zip(*runs)] for name, runs in seconds.items()}
-    rows = [[name, f'{wall:.2f}', f'{cpu:.2f}'] for name, (wall, cpu) in figures.items()]
-    print(text_table(['candidate', 'seconds', 'CPU seconds'], rows))
     names = list(figures)
-    for own, other in zip(names[1::2], names[::2]):
-        print(f'{own} takes {figures[own][0] - figures[other][0]:+.2f} s more than {other}.')
-    print(json.dumps(figures))
+    more = {own: f'{figures[own][0] - figures[other][0]:+.2f}' for own, other in zip(names[1::2], names[::2])}
+    rows = [[name, f'{wall:.2f}', f'{cpu:.2f}', more.get(name, '')] for name, (wall, cpu) in figures.items()]
+    header = ['candidate', 'seconds', 'CPU seconds', 'seconds more than the row above']
+    common.finish('start', args, own_tables=[(f'medians of {args.repeats} processes', header, rows)])
 
 
 if __name__ == '__main__':

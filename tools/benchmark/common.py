@@ -379,8 +379,10 @@ def chosen(candidates: Mapping[str, Any], args: argparse.Namespace) -> dict[str,
     return {name: candidates[name] for name in names}
 
 
-def finish(benchmark: str, args: argparse.Namespace, cases: Sequence[Mapping[str, Any]]) -> None:
-    """Prints the figures of a run, and writes them into the JSON file."""
+def finish(
+    benchmark: str, args: argparse.Namespace, cases: Sequence[Mapping[str, Any]] = (), own_tables: Sequence[Table] = ()
+) -> None:
+    """Prints the figures of a run, and writes them into the JSON file. A benchmark without cases brings its tables."""
     run = dict(
         benchmark=benchmark,
         model=Path(getattr(args, 'model', 'gen_vlkt_s_hico')).stem,
@@ -391,6 +393,7 @@ def finish(benchmark: str, args: argparse.Namespace, cases: Sequence[Mapping[str
         machine=machine(),
         process_peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         cases=list(cases),
+        tables=list(own_tables),
     )
     for title, header, rows in tables(run):
         print(f'\n{title}\n{text_table(header, rows)}')
@@ -405,6 +408,7 @@ def finish(benchmark: str, args: argparse.Namespace, cases: Sequence[Mapping[str
 
 def tables(run: Mapping[str, Any]) -> Iterator[Table]:
     """Tables of a run, each with a title."""
+    yield from run.get('tables', ())
     for case in run['cases']:
         rivals = [n for n, own in case['candidates'].items() if not n.startswith('genvlkt') and 'error' not in own]
         rows = [_row(name, figures, rivals) for name, figures in case['candidates'].items()]

@@ -14,8 +14,8 @@ FIGURES, PAGE = DOCS / 'performance.json', DOCS / 'performance.md'
 INTRODUCTION = """\
 # Performance
 
-`make bench` measures inference, training and data on the CPU, and `make bench-gpu` on a GPU. Both write this page from
-`docs/performance.json`. It contains only what they measured.
+`make bench` measures inference, training, data, evaluation and start on the CPU, and `make bench-gpu` on a GPU. Both
+write this page from `docs/performance.json`. It contains only what they measured.
 
 ## What is compared
 
