@@ -3,11 +3,15 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS
 
-from genvlkt_mmdet.models import optimize_for_inference
+from genvlkt_mmdet.apis import HOIInferencer
+from genvlkt_mmdet.minihoi import render_minihoi
+from genvlkt_mmdet.models import kernels, optimize_for_inference
+from genvlkt_mmdet.models.layers import folding
 from tests.test_models.tiny import batch, detector_cfg, sample
 
 BACKBONE = dict(
@@ -114,3 +118,26 @@ def test_an_open_vocabulary_is_set_on_an_optimised_model():
 def test_impossible_precision_is_refused(dtype, sentence):
     with pytest.raises(ValueError, match=sentence):
         optimize_for_inference(small_model(), dtype)
+
+
+def test_the_shipped_detector_gives_the_same_triplets_with_torchs_own_kernels(tmp_path, monkeypatch):
+    render_minihoi(tmp_path, splits=('test',), sizes=dict(test=20), workers=1, progress=False)
+    images = sorted(map(str, (tmp_path / 'images' / 'test').iterdir()))
+
+    def triplets(**settings):
+        inferencer = HOIInferencer(
+            'gen_vlkt_tiny_minihoi',
+            'genvlkt://gen_vlkt_tiny_minihoi.pth',
+            device='cpu',
+            show_progress=False,
+            **settings,
+        )
+        return inferencer(images, pred_score_thr=0)['predictions']
+
+    fast = triplets(dtype='float32')
+    for module in (kernels, folding):
+        monkeypatch.setattr(module, 'onednn_takes', lambda x: False)
+    for ours, theirs in zip(fast, triplets(optimize=False), strict=True):
+        assert [hoi['phrase'] for hoi in ours] == [hoi['phrase'] for hoi in theirs] and len(ours) > 20
+        scores = [[hoi['score'] for hoi in hois] for hois in (ours, theirs)]
+        np.testing.assert_allclose(*scores, rtol=0, atol=1e-5)

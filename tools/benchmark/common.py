@@ -385,7 +385,7 @@ def finish(
     """Prints the figures of a run, and writes them into the JSON file. A benchmark without cases brings its tables."""
     run = dict(
         benchmark=benchmark,
-        model=Path(getattr(args, 'model', 'gen_vlkt_s_hico')).stem,
+        model=Path(getattr(args, 'model', None) or 'gen_vlkt_s_hico').stem,
         device=getattr(args, 'device', 'cpu'),
         date=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
         threads=torch.get_num_threads(),
