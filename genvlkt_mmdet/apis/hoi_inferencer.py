@@ -1,6 +1,5 @@
 """Detects human-object interactions in images with one call."""
 
-import json
 import math
 import os
 import os.path as osp
@@ -48,6 +47,7 @@ from ..structures import HOIDataSample, has_object
 from ..visualization import DEFAULT_SCORE_THR, HOIVisualizer
 from ..vocabulary import HOIEntry, HOIVocabulary, load_vocabulary, read_hoi_list
 from .configs import read_config
+from .hoi_result import HOIResult
 from .new_class_scores import NewClassScores
 
 ImageInput = str | Path | np.ndarray
@@ -206,13 +206,8 @@ class HOIInferencer(BaseInferencer):
         broken: list[dict[str, str]] = []
         batches = self.preprocess(ori_inputs, batch_size, max_pixels, None if alone else broken)
         results: dict[str, list] = dict(images=[], predictions=[], visualization=[], broken=broken)
-        new_classes = NewClassScores(self.model.bbox_head.readings)
         with progress_bar('Inference', len(ori_inputs), self.show_progress) as advance:
-            for images, data in batches:
-                preds = [
-                    _select(sample.cpu(), image, pred_score_thr, top_k)
-                    for sample, image in zip(new_classes.watch(self.forward(data)), images, strict=True)
-                ]
+            for images, preds in self._predict(batches, pred_score_thr, top_k):
                 drawings = self.visualize(
                     images,
                     preds,
@@ -232,8 +227,38 @@ class HOIInferencer(BaseInferencer):
                 for key, values in packed.items():
                     results[key].extend(values)
                 advance(len(images))
-        new_classes.log(pred_score_thr)
         return results
+
+    def stream(
+        self,
+        source: ImageInput | Sequence[ImageInput],
+        batch_size: int = 1,
+        pred_score_thr: float = DEFAULT_SCORE_THR,
+        top_k: int | None = None,
+        stride: int = 1,
+    ) -> Iterator[HOIResult]:
+        """Detects the interactions in images one batch at a time, so that memory does not grow with their number."""
+        check_options(batch_size, pred_score_thr, top_k)
+        batches = self.preprocess(self._inputs_to_list(source), batch_size)
+        for images, preds in self._predict(batches, pred_score_thr, top_k):
+            for image, pred in zip(images, preds, strict=True):
+                yield self._result(pred, image, keep_pixels=True)
+
+    def _predict(
+        self, batches: Iterable[tuple[list[_LoadedImage], Any]], pred_score_thr: float, top_k: int | None
+    ) -> Iterator[tuple[list[_LoadedImage], list[HOIDataSample]]]:
+        """Yields the images of each batch of :meth:`preprocess` and their selected triplets."""
+        new_classes = NewClassScores(self.model.bbox_head.readings)
+        for images, data in batches:
+            samples = new_classes.watch(self.forward(data))
+            yield (
+                images,
+                [
+                    _select(sample.cpu(), image, pred_score_thr, top_k)
+                    for sample, image in zip(samples, images, strict=True)
+                ],
+            )
+        new_classes.log(pred_score_thr)
 
     def preprocess(
         self,
@@ -343,19 +368,28 @@ class HOIInferencer(BaseInferencer):
         Returns:
             dict[str, list]: ``images``, ``predictions`` and ``visualization`` of :meth:`__call__`.
         """
-        plain = [self.pred2list(pred) for pred in preds]
-        for image, hois in zip(images, plain, strict=True):
-            height, width = image.pixels.shape[:2]
-            record = dict(image=image.path, width=width, height=height, hois=hois)
+        results = [self._result(pred, image) for pred, image in zip(preds, images, strict=True)]
+        for image, result in zip(images, results, strict=True):
             if pred_out_dir:
                 file = Path(pred_out_dir, 'preds', f'{osp.splitext(image.name)[0]}.json')
-                write_file(file, json.dumps(record, indent=1).encode())
+                write_file(file, result.to_json(indent=1).encode())
             if print_result:
-                print(record)
+                print(result.to_dict())
         return dict(
             images=[image.path for image in images],
-            predictions=list(preds) if return_datasamples else plain,
+            predictions=list(preds) if return_datasamples else results,
             visualization=visualization,
+        )
+
+    def _result(self, pred: HOIDataSample, image: _LoadedImage, keep_pixels: bool = False) -> HOIResult:
+        height, width = image.pixels.shape[:2]
+        return HOIResult(
+            self.pred2list(pred),
+            image=image.path,
+            width=width,
+            height=height,
+            pixels=image.pixels if keep_pixels or image.path is None else None,
+            object_names=self.vocabulary.object_names,
         )
 
     def pred2list(self, data_sample: HOIDataSample) -> list[dict[str, Any]]:
@@ -374,8 +408,8 @@ class HOIInferencer(BaseInferencer):
             np.clip(boxes.double().numpy(), 0, limits) for boxes in (hois.human_boxes, hois.object_boxes)
         )
         triplets = []
-        for human, obj, label, score in zip(
-            humans, objects, hois.hoi_labels.tolist(), hois.scores.tolist(), strict=True
+        for human, obj, label, score, query in zip(
+            humans, objects, hois.hoi_labels.tolist(), hois.scores.tolist(), hois.query_ids.tolist(), strict=True
         ):
             index = vocabulary.hoi_objects[label]
             name = vocabulary.object_names[index] if index < vocabulary.num_objects else None
@@ -387,6 +421,8 @@ class HOIInferencer(BaseInferencer):
                     verb=vocabulary.verb_names[vocabulary.hoi_verbs[label]],
                     phrase=vocabulary.phrase(label),
                     score=score,
+                    confidence=max(0.0, score - 1),
+                    query=query,
                 )
             )
         return triplets

@@ -80,6 +80,8 @@ def test_triplets_are_those_of_the_model(inferencer):
             verb=vocabulary.verb_names[vocabulary.hoi_verbs[label]],
             phrase=vocabulary.phrase(label),
             score=pytest.approx(float(hois.scores[i])),
+            confidence=pytest.approx(max(0, float(hois.scores[i]) - 1)),
+            query=int(hois.query_ids[i]),
         )
     assert json.loads(json.dumps(triplets)) == triplets
 
@@ -176,18 +178,34 @@ def test_triplet_without_object(inferencer, monkeypatch):
         hoi_labels=torch.tensor(
             [vcoco.hoi_index('hold_obj', 'cup'), vcoco.hoi_index('stand', None), vcoco.hoi_index('hold_obj', 'cup')]
         ),
-        scores=torch.tensor([1.5, 1.25, 1.0]),
+        scores=torch.tensor([1.5, 1.25, 0.75]),
+        query_ids=torch.tensor([4, 4, 2]),
     )
     hold, stand, hidden = inferencer.pred2list(sample)
     human = [0.0, 10.0, 40.0, 100.0]
     cup = [30.0, 20.0, 50.0, 40.0]
     assert hold == dict(
-        human_box=human, object_box=cup, object='cup', verb='hold_obj', phrase='person holding a cup', score=1.5
+        human_box=human,
+        object_box=cup,
+        object='cup',
+        verb='hold_obj',
+        phrase='person holding a cup',
+        score=1.5,
+        confidence=0.5,
+        query=4,
     )
     assert stand == dict(
-        human_box=human, object_box=None, object=None, verb='stand', phrase='person standing', score=1.25
+        human_box=human,
+        object_box=None,
+        object=None,
+        verb='stand',
+        phrase='person standing',
+        score=1.25,
+        confidence=0.25,
+        query=4,
     )
     assert hidden['object'] == 'cup' and hidden['object_box'] is None
+    assert hidden['confidence'] == 0 and hidden['query'] == 2
 
 
 def test_needs_no_clip(weights, monkeypatch):
