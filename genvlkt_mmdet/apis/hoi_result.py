@@ -2,13 +2,9 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import pandas
-    import supervision
 
 
 class HOIResult(list[dict[str, Any]]):
@@ -75,7 +71,7 @@ class HOIResult(list[dict[str, Any]]):
 
     def to_dict(self) -> dict[str, Any]:
         """Returns ``image``, ``width``, ``height`` and ``hois`` (the triplets), and ``frame`` and ``time`` of a video frame."""
-        place = dict(image=self.image)
+        place: dict[str, Any] = dict(image=self.image)
         if self.frame is not None:
             place.update(frame=self.frame, time=self.time)
         return dict(place, width=self.width, height=self.height, hois=list(self))

@@ -63,8 +63,8 @@ def add_optimization_arguments(parser: argparse.ArgumentParser, dtype: str) -> N
     group.add_argument('--compile', action='store_true', help='compile the network first, which takes minutes')
 
 
-def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Decorator of a tool's ``main``: a mistake of the user ends it with one line instead of a traceback.
+def command(*errors: type[Exception]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorator of a verb's ``run`` or a tool's ``main``: a mistake of the user ends it with one line instead of a traceback.
 
     The exit code is 1 after an error of the user, 130 after Ctrl-C, and 2 if a value of the command line is empty. An empty
     value comes from a shell variable that is not set, and Python would take it for the current folder. Any other error is a
@@ -78,9 +78,9 @@ def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable
         Callable: The decorator.
     """
 
-    def decorate(main: Callable[[], None]) -> Callable[[], None]:
+    def decorate(main: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(main)
-        def run() -> None:
+        def run(*args: argparse.Namespace) -> None:
             for before, value in zip(sys.argv, sys.argv[1:]):
                 if not value or (value.startswith('--') and value.endswith('=')):
                     place = (
@@ -89,7 +89,7 @@ def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable
                     print(f'error: a value of the command line is empty: {place}.', file=sys.stderr)
                     sys.exit(2)
             try:
-                main()
+                main(*args)
             except BrokenPipeError:  # as of `| head`: Python would complain once more when it flushes the output
                 with contextlib.suppress(OSError):
                     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
