@@ -1,8 +1,8 @@
 """The verbs of the command ``genvlkt``, one module each.
 
-A verb is a module with two functions: ``add_arguments(parser)`` adds its options, and ``run(args)`` calls the package. The docstring
-of the module is the verb's help: one paragraph, then examples. The list of the verbs is in ``genvlkt_start.py``, which can show it
-without an import of the package.
+A verb is a module with two functions: ``add_arguments(parser)`` adds its options, and ``run(args)`` calls the package. The
+docstring of the module is the verb's help: one paragraph, then examples. The list of the verbs is in ``genvlkt_start.py``, which
+can show it without an import of the package.
 """
 
 import argparse
