@@ -9,7 +9,10 @@ import argparse
 from collections.abc import Sequence
 from importlib import import_module
 
+from ..engine import command
 
+
+@command()  # from here, because the command line is read before the verb runs
 def run_verb(verb: str, arguments: Sequence[str] | None = None, prog: str | None = None) -> None:
     """Parses the command line of a verb and runs it.
 

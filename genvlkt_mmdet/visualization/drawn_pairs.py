@@ -63,7 +63,7 @@ def pairs_from_predictions(pred_hois: InstanceData, vocabulary: HOIVocabulary) -
 
 
 def pairs_from_triplets(triplets: Sequence[Mapping[str, Any]]) -> list[DrawnPair]:
-    """Groups triplets of a :class:`~genvlkt_mmdet.apis.HOIResult`, highest score first, as :func:`pairs_from_predictions` does."""
+    """Groups the triplets of a :class:`~genvlkt_mmdet.apis.HOIResult`, as :func:`pairs_from_predictions` does."""
     return _group(
         np.array([hoi['human_box'] for hoi in triplets]),
         np.array([hoi['object_box'] or [np.nan] * 4 for hoi in triplets]),
