@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,28 +18,27 @@ VERSION = 1
 _MAX_BYTES = 1 << 30
 
 
-@dataclass
+@dataclass(eq=False)
 class Track:
     """A person or object that is followed through a video.
 
     Attributes:
         id (int): Its number, from 1, unique in the timeline.
         name (str): Class, such as 'person' or 'horse'.
-        frames (list[int]): Frames in which it was detected, ascending.
-        boxes (list[tuple]): Its box in each of these frames, (x1, y1, x2, y2) in pixels.
+        frames (np.ndarray): (n) frames in which it was detected, ascending.
+        boxes (np.ndarray): (n, 4) its box in each of these frames, xyxy in pixels.
     """
 
     id: int
     name: str
-    frames: list[int] = field(default_factory=list)
-    boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
+    frames: np.ndarray
+    boxes: np.ndarray
 
     def boxes_at(self, frames: np.ndarray) -> np.ndarray:
-        """Boxes in (n) frames, (n, 4): interpolated where the track was not detected, NaN before its begin and after its end."""
-        known, boxes = np.array(self.frames), np.array(self.boxes, dtype=float).reshape(-1, 4)
-        if not len(known):
+        """Boxes in (m) frames, (m, 4): interpolated between detections, NaN before the first and after the last one."""
+        if not len(self.frames):
             return np.full((len(frames), 4), np.nan)
-        columns = [np.interp(frames, known, column, left=np.nan, right=np.nan) for column in boxes.T]
+        columns = [np.interp(frames, self.frames, column, left=np.nan, right=np.nan) for column in self.boxes.T]
         return np.stack(columns, axis=1)
 
 
@@ -99,15 +98,28 @@ class Timeline:
     intervals: list[Interval] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain containers in the layout of :func:`timeline_schema`."""
-        return dict(version=VERSION, **asdict(self))
+        """Plain containers in the layout of :func:`timeline_schema`. Boxes have one decimal."""
+        head = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ('tracks', 'intervals')}
+        tracks = [
+            dict(
+                id=track.id,
+                name=track.name,
+                frames=track.frames.tolist(),
+                boxes=[[round(value, 1) for value in box] for box in track.boxes.tolist()],
+            )
+            for track in self.tracks
+        ]
+        return dict(version=VERSION, **head, intervals=[asdict(each) for each in self.intervals], tracks=tracks)
 
     def to_json(self) -> str:
-        """The timeline as JSON, one line per track and interval. :func:`read_timeline` reads it."""
-        content = self.to_dict()
-        lists = {key: ',\n  '.join(json.dumps(item, allow_nan=False) for item in content.pop(key)) for key in ('intervals', 'tracks')}
-        head = json.dumps(content, indent=1, allow_nan=False).rstrip('}\n')
-        return head + ''.join(f',\n "{key}": [\n  {text}\n ]' if text else f',\n "{key}": []' for key, text in lists.items()) + '\n}\n'
+        """The timeline as JSON, one line for each interval and track. :func:`read_timeline` reads it."""
+        lines = []
+        for key, value in self.to_dict().items():
+            text = json.dumps(value, allow_nan=False)
+            if isinstance(value, list) and value:
+                text = '[\n  ' + ',\n  '.join(json.dumps(each, allow_nan=False) for each in value) + '\n ]'
+            lines.append(f' {json.dumps(key)}: {text}')
+        return '{\n' + ',\n'.join(lines) + '\n}\n'
 
     def to_csv(self) -> str:
         """The intervals as CSV, one line each after a line of titles."""
@@ -187,14 +199,15 @@ def _interval(each: dict[str, Any], names: dict[int, str]) -> Interval:
     return found
 
 
-def _positions(each: dict[str, Any]) -> tuple[list[int], list[tuple[float, float, float, float]]]:
-    frames, boxes = each['frames'], np.asarray(each['boxes'], dtype=float).reshape(-1, 4)
-    steps = np.asarray(frames)
-    if len(steps) != len(boxes) or not np.isfinite(boxes).all():
+def _positions(each: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    frames, boxes = np.asarray(each['frames']), np.asarray(each['boxes'], dtype=np.float32).reshape(-1, 4)
+    if not len(frames):
+        frames = np.zeros(0, dtype=int)
+    if frames.ndim != 1 or len(frames) != len(boxes) or not np.isfinite(boxes).all():
         raise ValueError('a track needs a box of four finite numbers for each of its frames')
-    if len(steps) and (steps.dtype.kind != 'i' or steps.ndim != 1 or steps[0] < 0 or (np.diff(steps) <= 0).any()):
+    if frames.dtype.kind != 'i' or (frames < 0).any() or (np.diff(frames) <= 0).any():
         raise ValueError('the frames of a track must be ascending whole numbers')
-    return list(frames), [tuple(box) for box in boxes.tolist()]
+    return frames, boxes
 
 
 def _whole(each: dict[str, Any], key: str, least: int) -> int:
