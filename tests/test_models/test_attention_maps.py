@@ -49,8 +49,10 @@ def softmax_formula(model, inputs, data_samples):
     return (instance[:, :QUERIES] + instance[:, QUERIES:]) / 2, interaction
 
 
-@pytest.mark.parametrize('padded', [False, True])
-@pytest.mark.parametrize('form', ['plain', 'optimised', 'half', 'compiled'])
+@pytest.mark.parametrize(
+    ('form', 'padded'),
+    [('plain', False), ('plain', True), ('optimised', False), ('optimised', True), ('half', True), ('compiled', True)],
+)
 def test_maps_are_the_softmax_of_queries_and_keys(form, padded):
     model = detector()
     if form == 'half':
@@ -69,7 +71,9 @@ def test_maps_are_the_softmax_of_queries_and_keys(form, padded):
             assert (attention[0, :, 2:] == 0).all() and (attention[1, :, :, 2:] == 0).all()
             assert (attention[0, :, :2] > 0).all() and (attention[1, :, :, :2] > 0).all()
     with torch.no_grad():
-        assert_alike([p.pred_hois for p in predicted], [s.pred_hois for s in model(inputs, samples(padded), mode='predict')])
+        assert_alike(
+            [p.pred_hois for p in predicted], [s.pred_hois for s in model(inputs, samples(padded), mode='predict')]
+        )
 
 
 def test_torch_computes_the_same_weights():
@@ -107,9 +111,7 @@ def test_nothing_stays_behind():
 
 
 def test_a_head_without_pge_has_one_instance_query_per_pair():
-    model = detector(
-        type='VerbGENHead', hoi_text=False, without='p-GE', test_cfg=dict(type='TopHOITriplets')
-    )
+    model = detector(type='VerbGENHead', hoi_text=False, without='p-GE', test_cfg=dict(type='TopHOITriplets'))
     inputs, data_samples = batch(*samples(False)), samples(False)
     _, instance, interaction = model.predict_with_attention(inputs, data_samples)
     assert instance.shape == interaction.shape == (1, QUERIES, 2, 3)
