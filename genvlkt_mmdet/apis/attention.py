@@ -1,19 +1,20 @@
 """Where the two decoders look for a human-object pair."""
 
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..datasets.image_file import write_image
-from ..structures import HOIDataSample
-from ..visualization import DEFAULT_SCORE_THR
-from .hoi_inferencer import HOIInferencer, ImageInput, check_options
+from ..datasets.image_file import MAX_PIXELS
+from ..visualization import DEFAULT_SCORE_THR, HOIVisualizer
+from ..visualization.drawn_pairs import pairs_from_triplets
+from .hoi_inferencer import HOIInferencer, check_options, select_triplets
+from .hoi_result import HOIResult
+from .sources import ImageInput, find_images, is_video
 
-# Side of the heat maps of a drawing, which is larger only if the image is.
+# Maximum side of the heat maps of a drawing. The drawing stretches them.
 _DRAWN_SIDE = 1024
 
 
@@ -29,22 +30,108 @@ class PairAttention(NamedTuple):
     interaction: np.ndarray
 
 
-class _Attended(NamedTuple):
-    """An image, its prediction, and the attention of all pairs, (Q, h, w) cells over the padded network input each."""
+class AttendedImage:
+    """The interactions of an image, and where the decoders look for each pair. :func:`attend` makes it.
 
-    image: Any
-    sample: HOIDataSample
-    input_shape: tuple[int, int]
-    instance: Tensor
-    interaction: Tensor
+    Attributes:
+        result (HOIResult): The interactions, with the pixels of the image.
+    """
 
-    def of_pair(self, query: int, size: tuple[int, int]) -> PairAttention:
-        """The maps of one pair over the image, with ``size`` (height, width)."""
-        if isinstance(query, bool) or not isinstance(query, (int, np.integer)) or not 0 <= query < len(self.instance):
-            raise ValueError(f'query must be a whole number from 0 to {len(self.instance) - 1}, not {query!r}.')
-        height, width = self.sample.img_shape[:2]
-        maps = (_resize(m[query], self.input_shape)[:height, :width] for m in (self.instance, self.interaction))
-        return PairAttention(*(_resize(m, size).numpy() for m in maps))
+    def __init__(
+        self,
+        result: HOIResult,
+        instance: Tensor,
+        interaction: Tensor,
+        input_shape: tuple[int, int],
+        img_shape: tuple[int, int],
+    ) -> None:
+        self.result = result
+        # (Q, h, w) cells over the network input, whose padding is on the right and below
+        self._cells = instance, interaction
+        self._input_shape, self._img_shape = input_shape, img_shape
+
+    def pair(self, query: int, size: tuple[int, int] | None = None) -> PairAttention:
+        """The maps of a pair, see :func:`pair_attention`.
+
+        Args:
+            query (int): Index of the pair's query.
+            size (tuple[int, int], optional): Height and width of the maps. None: those of the image.
+
+        Raises:
+            ValueError: If there is no such query.
+        """
+        count = len(self._cells[0])
+        if isinstance(query, bool) or not isinstance(query, (int, np.integer)) or not 0 <= query < count:
+            raise ValueError(f'query must be a whole number from 0 to {count - 1}, not {query!r}.')
+        height, width = self._img_shape
+        maps = (_resize(cells[query], self._input_shape)[:height, :width] for cells in self._cells)
+        size = size or (self.result.height, self.result.width)
+        return PairAttention(*(_resize(heat, size).numpy() for heat in maps))
+
+    def draw(self, query: int) -> np.ndarray:
+        """The drawing of a pair, see :func:`draw_attention`.
+
+        Args:
+            query (int): Index of the pair's query.
+
+        Raises:
+            ValueError: If no triplet of ``result`` has this query.
+        """
+        own = [hoi for hoi in self.result if hoi['query'] == query]
+        if not own:
+            found = ', '.join(str(number) for number in self.queries)
+            raise ValueError(
+                f'No triplet above the threshold has query {query}; the queries of those above it: {found or "none"}.'
+            )
+        sides = self.result.height, self.result.width
+        scale = min(1.0, _DRAWN_SIDE / max(sides))
+        maps = self.pair(query, tuple(max(1, round(side * scale)) for side in sides))
+        return HOIVisualizer().draw_attention(self.result.pixels[..., ::-1].copy(), pairs_from_triplets(own), *maps)
+
+    @property
+    def queries(self) -> list[int]:
+        """The queries of the triplets of ``result``, each once, highest score first."""
+        return list(dict.fromkeys(hoi['query'] for hoi in self.result))
+
+
+def attend(
+    inferencer: HOIInferencer,
+    image: ImageInput,
+    pred_score_thr: float = DEFAULT_SCORE_THR,
+    top_k: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> AttendedImage:
+    """Detects the interactions in an image, and keeps the attention of all pairs.
+
+    Args:
+        inferencer (HOIInferencer): The model.
+        image (str | Path | np.ndarray | PIL.Image.Image): Image file or address, (H, W, 3) uint8 BGR array, or image of Pillow.
+        pred_score_thr (float): As in :meth:`HOIInferencer.__call__`.
+        top_k (int, optional): As in :meth:`HOIInferencer.__call__`.
+        max_pixels (int): As in :meth:`HOIInferencer.__call__`.
+
+    Returns:
+        AttendedImage: The interactions and the attention.
+
+    Raises:
+        FileNotFoundError: If the image does not exist.
+        ValueError: If the input is no single image that can be read, or a setting is out of range.
+    """
+    check_options(pred_score_thr=pred_score_thr, top_k=top_k, max_pixels=max_pixels)
+    source = find_images(image)
+    if not source.alone or is_video(image):
+        raise ValueError('The attention is that of one image: give one image, not a folder, a list or a video.')
+    (images, data), *_ = inferencer.preprocess(source.items, 1, max_pixels)
+    data = inferencer.model.data_preprocessor(data, False)
+    with torch.no_grad():
+        samples, *maps = inferencer.model.predict_with_attention(data['inputs'], data['data_samples'])
+    sample = select_triplets(samples[0].cpu(), images[0], pred_score_thr, top_k)
+    return AttendedImage(
+        inferencer._result(sample, images[0], keep_pixels=True),
+        *(m[0].float().cpu() for m in maps),
+        tuple(data['inputs'].shape[-2:]),
+        tuple(sample.img_shape[:2]),
+    )
 
 
 def pair_attention(inferencer: HOIInferencer, image: ImageInput, query: int) -> PairAttention:
@@ -56,7 +143,7 @@ def pair_attention(inferencer: HOIInferencer, image: ImageInput, query: int) -> 
 
     Args:
         inferencer (HOIInferencer): The model.
-        image (str | Path | np.ndarray): Image file or address, or (H, W, 3) uint8 BGR array.
+        image (str | Path | np.ndarray | PIL.Image.Image): As in :func:`attend`.
         query (int): Index of the pair's query, the ``query`` of a triplet.
 
     Returns:
@@ -71,8 +158,7 @@ def pair_attention(inferencer: HOIInferencer, image: ImageInput, query: int) -> 
         hoi = inferencer('photo.jpg')['predictions'][0][0]
         instance, interaction = pair_attention(inferencer, 'photo.jpg', hoi['query'])
     """
-    attended = _attend(inferencer, image)
-    return attended.of_pair(query, attended.image.pixels.shape[:2])
+    return attend(inferencer, image).pair(query)
 
 
 def draw_attention(
@@ -82,83 +168,18 @@ def draw_attention(
 
     Args:
         inferencer (HOIInferencer): The model.
-        image (str | Path | np.ndarray): As in :func:`pair_attention`.
-        query (int): As in :func:`pair_attention`.
-        pred_score_thr (float): Triplets of the pair with a higher score are named in the label, or the best one alone.
+        image (str | Path | np.ndarray | PIL.Image.Image): As in :func:`attend`.
+        query (int): Index of the pair's query, the ``query`` of a triplet.
+        pred_score_thr (float): Score threshold, 0 to 2. The label has the triplets of the pair with a higher score.
 
     Returns:
         np.ndarray: (H', W', 3) uint8 RGB, see :meth:`HOIVisualizer.draw_attention`.
 
     Raises:
         FileNotFoundError: If the image does not exist.
-        ValueError: If the input is no single image that can be read, or no triplet of the image has this query.
+        ValueError: If the input is no single image that can be read, or the pair has no triplet above the threshold.
     """
-    check_options(pred_score_thr=pred_score_thr)
-    return _draw(inferencer, _attend(inferencer, image), query, pred_score_thr)
-
-
-def write_attention(
-    inferencer: HOIInferencer,
-    image: ImageInput,
-    out_dir: str | Path,
-    pred_score_thr: float = DEFAULT_SCORE_THR,
-    top_k: int | None = None,
-) -> list[Path]:
-    """Writes a drawing as of :func:`draw_attention` for each pair of an image that has a triplet above the threshold.
-
-    Args:
-        inferencer (HOIInferencer): The model.
-        image (str | Path | np.ndarray): As in :func:`pair_attention`.
-        out_dir (str | Path): Folder for the files, ``<name of the image>_query<query>.jpg``.
-        pred_score_thr (float): Score threshold, 0 to 2.
-        top_k (int, optional): Only pairs among this many triplets with the highest scores. None: no limit.
-
-    Returns:
-        list[Path]: The files, pair with the highest score first.
-
-    Raises:
-        FileNotFoundError: If the image does not exist.
-        ValueError: If the input is no single image that can be read, or a setting is out of range.
-        OSError: If a file cannot be written.
-    """
-    check_options(pred_score_thr=pred_score_thr, top_k=top_k)
-    attended = _attend(inferencer, image)
-    hois = attended.sample.pred_hois
-    hois = hois[hois.scores > pred_score_thr][:top_k]
-    files = []
-    for query in dict.fromkeys(hois.query_ids.tolist()):
-        file = Path(out_dir, f'{Path(attended.image.name).stem}_query{query}.jpg')
-        write_image(file, _draw(inferencer, attended, query, pred_score_thr)[..., ::-1])
-        files.append(file)
-    return files
-
-
-def _attend(inferencer: HOIInferencer, image: ImageInput) -> _Attended:
-    model, inputs = inferencer.model, inferencer._inputs_to_list(image)
-    if len(inputs) > 1:
-        raise ValueError(f'The attention is that of one image, but there are {len(inputs)}.')
-    (images, data), *_ = inferencer.preprocess(inputs)
-    data = model.data_preprocessor(data, False)
-    with torch.no_grad():
-        samples, *maps = model.predict_with_attention(data['inputs'], data['data_samples'])
-    input_shape = tuple(data['inputs'].shape[-2:])
-    return _Attended(images[0], samples[0].cpu(), input_shape, *(m[0].float().cpu() for m in maps))
-
-
-def _draw(inferencer: HOIInferencer, attended: _Attended, query: int, pred_score_thr: float) -> np.ndarray:
-    hois = attended.sample.pred_hois
-    own = hois[hois.query_ids == query]
-    if not len(own):
-        found = ', '.join(str(number) for number in dict.fromkeys(hois.query_ids.tolist()))
-        raise ValueError(
-            f'No triplet of this image has query {query}; the queries of its triplets are: {found or "none"}.'
-        )
-    own = own[own.scores > min(pred_score_thr, own.scores.max().item() - 1e-6)]
-    pixels = attended.image.pixels
-    scale = min(1.0, _DRAWN_SIDE / max(pixels.shape[:2]))
-    size = tuple(max(1, round(side * scale)) for side in pixels.shape[:2])
-    inferencer.visualizer.dataset_meta = inferencer.model.dataset_meta
-    return inferencer.visualizer.draw_attention(pixels[..., ::-1].copy(), own, *attended.of_pair(query, size))
+    return attend(inferencer, image, pred_score_thr).draw(query)
 
 
 def _resize(heat: Tensor, size: tuple[int, int]) -> Tensor:

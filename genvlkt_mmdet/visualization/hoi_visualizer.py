@@ -11,7 +11,6 @@ from matplotlib.font_manager import FontProperties
 from mmdet.registry import VISUALIZERS
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.dist import master_only
-from mmengine.structures import InstanceData
 
 from ..datasets.image_file import write_image
 from ..structures import HOIDataSample
@@ -90,8 +89,7 @@ class HOIVisualizer(DetLocalVisualizer):
     Examples:
         >>> import numpy as np
         >>> import torch
-        >>> from mmengine.structures import InstanceData
-        >>> from genvlkt_mmdet.vocabulary import load_vocabulary
+        >>>         >>> from genvlkt_mmdet.vocabulary import load_vocabulary
         >>> from genvlkt_mmdet.structures import HOIDataSample
         >>> from genvlkt_mmdet.visualization import HOIVisualizer
         >>> vocabulary = load_vocabulary('hico')
@@ -191,8 +189,23 @@ class HOIVisualizer(DetLocalVisualizer):
         else:
             self.add_image(name, drawn, step)
 
+    @master_only
+    def draw_pairs(self, image: np.ndarray, pairs: list[DrawnPair]) -> np.ndarray:
+        """Draws pairs on a copy of an image. Their colours follow their order.
+
+        Args:
+            image (np.ndarray): (H, W, 3) uint8 RGB.
+            pairs (list[DrawnPair]): Pairs in pixels of the image, highest score first.
+
+        Returns:
+            np.ndarray: (H', W', 3) uint8 RGB.
+        """
+        assign_colors(pairs, [])
+        return self._draw_sides(image, dict(prediction=pairs))
+
+    @master_only
     def draw_attention(
-        self, image: np.ndarray, pred_hois: InstanceData, instance: np.ndarray, interaction: np.ndarray
+        self, image: np.ndarray, pairs: list[DrawnPair], instance: np.ndarray, interaction: np.ndarray
     ) -> np.ndarray:
         """Draws where the two decoders look for a pair: the instance decoder on the left, the interaction decoder on the right.
 
@@ -200,17 +213,14 @@ class HOIVisualizer(DetLocalVisualizer):
 
         Args:
             image (np.ndarray): (H, W, 3) uint8 RGB.
-            pred_hois (InstanceData): The triplets of the pair, on the CPU, boxes in pixels of the image.
+            pairs (list[DrawnPair]): The pair, in pixels of the image.
             instance (np.ndarray): (h, w) attention in the instance decoder, stretched over the image.
             interaction (np.ndarray): (h, w) the same in the interaction decoder.
 
         Returns:
             np.ndarray: (H', W', 3) uint8 RGB. The image is scaled as in :meth:`add_datasample`.
-
-        Raises:
-            KeyError: If ``dataset_meta`` has no vocabulary.
         """
-        pairs = pairs_from_predictions(pred_hois, self._vocabulary())
+        assign_colors(pairs, [])
         heat = {'instance decoder': instance, 'interaction decoder': interaction}
         return self._draw_sides(image, dict.fromkeys(heat, pairs), heat)
 

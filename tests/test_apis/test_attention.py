@@ -1,12 +1,12 @@
-"""The attention of one pair: the model's maps over the image, as arrays, as a drawing and as files."""
+"""The attention of one pair: the model's maps over the image, as arrays and as a drawing."""
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from genvlkt_mmdet.apis import draw_attention, pair_attention, write_attention
-from genvlkt_mmdet.visualization import hoi_visualizer
+from genvlkt_mmdet.apis import attend, draw_attention, pair_attention
+from genvlkt_mmdet.visualization import HOIVisualizer
 
 
 @pytest.fixture(scope='module')
@@ -50,34 +50,38 @@ def test_padding_is_left_out(inferencer, photo, monkeypatch):
         assert np.abs(ours - expected)[inner].max() < 0.3 * np.ptp(used)
 
 
-def test_drawing_and_files(inferencer, photo, tmp_path, monkeypatch):
-    hois = inferencer(photo, pred_score_thr=0, top_k=12)['predictions'][0]
-    drawn = draw_attention(inferencer, photo, hois[0]['query'], pred_score_thr=0)
+def test_drawing(inferencer, photo, monkeypatch):
+    attended = attend(inferencer, photo, pred_score_thr=0, top_k=12)
+    assert attended.result == inferencer(photo, pred_score_thr=0, top_k=12)['predictions'][0]
+    query = attended.queries[0]
+    assert (
+        attended.queries == list(dict.fromkeys(hoi['query'] for hoi in attended.result)) and len(attended.queries) > 1
+    )
+    drawn = draw_attention(inferencer, photo, query, pred_score_thr=0)
     assert drawn.shape[1] > 2 * 480 and drawn.dtype == np.uint8
-    cv2.imwrite(str(tmp_path / 'photo.png'), photo)
-    files = write_attention(inferencer, tmp_path / 'photo.png', tmp_path / 'out', pred_score_thr=0, top_k=12)
-    queries = list(dict.fromkeys(hoi['query'] for hoi in hois))
-    assert [file.name for file in files] == [f'photo_query{query}.jpg' for query in queries]
-    assert np.abs(cv2.imread(str(files[0]))[..., ::-1].astype(int) - drawn).mean() < 4
 
     seen = []
-    monkeypatch.setattr(hoi_visualizer.HOIVisualizer, 'draw_attention', lambda _, *args: seen.append(args))
-    best = hois[0]['score']
-    draw_attention(inferencer, photo, hois[0]['query'], pred_score_thr=2)  # the best triplet alone
-    assert seen[0][1].scores.tolist() == [pytest.approx(best)]
-    draw_attention(inferencer, np.zeros((3000, 2000, 3), np.uint8) + photo[0, 0], hois[0]['query'], 0)
-    assert seen[1][2].shape == (1024, 683)  # the maps of a large image are as large as they are drawn
+    monkeypatch.setattr(HOIVisualizer, 'draw_attention', lambda _, *args: seen.append(args))
+    attended.draw(query)
+    (pair,) = seen[0][1]  # the queries with nearly equal boxes are left out
+    assert pair.phrases == {hoi['phrase']: hoi['score'] for hoi in attended.result if hoi['query'] == query}
+    np.testing.assert_array_equal(seen[0][0], photo[..., ::-1])
+    np.testing.assert_array_equal(seen[0][2], pair_attention(inferencer, photo, query).instance)
+    large = np.zeros((3000, 2000, 3), np.uint8) + photo[0, 0]
+    draw_attention(inferencer, large, query, 0)
+    assert seen[1][2].shape == (1024, 683)  # smaller than the image, which would take much memory
 
 
 def test_what_cannot_be_drawn(inferencer, photo, tmp_path):
     with pytest.raises(ValueError, match='query must be a whole number from 0 to'):
         pair_attention(inferencer, photo, 10_000)
-    with pytest.raises(
-        ValueError, match='No triplet of this image has query 10000; the queries of its triplets are: [0-9]'
-    ):
-        draw_attention(inferencer, photo, 10_000)
-    with pytest.raises(ValueError, match='one image, but there are 2'):
-        pair_attention(inferencer, [photo, photo], 0)
+    with pytest.raises(ValueError, match='threshold has query 10000; the queries of those above it: [0-9]'):
+        draw_attention(inferencer, photo, 10_000, pred_score_thr=0)
+    for several in ([photo, photo], tmp_path, 'clip.mp4'):
+        if several is tmp_path:
+            cv2.imwrite(str(tmp_path / 'one.png'), photo)
+        with pytest.raises((ValueError, FileNotFoundError), match=r'one image|clip.mp4'):
+            pair_attention(inferencer, several, 0)
     with pytest.raises(FileNotFoundError, match='absent.jpg'):
         pair_attention(inferencer, tmp_path / 'absent.jpg', 0)
     with pytest.raises(ValueError, match='pred_score_thr'):

@@ -9,6 +9,7 @@ from mmengine.structures import InstanceData
 from genvlkt_mmdet.structures import GroundTruth, HOIDataSample, Triplets
 from genvlkt_mmdet.visualization import HOIVisualizer
 from genvlkt_mmdet.visualization import hoi_visualizer as module
+from genvlkt_mmdet.visualization.drawn_pairs import pairs_from_predictions
 
 HUMAN = [20.0, 30.0, 50.0, 100.0]
 OBJECT = [60.0, 70.0, 110.0, 110.0]
@@ -238,7 +239,8 @@ def test_attention_is_drawn_over_a_grey_image(visualizer, hico, monkeypatch):
     image[..., 0] = 200
     left, right = np.zeros((2, 4, 4), np.float32)
     left[3, 3] = right[3, 0] = 0.5
-    drawn = visualizer.draw_attention(image, _sample(hico, [('ride', 'horse', 1.5)]).pred_hois, left, right)
+    pairs = pairs_from_predictions(_sample(hico, [('ride', 'horse', 1.5)]).pred_hois, hico)
+    drawn = visualizer.draw_attention(image, pairs, left, right)
     bar, gutter = drawn.shape[0] - 480, drawn.shape[1] - 960
     assert 20 < bar < 40 and 0 < gutter < 20
     assert texts == [
