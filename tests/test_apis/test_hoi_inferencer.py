@@ -8,9 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 import genvlkt_mmdet  # noqa: F401  (registers)
@@ -28,24 +26,6 @@ def _photo(seed, height=96, width=128):
     """Smooth noise: JPEG and PNG alike keep it."""
     noise = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
-
-
-@pytest.fixture(scope='module')
-def weights(tmp_path_factory):
-    """An untrained model's checkpoint as the Runner writes it: with config and dataset_meta."""
-    init_default_scope('mmdet')
-    torch.manual_seed(0)
-    cfg = Config.fromfile(find_config(MODEL))
-    model = MODELS.build(cfg.model)
-    file = tmp_path_factory.mktemp('weights') / 'tiny.pth'
-    meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(vocabulary=load_vocabulary('minihoi').to_dict()))
-    torch.save(dict(state_dict=model.state_dict(), meta=meta), file)
-    return file
-
-
-@pytest.fixture(scope='module')
-def inferencer(weights):
-    return HOIInferencer(MODEL, weights, device='cpu', show_progress=False)
 
 
 @pytest.fixture
