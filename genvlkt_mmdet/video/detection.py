@@ -1,11 +1,13 @@
 """Detects the interactions in a video: tracks, timeline and annotated video."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -21,6 +23,25 @@ from .tracking import Pair, PairTracker
 
 LOWEST_SCORE = 1.0
 """Score above which triplets are tracked. Where the object is certain, a score is about 1 or more."""
+
+
+@dataclass
+class TrackedFrame:
+    """A frame of a video and what was found in it.
+
+    Attributes:
+        frame (int): Its index in the video, from 0.
+        seconds (float): Its time.
+        pixels (np.ndarray): (H, W, 3) uint8 BGR.
+        boxes (dict[int, np.ndarray]): Box (4,) of each track in it.
+        pairs (list): Pair of tracks and triplet of each interaction.
+    """
+
+    frame: int
+    seconds: float
+    pixels: np.ndarray
+    boxes: dict[int, np.ndarray]
+    pairs: list[tuple[Pair, Mapping[str, Any]]]
 
 
 @dataclass
@@ -77,9 +98,8 @@ def detect_video(
     files: list[Path] = []
     with ExitStack() as stack:
         video = stack.enter_context(read_video(source, stride, max_pixels))
+        tracker = PairTracker(video.frame_rate / stride)
         timeline = Timeline(video.source, video.width, video.height, video.frame_rate, stride)
-        rate = video.frame_rate / stride
-        tracker = PairTracker(rate)
         builder = TimelineBuilder(timeline, tracker.names, smoothing or Smoothing())
         stem = Path(out_dir or '', _name(source))
         writer = None
@@ -87,19 +107,20 @@ def detect_video(
             files.append(stem.with_name(f'{stem.name}.mp4'))
             if isinstance(source, (str, Path)) and files[0].exists() and files[0].samefile(source):
                 raise ValueError(f"The annotated video would replace '{source}': choose another output folder.")
-            writer = stack.enter_context(new_video(files[0], rate))
+            writer = stack.enter_context(new_video(files[0], video.frame_rate / stride))
         painter = Painter()
         advance = stack.enter_context(progress_bar('Video', video.num_frames, inferencer.show_progress))
         try:
-            for frame, seconds, pixels, triplets in _results(inferencer, video, batch_size, max_frames):
-                boxes, pairs = tracker.update(triplets)
-                going_on = builder.update(frame, seconds, boxes, pairs)
+            for found in track_pairs(inferencer, video, tracker, batch_size, max_frames):
+                going_on = builder.update(found.frame, found.seconds, found.boxes, found.pairs)
                 if writer is not None:
-                    writer.write(draw_frame(pixels, painter.pairs(boxes, going_on)), seconds)
+                    writer.write(draw_frame(found.pixels, painter.pairs(found.boxes, going_on)), found.seconds)
                 advance(1)
         except KeyboardInterrupt:
             if not timeline.frames:
                 raise
+        if not timeline.frames:
+            raise ValueError(f"No frame of '{video.source}' could be processed.")
         builder.finish()
     if out_dir is not None:
         for suffix in ('json', 'csv'):
@@ -142,26 +163,38 @@ class Painter:
         return drawn
 
 
-def _results(
-    inferencer: HOIInferencer, video: VideoReader, batch_size: int, max_frames: int | None
-) -> Iterator[tuple[int, float, np.ndarray, Any]]:
-    """Frame, time, pixels and triplets of each frame that the model looks at."""
+def track_pairs(
+    inferencer: HOIInferencer,
+    video: VideoReader,
+    tracker: PairTracker,
+    batch_size: int = 1,
+    max_frames: int | None = None,
+) -> Iterator[TrackedFrame]:
+    """Detects the interactions in the frames of a video, and follows persons and objects.
+
+    Args:
+        inferencer (HOIInferencer): The model.
+        video (VideoReader): The frames.
+        tracker (PairTracker): A new tracker for their frame rate.
+        batch_size (int): As in :func:`detect_video`.
+        max_frames (int, optional): As in :func:`detect_video`.
+
+    Yields:
+        TrackedFrame: Each frame, in order.
+    """
     waiting: deque[tuple[int, float]] = deque()
 
     def frames() -> Iterator[np.ndarray]:
-        for number, (frame, seconds, pixels) in enumerate(video, 1):
+        for frame, seconds, pixels in islice(video, max_frames):
             waiting.append((frame, seconds))
             yield pixels
-            if number == max_frames:
-                break
 
     for result in inferencer.stream(frames(), batch_size=batch_size, pred_score_thr=LOWEST_SCORE):
-        yield *waiting.popleft(), result.pixels, result
+        yield TrackedFrame(*waiting.popleft(), result.pixels, *tracker.update(result))
 
 
 def _name(source: str | Path | int) -> str:
     """Name of the output files without suffix."""
     if isinstance(source, int) or str(source).isdecimal():
-        return f'camera{source}'
-    text = str(source)
-    return Path(text.partition('?')[0]).stem or 'video' if '://' not in text else Path(text.split('://')[1].partition('?')[0]).stem or 'video'
+        return f'camera_{source}'
+    return Path(urlsplit(str(source)).path if '://' in str(source) else source).stem or 'video'

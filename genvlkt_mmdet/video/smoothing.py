@@ -3,7 +3,7 @@
 import math
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -119,14 +119,20 @@ class TimelineBuilder:
         self._timeline.seconds = seconds + self._step
         return going_on
 
-    def finish(self) -> Timeline:
-        """Ends what still goes on, and returns the timeline."""
+    def finish(self, all_tracks: bool = False) -> Timeline:
+        """Ends what still goes on, and returns the timeline.
+
+        Args:
+            all_tracks (bool): Whether it has the tracks without an interval too. Default: False.
+        """
         for each in self._open.values():
             self._close(each)
         self._open.clear()
         timeline = self._timeline
         timeline.intervals.sort(key=lambda each: (each.from_frame, each.human, each.object or 0, each.phrase))
         used = {track for each in timeline.intervals for track in (each.human, each.object) if track is not None}
+        if all_tracks:
+            used = set(self._frames)
         timeline.tracks = [
             Track(
                 track,

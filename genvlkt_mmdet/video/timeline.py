@@ -99,7 +99,9 @@ class Timeline:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers in the layout of :func:`timeline_schema`. Boxes have one decimal."""
-        head = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ('tracks', 'intervals')}
+        head = {
+            each.name: getattr(self, each.name) for each in fields(self) if each.name not in ('tracks', 'intervals')
+        }
         tracks = [
             dict(
                 id=track.id,

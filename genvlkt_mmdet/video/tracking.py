@@ -84,7 +84,9 @@ class PairTracker:
         sv, tracker_class = _import_trackers()
         if name not in self._trackers:
             self._trackers[name] = tracker_class(
-                lost_track_buffer=round(self._memory * 30),  # at 30 frames a second; the class converts it to the frame rate
+                lost_track_buffer=round(
+                    self._memory * 30
+                ),  # at 30 frames a second; the class converts it to the frame rate
                 frame_rate=self._frame_rate,
                 minimum_consecutive_frames=1,
                 **_THRESHOLDS,

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .drawn_pairs import DrawnPair
-from .hoi_visualizer import INK, PALETTE, PAPER, dark_letters
+from .palette import INK, PALETTE, letters_on
 
 _MIN_SIDE = 480  # smaller frames are enlarged
 _LABEL_WIDTH = 0.4  # maximum width of a label, as a share of the frame's
@@ -19,8 +19,8 @@ _LABEL_WIDTH = 0.4  # maximum width of a label, as a share of the frame's
 def draw_frame(pixels: np.ndarray, pairs: Sequence[DrawnPair]) -> np.ndarray:
     """Draws pairs on a copy of a video frame, in the style of :class:`HOIVisualizer`.
 
-    A label stands at the box of its person. Where there is no room, it moves to the nearest free place; a label for which there is
-    none in the whole frame is left out. Frames with a short side under 480 pixels are enlarged.
+    A label stands at the box of its person. Where there is no room, it moves to the nearest free place. A label for which there
+    is none in the whole frame is left out. Frames with a short side under 480 pixels are enlarged.
 
     Args:
         pixels (np.ndarray): (H, W, 3) uint8 BGR.
@@ -93,9 +93,7 @@ def _label(lines: tuple[str, ...], font: int, width: int, color: int) -> np.ndar
     canvas = ImageDraw.Draw(image)
     canvas.rectangle((0, 0, size[0] - 1, size[1] - 1), outline=INK)
     for i, text in enumerate(wrapped):
-        canvas.text(
-            (pad, pad / 2 + (i + 0.5) * step), text, INK if dark_letters(background) else PAPER, letters, anchor='lm'
-        )
+        canvas.text((pad, pad / 2 + (i + 0.5) * step), text, letters_on(background), letters, anchor='lm')
     return np.ascontiguousarray(np.asarray(image)[..., ::-1])
 
 
