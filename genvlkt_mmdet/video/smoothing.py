@@ -116,7 +116,7 @@ class TimelineBuilder:
                 del self._open[key]
         self._time = seconds
         self._timeline.frames += 1
-        self._timeline.seconds = seconds + self._step
+        self._timeline.seconds = round(seconds + self._step, 3)
         return going_on
 
     def finish(self, all_tracks: bool = False) -> Timeline:

@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from .drawn_pairs import DrawnPair
 from .palette import INK, PALETTE, letters_on
 
-_MIN_SIDE = 480  # smaller frames are enlarged
+# Frames with a smaller short side are enlarged, until the long side has the second size.
+_MIN_SIDE, _MAX_ENLARGED_SIDE = 480, 1600
 _LABEL_WIDTH = 0.4  # maximum width of a label, as a share of the frame's
 
 
@@ -29,7 +30,7 @@ def draw_frame(pixels: np.ndarray, pairs: Sequence[DrawnPair]) -> np.ndarray:
     Returns:
         np.ndarray: (H', W', 3) uint8 BGR.
     """
-    scale = max(1.0, _MIN_SIDE / min(pixels.shape[:2]))
+    scale = max(1.0, min(_MIN_SIDE / min(pixels.shape[:2]), _MAX_ENLARGED_SIDE / max(pixels.shape[:2])))
     frame = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR) if scale > 1 else pixels.copy()
     height, width = frame.shape[:2]
     short = min(height, width)
