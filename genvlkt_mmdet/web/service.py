@@ -1,0 +1,140 @@
+"""What the page does, without the page: detections with a vocabulary of their own for each request, and tables of them."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..apis import AttendedImage, HOIInferencer, HOIResult, attend
+from ..visualization import HOIVisualizer
+from ..visualization.drawn_pairs import DrawnPair, pairs_from_triplets
+from ..vocabulary import HOIEntry, HOIReading, parse_hoi_list
+
+TABLE_HEADER = ('pair', 'interaction', 'score', 'confidence')
+READING_HEADER = ('you wrote', 'verb', 'object', 'in the training')
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may cost.
+
+    Args:
+        megabytes (int): Size of an uploaded file.
+        pixels (int): Width times height of an image or of a frame.
+        phrases (int): Number of phrases.
+        video_seconds (float): Length of a video.
+        seconds (float): Time that a video may take. What is done then is shown.
+        waiting (int): Number of requests that wait. Further ones get a message.
+    """
+
+    megabytes: int = 50
+    pixels: int = 24_000_000
+    phrases: int = 200
+    video_seconds: float = 30
+    seconds: float = 120
+    waiting: int = 20
+
+
+class HOIService:
+    """Runs one model for many users, each with a vocabulary of their own.
+
+    A model has one vocabulary at a time. A lock makes requests run one after another, and each one sets its vocabulary before it
+    runs. So no request sees the vocabulary of another one.
+
+    Args:
+        inferencer (HOIInferencer): The model. Nothing else may use it in the meantime. Its vocabulary is the one of requests
+            without phrases.
+        limits (Limits): What a request may cost.
+    """
+
+    def __init__(self, inferencer: HOIInferencer, limits: Limits = Limits()) -> None:
+        self.inferencer = inferencer
+        self.limits = limits
+        self._lock = threading.Lock()
+        self._own: list[HOIEntry] = [reading.entry for reading in inferencer.model.bbox_head.readings]
+        self._current = self._own
+
+    def detect(
+        self, path: str | Path, pred_score_thr: float, top_k: int, phrases: str = ''
+    ) -> tuple[AttendedImage, tuple[HOIReading, ...]]:
+        """Detects the interactions in an image.
+
+        Args:
+            path (str | Path): The image file.
+            pred_score_thr (float): Score threshold, 0 to 2.
+            top_k (int): Maximum number of triplets.
+            phrases (str): Phrases or ``verb, object``, one per line. Empty: the vocabulary of the model.
+
+        Returns:
+            tuple: The interactions and the attention, and how the phrases were read.
+
+        Raises:
+            FileNotFoundError: If there is no such file, or no CLIP model for a new phrase.
+            ValueError: If the file is no image or too large, a phrase cannot be read, or a number is out of range.
+        """
+        entries = self._entries(phrases)
+        with self._vocabulary(entries) as readings:
+            return attend(self.inferencer, Path(path), pred_score_thr, top_k, self.limits.pixels), readings
+
+    def _entries(self, phrases: str) -> list[HOIEntry]:
+        entries = parse_hoi_list(phrases, ' of the phrases')
+        if len(entries) > self.limits.phrases:
+            raise ValueError(f'There are {len(entries)} phrases: write at most {self.limits.phrases}.')
+        return entries
+
+    @contextmanager
+    def _vocabulary(self, entries: list[HOIEntry]) -> Iterator[tuple[HOIReading, ...]]:
+        """Sets the vocabulary of a request, and keeps other requests out until the request is done."""
+        model, entries = self.inferencer.model, entries or self._own
+        with self._lock:
+            if entries != self._current:
+                self._current = []  # if an entry cannot be read, the model has the vocabulary of its training
+                model.reset_vocabulary()
+                if entries:
+                    model.set_vocabulary(entries)
+                self._current = entries
+            yield model.bbox_head.readings
+
+
+def numbered_pairs(result: HOIResult) -> list[DrawnPair]:
+    """The pairs of a result in the order of their numbers on its drawing."""
+    return pairs_from_triplets(result)
+
+
+def pair_rows(result: HOIResult) -> list[list[int | str | float]]:
+    """The rows of the table of interactions: number of the pair on the drawing, phrase, score and confidence."""
+    numbers = {query: i for i, pair in enumerate(numbered_pairs(result), 1) for query in pair.queries}
+    return [
+        [numbers[hoi['query']], hoi['phrase'], round(hoi['score'], 3), round(hoi['confidence'], 3)] for hoi in result
+    ]
+
+
+def reading_rows(readings: tuple[HOIReading, ...]) -> list[list[str]]:
+    """The rows of the table of phrases."""
+    rows = []
+    for reading in readings:
+        wrote = reading.entry if isinstance(reading.entry, str) else ', '.join(part or '-' for part in reading.entry)
+        rows.append([wrote, reading.verb, reading.obj or '-', 'yes' if reading.known else reading.status])
+    return rows
+
+
+def pair_at(result: HOIResult, point: tuple[float, float]) -> int | None:
+    """Finds the pair at a point of the drawing of a result.
+
+    Args:
+        result (HOIResult): The result.
+        point (tuple[float, float]): x and y in pixels of the drawing.
+
+    Returns:
+        int | None: The query of the pair with the smallest box around the point. None: no box is there.
+    """
+    x, y = np.array(point) / HOIVisualizer().scale((result.height, result.width))
+    found = []
+    for hoi in result:
+        for x1, y1, x2, y2 in filter(None, (hoi['human_box'], hoi['object_box'])):
+            if x1 <= x <= x2 and y1 <= y <= y2:
+                found.append(((x2 - x1) * (y2 - y1), hoi['query']))
+    return min(found)[1] if found else None
