@@ -1,7 +1,7 @@
 """What the page does, without the page: detections with a vocabulary of their own for each request, and tables of them."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..apis import AttendedImage, HOIInferencer, HOIResult, attend
 from ..visualization import HOIVisualizer
-from ..visualization.drawn_pairs import DrawnPair, pairs_from_triplets
+from ..visualization.drawn_pairs import pairs_from_triplets
 from ..vocabulary import HOIEntry, HOIReading, parse_hoi_list
 
 TABLE_HEADER = ('pair', 'interaction', 'score', 'confidence')
@@ -77,7 +77,14 @@ class HOIService:
         """
         entries = self._entries(phrases)
         with self._vocabulary(entries) as readings:
-            return attend(self.inferencer, Path(path), pred_score_thr, top_k, self.limits.pixels), readings
+            attended = attend(self.inferencer, Path(path), pred_score_thr, top_k, self.limits.pixels)
+        attended.result.image = Path(path).name  # not where the server keeps it
+        return attended, readings
+
+    def draw(self, attended: AttendedImage, query: int | None = None) -> np.ndarray:
+        """Draws all interactions, or the attention of one pair, (H', W', 3) uint8 RGB."""
+        with self._lock:  # Matplotlib is not safe for threads
+            return attended.result.plot(max_hois=len(attended.result)) if query is None else attended.draw(query)
 
     def _entries(self, phrases: str) -> list[HOIEntry]:
         entries = parse_hoi_list(phrases, ' of the phrases')
@@ -99,17 +106,17 @@ class HOIService:
             yield model.bbox_head.readings
 
 
-def numbered_pairs(result: HOIResult) -> list[DrawnPair]:
-    """The pairs of a result in the order of their numbers on its drawing."""
-    return pairs_from_triplets(result)
-
-
 def pair_rows(result: HOIResult) -> list[list[int | str | float]]:
     """The rows of the table of interactions: number of the pair on the drawing, phrase, score and confidence."""
-    numbers = {query: i for i, pair in enumerate(numbered_pairs(result), 1) for query in pair.queries}
+    numbers = {query: i for i, pair in enumerate(pairs_from_triplets(result), 1) for query in pair.queries}
     return [
         [numbers[hoi['query']], hoi['phrase'], round(hoi['score'], 3), round(hoi['confidence'], 3)] for hoi in result
     ]
+
+
+def query_of_row(result: HOIResult, row: Sequence) -> int | None:
+    """The query of a row of :func:`pair_rows`, in whatever order the rows are shown."""
+    return next((hoi['query'] for hoi, own in zip(result, pair_rows(result)) if own[:2] == list(row[:2])), None)
 
 
 def reading_rows(readings: tuple[HOIReading, ...]) -> list[list[str]]:
