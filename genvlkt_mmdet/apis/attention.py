@@ -127,7 +127,7 @@ def attend(
         samples, *maps = inferencer.model.predict_with_attention(data['inputs'], data['data_samples'])
     sample = select_triplets(samples[0].cpu(), images[0], pred_score_thr, top_k)
     return AttendedImage(
-        inferencer._result(sample, images[0], keep_pixels=True),
+        inferencer._result(sample, images[0]),
         *(m[0].float().cpu() for m in maps),
         tuple(data['inputs'].shape[-2:]),
         tuple(sample.img_shape[:2]),

@@ -21,8 +21,13 @@ _INTRODUCTION = (
     'Choose an image. The page finds every person, every object they interact with, and the interaction. '
     'Files stay on the machine that runs this page.'
 )
-_FONTS = ('system-ui', 'sans-serif')
-_CSS = '.downloads a {margin-right: 1.5em} footer {display: none !important}'
+_FONTS = ('system-ui', 'sans-serif')  # of the visitor's machine: nothing is loaded from the web
+_CSS = """
+.downloads a {margin-right: 1.5em}
+table th, table td {font-size: 0.9em; overflow-wrap: anywhere}
+#table th *, #table td *, #readings th *, #readings td * {padding-left: 2px !important; padding-right: 2px !important}
+footer {display: none !important}
+"""
 
 
 def build_page(service: HOIService) -> 'Blocks':
@@ -40,6 +45,8 @@ def build_page(service: HOIService) -> 'Blocks':
     gr = _gradio()
     limits = service.limits
     model = dict(concurrency_id='model', concurrency_limit=1, api_visibility='private')
+    picture = dict(format='jpeg', show_label=False, buttons=[], interactive=False)
+    rows = dict(interactive=False, wrap=True, buttons=[])
     with gr.Blocks(analytics_enabled=False, title=_TITLE, delete_cache=(600, 3600)) as page:
         state = gr.State(time_to_live=3600)
         gr.Markdown(f'# {_TITLE}\n{_INTRODUCTION}')
@@ -56,23 +63,24 @@ def build_page(service: HOIService) -> 'Blocks':
                     lines=3,
                     max_lines=8,
                 )
+                readings = gr.Dataframe(
+                    headers=list(READING_HEADER), label='How they were read', visible=False, elem_id='readings', **rows
+                )
                 button = gr.Button('Detect', variant='primary')
             with gr.Column(scale=2, min_width=300):
                 status = gr.Textbox(label='Result', interactive=False, lines=1, max_lines=6, elem_id='status')
-                drawing = gr.Image(label='Interactions: click a pair to see its attention', interactive=False)
+                drawing = gr.Image(**picture, elem_id='drawing')
+                gr.Markdown('Click a pair in the image, or a line of the table, to see where the model looks for it.')
+                attention = gr.Image(**picture, visible=False, elem_id='attention')
                 table = gr.Dataframe(
                     headers=list(TABLE_HEADER),
                     datatype=['number', 'str', 'number', 'number'],
+                    column_widths=['13%', '47%', '17%', '23%'],
                     type='array',
-                    interactive=False,
-                    wrap=True,
-                    label='Interactions: click a line to see its attention',
+                    elem_id='table',
+                    **rows,
                 )
                 downloads = gr.HTML(elem_classes='downloads')
-                attention = gr.Image(label='Where the model looks for this pair', interactive=False, visible=False)
-                readings = gr.Dataframe(
-                    headers=list(READING_HEADER), interactive=False, wrap=True, label='Your phrases', visible=False
-                )
 
         def detect(path: str | None, thr: float, count: float, text: str) -> dict:
             hidden = gr.update(value=None, visible=False)
@@ -159,7 +167,7 @@ def serve_page(
         max_file_size=f'{limits.megabytes}mb',
         allowed_paths=[str(asset_path('example.jpg'))],
         footer_links=[],
-        theme=gr.themes.Default(font=_FONTS, font_mono=('ui-monospace', 'monospace')),
+        theme=gr.themes.Default(font=_FONTS, font_mono=_FONTS),
         css=_CSS,
     )
     return page
