@@ -17,28 +17,13 @@ from ..structures import HOIDataSample
 from ..vocabulary import HOIVocabulary, load_vocabulary
 from .drawn_pairs import DrawnPair, assign_colors, pairs_from_ground_truth, pairs_from_predictions
 from .label_layout import place_labels
+from .palette import INK, PALETTE, PAPER, letters_on
 
 # Scores are in [0, 2]. If the object is certain, every interaction with it has a score of about 1 or more.
 DEFAULT_SCORE_THR = 1.4
 
-# Colours of persons: those of Okabe and Ito (https://jfly.uni-koeln.de/color), which people with colour blindness can tell apart,
-# and white. Each one differs as much as possible from all before it.
-_HUMAN_COLORS = (
-    (86, 180, 233),  # sky blue
-    (240, 228, 66),  # yellow
-    (0, 158, 115),  # bluish green
-    (255, 255, 255),  # white
-    (213, 94, 0),  # vermilion
-    (0, 114, 178),  # blue
-    (204, 121, 167),  # reddish purple
-    (230, 159, 0),  # orange
-)
-# Colours of a pair (human, object). The object's colour is lighter.
-_PALETTE = tuple((color, tuple((c + 255) // 2 for c in color)) for color in _HUMAN_COLORS)
 _MAX_ENLARGED_SIDE = 1600
 _MAX_SIDE = 3000
-_INK = (20, 20, 20)
-_PAPER = (255, 255, 255)
 
 
 @dataclass
@@ -258,7 +243,7 @@ class HOIVisualizer(DetLocalVisualizer):
         top = round(1.9 * style.font) if len(columns) > 1 else 0
         margin = round(0.6 * style.font)
         size = (top + height + below, len(columns) * (width + margin) - margin, 3)
-        canvas = np.full(size, _PAPER, dtype=np.uint8)
+        canvas = np.full(size, PAPER, dtype=np.uint8)
         offsets = [np.array([i * (width + margin), top]) for i in range(len(columns))]
         for (left, _), title in zip(offsets, sides or ['']):
             copy = _heated(image, heat[title]) if title in heat else image
@@ -266,7 +251,7 @@ class HOIVisualizer(DetLocalVisualizer):
         self.set_image(canvas)
         for column, offset, title in zip(columns, offsets, sides or ['']):
             if top:
-                self._text(title, offset[0] + width / 2, top / 2, style.font * 1.1, _INK, align='center')
+                self._text(title, offset[0] + width / 2, top / 2, style.font * 1.1, INK, align='center')
             self._draw_boxes(column.pairs, offset, style)
             self._draw_labels(column, offset, style)
         return self.get_image()
@@ -297,20 +282,20 @@ class HOIVisualizer(DetLocalVisualizer):
     def _draw_boxes(self, pairs: list[DrawnPair], offset: np.ndarray, style: _Style) -> None:
         offset = np.tile(offset, 2)
         for i, pair in enumerate(pairs):
-            human_color, object_color = _PALETTE[pair.color % len(_PALETTE)]
+            human_color, object_color = PALETTE[pair.color % len(PALETTE)]
             # A person in several pairs gets nested boxes, so that the colour of every pair is visible.
             nested = sum(bool(np.abs(pair.human_box - p.human_box).max() < 2 * style.line) for p in pairs[:i])
             ends = [_inside(pair.human_box, style.image, (0.5 + 2 * nested) * style.line) + offset]
             if pair.object_box is not None:
                 ends.append(_inside(pair.object_box, style.image, style.line / 2) + offset)
                 centres = np.array([(box[:2] + box[2:]) / 2 for box in ends])
-                for color, width in ((_INK, 1.9), (human_color, 1.0)):
+                for color, width in ((INK, 1.9), (human_color, 1.0)):
                     self.draw_lines(centres[:, 0], centres[:, 1], color, line_widths=self._points(width * style.line))
                 radii, edge = np.full(2, 1.6 * style.line), self._points(0.5 * style.line)
-                self.draw_circles(centres, radii, _INK, line_widths=edge, face_colors=human_color, alpha=1.0)
+                self.draw_circles(centres, radii, INK, line_widths=edge, face_colors=human_color, alpha=1.0)
             for box, color, dashes in zip(ends, (human_color, object_color), ('-', '--'), strict=False):
                 # The dark outline makes a box visible on any background.
-                self.draw_bboxes(box, _INK, line_widths=self._points(1.9 * style.line), alpha=0.6 * self.alpha)
+                self.draw_bboxes(box, INK, line_widths=self._points(1.9 * style.line), alpha=0.6 * self.alpha)
                 self.draw_bboxes(box, color, dashes, line_widths=self._points(style.line), alpha=1.0)
 
     def _draw_labels(self, column: _Column, offset: np.ndarray, style: _Style) -> None:
@@ -341,10 +326,10 @@ class HOIVisualizer(DetLocalVisualizer):
         style: _Style,
         align: str = 'left',
     ) -> None:
-        color = _PALETTE[pair.color % len(_PALETTE)][0]
+        color = PALETTE[pair.color % len(PALETTE)][0]
         box = np.concatenate([corner, corner + size])
-        self.draw_bboxes(box, _INK, line_widths=self._points(1.0), face_colors=color, alpha=0.92)
-        ink = _ink(color)
+        self.draw_bboxes(box, INK, line_widths=self._points(1.0), face_colors=color, alpha=0.92)
+        ink = letters_on(color)
         x = corner[0] + (style.pad if align == 'left' else size[0] / 2)
         for i, line in enumerate(lines):
             self._text(line, x, corner[1] + (i + 0.5) * style.row, style.font, ink, align)
@@ -367,11 +352,6 @@ class HOIVisualizer(DetLocalVisualizer):
     def _points(self, pixels: float) -> float:
         """Converts pixels of the canvas to matplotlib's points."""
         return pixels * 72 / self.dpi
-
-
-def _ink(color: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Dark or light letters on a colour, depending on its Rec. 601 luma."""
-    return _INK if np.dot(color, (0.299, 0.587, 0.114)) > 100 else _PAPER
 
 
 def _heated(image: np.ndarray, heat: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from genvlkt_mmdet.visualization.drawn_pairs import pairs_from_predictions
 
 HUMAN = [20.0, 30.0, 50.0, 100.0]
 OBJECT = [60.0, 70.0, 110.0, 110.0]
-FIRST = np.array(module._PALETTE[0][0])
+FIRST = np.array(module.PALETTE[0][0])
 
 
 @pytest.fixture(scope='module')
@@ -82,7 +82,7 @@ def test_small_picture_is_enlarged_and_boxes_land_on_scaled_pixels(visualizer, h
     assert not colored[middle, left + 8 : left + 20].any()
     # the object's lighter dashes lie along its lower edge, with gaps
     lower = round(OBJECT[3] * scale)
-    dashes = _near(drawn, np.array(module._PALETTE[0][1]))[lower - 4 : lower + 2, 250:400].any(axis=0)
+    dashes = _near(drawn, np.array(module.PALETTE[0][1]))[lower - 4 : lower + 2, 250:400].any(axis=0)
     assert 0.3 < dashes.mean() < 0.95
 
 
@@ -211,14 +211,14 @@ def test_lab_values_of_known_colors():
 @pytest.mark.parametrize('eyes', SEEN_BY)
 def test_colours_differ_for_people_with_colour_blindness(eyes):
     """A distance of 10 is far above the just noticeable 2.3. Old palettes fail: red and green come down to 3."""
-    lab = _lab([human for human, _ in module._PALETTE], SEEN_BY[eyes])
+    lab = _lab([human for human, _ in module.PALETTE], SEEN_BY[eyes])
     distances = np.linalg.norm(lab[:, None] - lab[None], axis=-1)
     assert distances[~np.eye(len(lab), dtype=bool)].min() > 16
     first = distances[:4, :4]  # few images have more pairs
     assert first[~np.eye(4, dtype=bool)].min() > 40
 
 
-@pytest.mark.parametrize('color', [color for pair in module._PALETTE for color in pair])
+@pytest.mark.parametrize('color', [color for pair in module.PALETTE for color in pair])
 def test_labels_have_contrast(color):
     """WCAG 2 wants a contrast of 4.5 for text."""
 
@@ -229,7 +229,7 @@ def test_labels_have_contrast(color):
         lightness = luminance(rgb)
         return ((lightness + 16) / 116) ** 3 if lightness > 8 else lightness / 903.3
 
-    low, high = sorted([relative(color), relative(module._ink(color))])
+    low, high = sorted([relative(color), relative(module.letters_on(color))])
     assert (high + 0.05) / (low + 0.05) >= 4.5
 
 
