@@ -35,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--port', type=in_range(int, 1, 65535), help='port (default: the first free one from 7860)')
     parser.add_argument('--open', action='store_true', help='open the page in the browser')
     parser.add_argument(
-        '--max-megabytes', type=in_range(int, 1, 10_000), default=limits.megabytes, help='largest file (default: %(default)s)'
+        '--max-megabytes',
+        type=in_range(int, 1, 10_000),
+        default=limits.megabytes,
+        help='largest file (default: %(default)s)',
     )
     parser.add_argument(
         '--max-pixels',

@@ -5,27 +5,42 @@ import os
 import shutil
 import tempfile
 from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..apis import AttendedImage, HOIInferencer, HOIResult
+from ..apis import AttendedImage, HOIInferencer
+from ..apis.sources import is_video
 from ..assets import asset_path
 from ..engine import one_line
+from ..video import VideoResult
 from ..visualization import DEFAULT_SCORE_THR
-from .service import READING_HEADER, TABLE_HEADER, HOIService, Limits, pair_at, pair_rows, query_of_row, reading_rows
+from .service import (
+    READING_HEADER,
+    TABLE_HEADER,
+    TIMELINE_HEADER,
+    HOIService,
+    Limits,
+    pair_at,
+    pair_rows,
+    query_of_row,
+    reading_rows,
+    timeline_rows,
+)
 
 if TYPE_CHECKING:
     from gradio import Blocks
 
 _TITLE = 'Human-object interactions'
 _INTRODUCTION = (
-    'Choose an image. The page finds every person, every object they interact with, and the interaction. '
+    'Choose an image or a short video. The page finds every person, every object they interact with, and the interaction. '
     'Files stay on the machine that runs this page.'
 )
+_KINDS = dict(csv='text/csv', json='application/json')
 _FONTS = ('system-ui', 'sans-serif')  # of the visitor's machine: nothing is loaded from the web
 _CSS = """
 .downloads a {margin-right: 1.5em}
 table th, table td {font-size: 0.9em; overflow-wrap: anywhere}
-#table th *, #table td *, #readings th *, #readings td * {padding-left: 2px !important; padding-right: 2px !important}
+#table th *, #table td *, #timeline th *, #timeline td *, #readings th *, #readings td * {padding-left: 2px !important; padding-right: 2px !important}
 footer {display: none !important}
 """
 
@@ -45,6 +60,7 @@ def build_page(service: HOIService) -> 'Blocks':
     gr = _gradio()
     limits = service.limits
     model = dict(concurrency_id='model', concurrency_limit=1, api_visibility='private')
+    label = f'Image, or video of up to {limits.video_seconds:g} s (up to {limits.megabytes} MB)'
     picture = dict(format='jpeg', show_label=False, buttons=[], interactive=False)
     rows = dict(interactive=False, wrap=True, buttons=[])
     with gr.Blocks(analytics_enabled=False, title=_TITLE, delete_cache=(600, 3600)) as page:
@@ -52,7 +68,7 @@ def build_page(service: HOIService) -> 'Blocks':
         gr.Markdown(f'# {_TITLE}\n{_INTRODUCTION}')
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
-                file = gr.File(label=f'Image (up to {limits.megabytes} MB)', file_types=['image'], height=140)
+                file = gr.File(label=label, file_types=['image', 'video'], height=140)
                 example = gr.Button('Take the example image', size='sm')
                 threshold = gr.Slider(0, 2, DEFAULT_SCORE_THR, step=0.05, label='Score threshold')
                 top_k = gr.Slider(1, 100, 20, step=1, label='Maximum number of interactions')
@@ -72,35 +88,72 @@ def build_page(service: HOIService) -> 'Blocks':
                 drawing = gr.Image(**picture, elem_id='drawing')
                 gr.Markdown('Click a pair in the image, or a line of the table, to see where the model looks for it.')
                 attention = gr.Image(**picture, visible=False, elem_id='attention')
+                video = gr.Video(show_label=False, buttons=[], interactive=False, visible=False, elem_id='video')
                 table = gr.Dataframe(
                     headers=list(TABLE_HEADER),
                     datatype=['number', 'str', 'number', 'number'],
-                    column_widths=['13%', '47%', '17%', '23%'],
+                    column_widths=['13%', '43%', '17%', '27%'],
                     type='array',
                     elem_id='table',
                     **rows,
                 )
+                timeline = gr.Dataframe(
+                    headers=list(TIMELINE_HEADER),
+                    column_widths=['22%', '16%', '35%', '27%'],
+                    visible=False,
+                    elem_id='timeline',
+                    **rows,
+                )
                 downloads = gr.HTML(elem_classes='downloads')
 
-        def detect(path: str | None, thr: float, count: float, text: str) -> dict:
-            hidden = gr.update(value=None, visible=False)
-            empty = {state: None, drawing: None, table: [], downloads: '', attention: hidden, readings: hidden}
-            if path is None:
-                return {**empty, status: 'Choose an image first.'}
-            try:
-                attended, read = service.detect(path, thr, int(count), text)
-            except (ValueError, OSError) as error:
-                return {**empty, status: one_line(error).replace(path, os.path.basename(path))}
-            result = attended.result
-            return {
-                **empty,
-                state: attended,
-                status: f'{len(result)} interactions in {result.image}, {result.width} x {result.height} pixels',
-                drawing: service.draw(attended),
-                table: pair_rows(result),
-                downloads: _downloads(result),
-                readings: gr.update(value=reading_rows(read), visible=bool(read)),
+        def detect(path: str | None, thr: float, count: float, text: str) -> Iterator[dict]:
+            hidden, unseen = gr.update(value=None, visible=False), gr.update(visible=False)
+            empty = {
+                **{
+                    state: None,
+                    status: '',
+                    drawing: gr.update(value=None, visible=True),
+                    attention: hidden,
+                    video: hidden,
+                },
+                **{table: gr.update(value=[], visible=True), timeline: unseen, downloads: '', readings: unseen},
             }
+            if path is None:
+                yield {**empty, status: 'Choose a file first.'}
+                return
+            name = os.path.basename(path)
+            try:
+                if is_video(path):
+                    yield {**empty, status: f'Looking at {name}: this takes up to {limits.seconds:g} seconds ...'}
+                    with tempfile.TemporaryDirectory() as folder:  # Gradio copies the video before the function goes on
+                        found, read = service.detect_video(path, folder, thr, text)
+                        shown = _shown_video(found, name)
+                        files = dict(csv=found.timeline.to_csv(), json=found.timeline.to_json())
+                        yield {
+                            **empty,
+                            status: shown,
+                            drawing: hidden,
+                            video: gr.update(value=str(found.files[0]), visible=True),
+                            table: unseen,
+                            timeline: gr.update(value=timeline_rows(found.timeline), visible=True),
+                            downloads: _links('timeline', files),
+                            readings: gr.update(value=reading_rows(read), visible=bool(read)),
+                        }
+                    return
+                attended, read = service.detect(path, thr, int(count), text)
+                result = attended.result
+                files = dict(csv=result.to_pandas().to_csv(index=False), json=result.to_json(indent=1))
+                yield {
+                    **empty,
+                    state: attended,
+                    status: f'{len(result)} interactions in {name}, {result.width} x {result.height} pixels',
+                    drawing: gr.update(value=service.draw(attended), visible=True),
+                    table: gr.update(value=pair_rows(result), visible=True),
+                    downloads: _links('interactions', files),
+                    readings: gr.update(value=reading_rows(read), visible=bool(read)),
+                }
+            except (ValueError, OSError, ImportError) as error:
+                yield {**empty, status: one_line(error).replace(path, name)}
 
         def show(attended: AttendedImage, query: int | None) -> dict:
             if query is None:
@@ -114,7 +167,7 @@ def build_page(service: HOIService) -> 'Blocks':
             return show(attended, attended and query_of_row(attended.result, event.row_value))
 
         inputs = [file, threshold, top_k, phrases]
-        outputs = [state, status, drawing, table, downloads, attention, readings]
+        outputs = [state, status, drawing, attention, video, table, timeline, downloads, readings]
         for event in (file.upload, button.click, threshold.release, top_k.release):
             event(detect, inputs, outputs, **model)
         took = example.click(lambda: str(asset_path('example.jpg')), None, file, api_visibility='private')
@@ -183,13 +236,16 @@ def _gradio() -> Any:
     return gradio
 
 
-def _downloads(result: HOIResult) -> str:
-    """Links to the table as CSV and as JSON. The files are in the links, so the server keeps none."""
-    files = (
-        ('interactions.csv', 'text/csv', result.to_pandas().to_csv(index=False)),
-        ('interactions.json', 'application/json', result.to_json(indent=1)),
-    )
+def _shown_video(found: VideoResult, name: str) -> str:
+    line = found.timeline
+    text = f'{len(line.intervals)} interactions in {name}, {line.seconds:.1f} seconds, {line.frames} frames looked at'
+    return text if found.error is None else f'{text}. The video broke off: {found.error}'
+
+
+def _links(stem: str, files: Mapping[str, str]) -> str:
+    """Links to files, each of an ending and a text. The texts are in the links, so the server keeps no files."""
     return ' '.join(
-        f'<a download="{name}" href="data:{kind};base64,{b64encode(text.encode()).decode()}">Download {name}</a>'
-        for name, kind, text in files
+        f'<a download="{stem}.{ending}" href="data:{_KINDS[ending]};base64,{b64encode(text.encode()).decode()}">'
+        f'Download {stem}.{ending}</a>'
+        for ending, text in files.items()
     )

@@ -1,6 +1,8 @@
 """What the page does, without the page: detections with a vocabulary of their own for each request, and tables of them."""
 
+import math
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,11 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from ..apis import AttendedImage, HOIInferencer, HOIResult, attend
+from ..apis.sources import read_image
+from ..datasets.video_file import read_video
+from ..video import Smoothing, Timeline, VideoResult, detect_video
 from ..visualization import HOIVisualizer
 from ..visualization.drawn_pairs import pairs_from_triplets
 from ..vocabulary import HOIEntry, HOIReading, parse_hoi_list
 
 TABLE_HEADER = ('pair', 'interaction', 'score', 'confidence')
+TIMELINE_HEADER = ('seconds', 'person', 'interaction', 'confidence')
 READING_HEADER = ('you wrote', 'verb', 'object', 'in the training')
 
 
@@ -26,7 +32,7 @@ class Limits:
         pixels (int): Width times height of an image or of a frame.
         phrases (int): Number of phrases.
         video_seconds (float): Length of a video.
-        seconds (float): Time that a video may take. What is done then is shown.
+        seconds (float): Time that a video may take. The model looks at fewer frames if it is too slow for all.
         waiting (int): Number of requests that wait. Further ones get a message.
     """
 
@@ -34,7 +40,7 @@ class Limits:
     pixels: int = 24_000_000
     phrases: int = 200
     video_seconds: float = 30
-    seconds: float = 120
+    seconds: float = 60
     waiting: int = 20
 
 
@@ -76,10 +82,59 @@ class HOIService:
             ValueError: If the file is no image or too large, a phrase cannot be read, or a number is out of range.
         """
         entries = self._entries(phrases)
+        pixels = read_image(str(path), self.limits.pixels)  # not by `attend`, which takes more than files
         with self._vocabulary(entries) as readings:
-            attended = attend(self.inferencer, Path(path), pred_score_thr, top_k, self.limits.pixels)
-        attended.result.image = Path(path).name  # not where the server keeps it
+            attended = attend(self.inferencer, pixels, pred_score_thr, top_k, self.limits.pixels)
+        attended.result.image = Path(path).name
         return attended, readings
+
+    def detect_video(
+        self, path: str | Path, out_dir: str | Path, pred_score_thr: float, phrases: str = ''
+    ) -> tuple[VideoResult, tuple[HOIReading, ...]]:
+        """Detects the interactions in a video, and writes the annotated video.
+
+        The model looks at as many frames as it can in the time of the limits, evenly over the video.
+
+        Args:
+            path (str | Path): The video file.
+            out_dir (str | Path): Folder for the annotated video.
+            pred_score_thr (float): Score threshold, 0 to 2. An interaction begins at this score.
+            phrases (str): As in :meth:`detect`.
+
+        Returns:
+            tuple: The timeline and the files, and how the phrases were read.
+
+        Raises:
+            FileNotFoundError: As :meth:`detect`.
+            ValueError: As :meth:`detect`, or if the video is too long.
+            ModuleNotFoundError: If a library of the extra ``video`` is not installed.
+        """
+        entries = self._entries(phrases)
+        with read_video(path, 1, self.limits.pixels) as video:
+            rate, count, (_, _, first) = video.frame_rate, video.num_frames, next(video)
+        most = math.ceil(self.limits.video_seconds * rate)
+        if count is not None and count > most:
+            raise ValueError(
+                f"Video '{Path(path).name}' lasts {count / rate:.0f} seconds, more than the {self.limits.video_seconds:g} allowed: "
+                'make it shorter.'
+            )
+        begin = min(max(pred_score_thr - 1, 0.1), 1)  # the threshold as a confidence
+        with self._vocabulary(entries) as readings:
+            self.inferencer(first)  # the first run is slower
+            start = time.monotonic()
+            self.inferencer(first)
+            frames = max(1, int(self.limits.seconds / (time.monotonic() - start)))
+            found = detect_video(
+                self.inferencer,
+                path,
+                out_dir,
+                stride=math.ceil((count or most) / frames),
+                smoothing=Smoothing(begin=begin, end=begin / 2),
+                max_frames=min(frames, most),
+                max_pixels=self.limits.pixels,
+            )
+        found.timeline.video = Path(path).name
+        return found, readings
 
     def draw(self, attended: AttendedImage, query: int | None = None) -> np.ndarray:
         """Draws all interactions, or the attention of one pair, (H', W', 3) uint8 RGB."""
@@ -110,7 +165,15 @@ def pair_rows(result: HOIResult) -> list[list[int | str | float]]:
     """The rows of the table of interactions: number of the pair on the drawing, phrase, score and confidence."""
     numbers = {query: i for i, pair in enumerate(pairs_from_triplets(result), 1) for query in pair.queries}
     return [
-        [numbers[hoi['query']], hoi['phrase'], round(hoi['score'], 3), round(hoi['confidence'], 3)] for hoi in result
+        [numbers[hoi['query']], hoi['phrase'], round(hoi['score'], 2), round(hoi['confidence'], 2)] for hoi in result
+    ]
+
+
+def timeline_rows(timeline: Timeline) -> list[list[int | str | float]]:
+    """The rows of the table of a video: time, number of the person, phrase and confidence."""
+    return [
+        [f'{each.from_seconds:.1f} to {each.to_seconds:.1f}', each.human, each.phrase, round(each.confidence, 2)]
+        for each in timeline.intervals
     ]
 
 

@@ -102,8 +102,8 @@ def test_example_shows_interactions_table_and_downloads(visit, inferencer, tmp_p
     assert len(expected) >= 2  # the shipped model sees what the example shows
     found = table(page)
     assert [row[1] for row in found] == [hoi['phrase'] for hoi in expected]
-    assert [float(row[2]) for row in found] == [pytest.approx(hoi['score'], abs=6e-4) for hoi in expected]
-    assert [float(row[3]) for row in found] == [pytest.approx(hoi['confidence'], abs=6e-4) for hoi in expected]
+    assert [float(row[2]) for row in found] == [pytest.approx(hoi['score'], abs=6e-3) for hoi in expected]
+    assert [float(row[3]) for row in found] == [pytest.approx(hoi['confidence'], abs=6e-3) for hoi in expected]
     for name in ('interactions.json', 'interactions.csv'):
         with page.expect_download() as download:
             page.get_by_role('link', name=name).click()
@@ -135,7 +135,10 @@ def test_vocabulary_changes_the_result_of_one_visitor_alone(visit):
     first.locator('#readings').wait_for()
     first.wait_for_function("before => document.querySelectorAll('#table tbody tr').length != before", arg=len(before))
     assert {row[1] for row in table(first)} <= {'person pulling a dog', 'person washing a horse'}
-    assert table(first, 'readings') == [['pull, dog', 'pull', 'dog', 'yes'], ['a person washing a horse', 'wash', 'horse', 'yes']]
+    assert table(first, 'readings') == [
+        ['pull, dog', 'pull', 'dog', 'yes'],
+        ['a person washing a horse', 'wash', 'horse', 'yes'],
+    ]
     take_example(second)
     assert table(second) == before
     write(first, 'a person standing', 'names no object')
@@ -160,7 +163,7 @@ def test_wrong_files_give_a_message(visit, tmp_path):
     page.get_by_text('exceeds the maximum').first.wait_for()
 
     page.get_by_role('button', name='Detect').click()
-    status(page, 'Choose an image first.')
+    status(page, 'Choose a file first.')
 
 
 def test_attention_of_a_pair_by_its_line_and_by_its_place(visit, inferencer):

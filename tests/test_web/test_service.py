@@ -68,7 +68,9 @@ def test_the_vocabulary_of_the_start_is_the_one_without_phrases(service):
     model.set_vocabulary(['a person washing a horse'])
     try:
         own = HOIService(service.inferencer)
-        assert {hoi['phrase'] for hoi in own.detect(EXAMPLE, 0, 9, 'a person riding a dog')[0].result} == {'person riding a dog'}
+        assert {hoi['phrase'] for hoi in own.detect(EXAMPLE, 0, 9, 'a person riding a dog')[0].result} == {
+            'person riding a dog'
+        }
         for _ in range(2):
             attended, readings = own.detect(EXAMPLE, 0, 9)
             assert {hoi['phrase'] for hoi in attended.result} == {'person washing a horse'} and len(readings) == 1
@@ -116,7 +118,14 @@ def test_a_point_of_the_drawing_belongs_to_the_smallest_box_around_it(service):
         dict(result[1], human_box=[40.0, 40, 58, 58], object_box=None, query=7),
     ]
     scale = 480 / 128  # a drawing of 128 x 128 pixels is enlarged
-    for point, query in (((20, 20), 4), ((45, 45), 7), ((59, 59), 4), ((110, 110), 4), ((5, 5), None), ((70, 20), None)):
+    for point, query in (
+        ((20, 20), 4),
+        ((45, 45), 7),
+        ((59, 59), 4),
+        ((110, 110), 4),
+        ((5, 5), None),
+        ((70, 20), None),
+    ):
         assert pair_at(result, (point[0] * scale, point[1] * scale)) == query
 
 
@@ -131,6 +140,12 @@ def test_rows_have_the_numbers_of_the_drawing(service):
         dict(apart[2], phrase='a', score=0.9, confidence=0.0, query=2),
     ]
     rows = pair_rows(result)
-    assert rows == [[1, 'a', 1.877, 0.877], [2, 'b', 1.5, 0.5], [1, 'c', 1.4, 0.4], [2, 'd', 1.3, 0.3], [3, 'a', 0.9, 0.0]]
+    assert rows == [
+        [1, 'a', 1.88, 0.88],
+        [2, 'b', 1.5, 0.5],
+        [1, 'c', 1.4, 0.4],
+        [2, 'd', 1.3, 0.3],
+        [3, 'a', 0.9, 0.0],
+    ]
     assert [query_of_row(result, row) for row in rows] == [9, 3, 9, 5, 2]
     assert query_of_row(result, [4, 'a', 1, 1]) is None
