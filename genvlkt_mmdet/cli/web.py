@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--host',
         default='127.0.0.1',
-        help='address to listen on (default: %(default)s, this machine alone). With 0.0.0.0, all who can reach this machine can use '
-        'the page, without password and encryption',
+        help='address to listen on (default: %(default)s, this machine alone). With 0.0.0.0, all who can reach this machine can '
+        'use the page, without password and encryption',
     )
     parser.add_argument('--port', type=in_range(int, 1, 65535), help='port (default: the first free one from 7860)')
     parser.add_argument('--open', action='store_true', help='open the page in the browser')

@@ -40,7 +40,7 @@ _FONTS = ('system-ui', 'sans-serif')  # of the visitor's machine: nothing is loa
 _CSS = """
 .downloads a {margin-right: 1.5em}
 table th, table td {font-size: 0.9em; overflow-wrap: anywhere}
-#table th *, #table td *, #timeline th *, #timeline td *, #readings th *, #readings td * {padding-left: 2px !important; padding-right: 2px !important}
+table th *, table td * {padding-left: 2px !important; padding-right: 2px !important}
 footer {display: none !important}
 """
 
@@ -181,7 +181,7 @@ def serve_page(
     inferencer: HOIInferencer,
     host: str = '127.0.0.1',
     port: int | None = None,
-    limits: Limits = Limits(),
+    limits: Limits | None = None,
     open_browser: bool = False,
     wait: bool = True,
 ) -> 'Blocks':
@@ -191,10 +191,10 @@ def serve_page(
 
     Args:
         inferencer (HOIInferencer): The model. Nothing else may use it in the meantime.
-        host (str): Address to listen on. The default is this machine alone. ``'0.0.0.0'`` lets other machines use the page, without
-            a password and without encryption.
+        host (str): Address to listen on. The default is this machine alone. ``'0.0.0.0'`` lets other machines use the page,
+            without a password and without encryption.
         port (int, optional): Port. None: the first free one from 7860.
-        limits (Limits): What a request may cost.
+        limits (Limits, optional): What a request may cost. None: the defaults.
         open_browser (bool): Whether to open the page in the browser of this machine.
         wait (bool): Whether the function returns only when the page is stopped.
 
@@ -209,7 +209,8 @@ def serve_page(
     if 'GRADIO_TEMP_DIR' not in os.environ:  # what users upload
         os.environ['GRADIO_TEMP_DIR'] = tempfile.mkdtemp(prefix='genvlkt-web-')
         atexit.register(shutil.rmtree, os.environ['GRADIO_TEMP_DIR'], ignore_errors=True)
-    page = build_page(HOIService(inferencer, limits))
+    service = HOIService(inferencer, limits or Limits())
+    page = build_page(service)
     page.launch(
         server_name=host,
         server_port=port,
@@ -217,7 +218,7 @@ def serve_page(
         prevent_thread_lock=not wait,
         share=False,
         ssr_mode=False,
-        max_file_size=f'{limits.megabytes}mb',
+        max_file_size=f'{service.limits.megabytes}mb',
         allowed_paths=[str(asset_path('example.jpg'))],
         footer_links=[],
         theme=gr.themes.Default(font=_FONTS, font_mono=_FONTS),

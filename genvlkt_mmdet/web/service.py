@@ -115,8 +115,8 @@ class HOIService:
         most = math.ceil(self.limits.video_seconds * rate)
         if count is not None and count > most:
             raise ValueError(
-                f"Video '{Path(path).name}' lasts {count / rate:.0f} seconds, more than the {self.limits.video_seconds:g} allowed: "
-                'make it shorter.'
+                f"Video '{Path(path).name}' lasts {count / rate:.0f} seconds, more than the {self.limits.video_seconds:g} "
+                'allowed: make it shorter.'
             )
         begin = min(max(pred_score_thr - 1, 0.1), 1)  # the threshold as a confidence
         with self._vocabulary(entries) as readings:
