@@ -106,7 +106,7 @@ def command(*errors: type[Exception]) -> Callable[[Callable[..., None]], Callabl
             except (Exception, KeyboardInterrupt) as error:
                 if _interrupted(error):
                     print(
-                        'Interrupted. All files that were written are complete; tools/train.py goes on with --resume.',
+                        'Interrupted. All files that were written are complete; `genvlkt train` goes on with --resume.',
                         file=sys.stderr,
                     )
                     sys.exit(130)
