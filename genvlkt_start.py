@@ -18,6 +18,7 @@ from pathlib import Path
 VERBS = {
     'demo': 'train and evaluate the small model on MiniHOI, draw its predictions',
     'infer': 'detect interactions in images and videos',
+    'web': 'serve a page to try a model on',
     'train': 'train a model from a config file',
     'test': 'evaluate a checkpoint on the test set of a config file',
     'eval': 'evaluate a results file, with reports per class',

@@ -14,11 +14,12 @@ Exit codes: 0: all is done. 1: error. 2: wrong command line. 3: some inputs coul
 
 import argparse
 import sys
+from pathlib import Path
 
-from ..apis import HOIInferencer
+from ..apis import HOIInferencer, HOIResult, attend
 from ..apis.hoi_inferencer import check_options
 from ..apis.sources import ImageInput, find_images, is_video
-from ..datasets.image_file import MAX_PIXELS
+from ..datasets.image_file import MAX_PIXELS, write_image
 from ..engine import add_optimization_arguments, command
 from ..video import Smoothing, detect_video
 from ..visualization import DEFAULT_SCORE_THR
@@ -70,6 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--device', help='cpu, cuda:0, ... (default: the best available)')
     add_optimization_arguments(parser, dtype='auto')
+    parser.add_argument(
+        '--attention', action='store_true', help='also draw where the model looks for each pair of an image, in attention/'
+    )
     parser.add_argument('--no-vis', action='store_true', help='write only JSON')
 
 
@@ -113,6 +117,8 @@ def run(args: argparse.Namespace) -> None:
             **options,
         ):
             print(result)
+            if args.attention and result:
+                _write_attention(inferencer, result, args, len(found))
             found.append(len(result))
         print(f'{sum(found)} interactions in {len(found)} images: see {args.out_dir}')
     for video in videos:
@@ -127,6 +133,14 @@ def run(args: argparse.Namespace) -> None:
         for item in broken:
             print(f'  {item["error"]}', file=sys.stderr)
         sys.exit(3)
+
+
+def _write_attention(inferencer: HOIInferencer, result: HOIResult, args: argparse.Namespace, number: int) -> None:
+    """Writes where the model looks for each pair of an image, which runs through the network once more."""
+    attended = attend(inferencer, result.pixels, args.score_thr, args.top_k, args.max_pixels)
+    for query in attended.queries:
+        name = f'{number:06d}_{Path(result.image or "image").stem}_query{query}.jpg'
+        write_image(Path(args.out_dir, 'attention', name), attended.draw(query)[..., ::-1])
 
 
 def _infer_video(

@@ -32,6 +32,14 @@ def test_writes_drawings_and_json(run, tmp_path, capsys):
     assert len(json.loads(Path('result/preds/two.json').read_text())['hois']) == 4
     run(*arguments, '--no-vis')
     assert [p.name for p in Path('out').iterdir()] == ['preds']
+    run(*arguments, '--no-vis', '--attention', '--out-dir', 'seen')
+    queries = [
+        dict.fromkeys(hoi['query'] for hoi in json.loads(Path(f'seen/preds/{name}.json').read_text())['hois'])
+        for name in ('one', 'two')
+    ]
+    assert sorted(p.name for p in Path('seen/attention').iterdir()) == sorted(
+        f'{i:06d}_{name}_query{query}.jpg' for i, name in enumerate(('one', 'two')) for query in queries[i]
+    )
 
 
 def test_mistakes_are_one_sentence(run, tmp_path):
