@@ -1,6 +1,8 @@
 """Human-object pairs for the visualizer, each with all of its interactions."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from mmengine.structures import InstanceData
@@ -23,12 +25,14 @@ class DrawnPair:
         object_box (np.ndarray | None): (4,) the same for the object. None for a pair without object.
         phrases (dict[str, float | None]): Phrase and score of each interaction. The score is None for ground truth.
         color (int): Index of the pair's colour.
+        queries (set[int]): Queries of its triplets.
     """
 
     human_box: np.ndarray
     object_box: np.ndarray | None
     phrases: dict[str, float | None] = field(default_factory=dict)
     color: int = 0
+    queries: set[int] = field(default_factory=set)
 
     @property
     def lines(self) -> list[str]:
@@ -57,6 +61,17 @@ def pairs_from_predictions(pred_hois: InstanceData, vocabulary: HOIVocabulary) -
         [vocabulary.phrase(label) for label in labels],
         pred_hois.scores.tolist(),
         pred_hois.query_ids.tolist() if 'query_ids' in pred_hois else [None] * len(labels),
+    )
+
+
+def pairs_from_triplets(triplets: Sequence[Mapping[str, Any]]) -> list[DrawnPair]:
+    """Groups the triplets of a :class:`~genvlkt_mmdet.apis.HOIResult`, as :func:`pairs_from_predictions` does."""
+    return _group(
+        np.array([hoi['human_box'] for hoi in triplets]),
+        np.array([hoi['object_box'] or [np.nan] * 4 for hoi in triplets]),
+        [hoi['phrase'] for hoi in triplets],
+        [hoi['score'] for hoi in triplets],
+        [hoi['query'] for hoi in triplets],
     )
 
 
@@ -148,6 +163,7 @@ def _group(
             pair.object_box = box
         if query is not None:
             pair_of_query.setdefault(query, pair)
+            pair.queries.add(query)
         # The triplets are sorted by score, so a phrase keeps its highest score.
         pair.phrases.setdefault(phrase, score)
     return pairs
