@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from ...files import names_file
 from ...vocabulary import HOIVocabulary
 from ..records import is_finite, show
 from .json_file import load_json
+from .label_studio import PERSON
 
 _COLUMNS = ('image', 'human', 'verb', 'object')
-_PERSON = 'person'
 _VERBS = 'verbs'
 # A file of 10 million boxes has about 2 GB.
 _MAX_BYTES = 2**31
@@ -63,11 +63,14 @@ def read_cvat(path: str | Path, vocabulary: HOIVocabulary, pairs: str | Path | N
         if root.tag != 'annotations' or root.find('image') is None:
             raise ValueError('it has no images')
         images = [_cvat_image(element) for element in root.iter('image')]
+        records = _records(images, vocabulary)
         if pairs is None:
-            found = [triplet for image in images for triplet in _triplets_of_groups(image)]
-        else:
-            found = list(read_pairs(pairs))
-        return _records(images, found, vocabulary, str(pairs or path))
+            for image in images:
+                _add(records, images, _triplets_of_groups(image, str(path)), vocabulary)
+    if pairs is not None:
+        with names_file(pairs, 'compare it with the boxes'):
+            _add(records, images, read_pairs(pairs), vocabulary)
+    return records
 
 
 def read_coco_pairs(path: str | Path, vocabulary: HOIVocabulary, pairs: str | Path) -> list[dict]:
@@ -97,7 +100,10 @@ def read_coco_pairs(path: str | Path, vocabulary: HOIVocabulary, pairs: str | Pa
             image = images[annotation['image_id']]
             image.places[str(annotation['id'])] = len(image.boxes)
             image.boxes.append((labels[annotation['category_id']], [x, y, x + width, y + height]))
-        return _records(list(images.values()), list(read_pairs(pairs)), vocabulary, str(pairs))
+        records = _records(images.values(), vocabulary)
+    with names_file(pairs, 'compare it with the boxes'):
+        _add(records, images.values(), read_pairs(pairs), vocabulary)
+    return records
 
 
 def read_pairs(path: str | Path) -> Iterator[tuple[str, str, str, str]]:
@@ -115,20 +121,20 @@ def read_pairs(path: str | Path) -> Iterator[tuple[str, str, str, str]]:
         FileNotFoundError: If the file is missing.
         ValueError: If a column is missing or a line lacks a value.
     """
-    with names_file(path, f'write a CSV file with the columns {", ".join(_COLUMNS)}, in UTF-8'):
-        with open(path, encoding='utf-8-sig', newline='') as file:
-            rows = csv.DictReader(file, strict=True)
+    advice = f'write a CSV file with the columns {", ".join(_COLUMNS)}, in UTF-8'
+    with names_file(path, advice), open(path, encoding='utf-8-sig', newline='') as file:
+        rows = csv.DictReader(file, strict=True)
+        try:
             missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
             if missing:
                 raise ValueError(f'it has no column {missing[0]!r}')
-            try:
-                for row in rows:
-                    image, human, verb, obj = ((row[column] or '').strip() for column in _COLUMNS)
-                    if not (image and human and verb):
-                        raise ValueError(f'line {rows.line_num} has no image, human or verb')
-                    yield image, human, verb, obj
-            except csv.Error as error:
-                raise ValueError(f'line {rows.line_num}: {error}') from None
+            for row in rows:
+                image, human, verb, obj = ((row[column] or '').strip() for column in _COLUMNS)
+                if not (image and human and verb):
+                    raise ValueError(f'line {rows.line_num} has no image, human or verb')
+                yield image, human, verb, obj
+        except csv.Error as error:
+            raise ValueError(f'line {rows.line_num}: {error}') from None
 
 
 def _cvat_image(element: Any) -> _Image:
@@ -145,50 +151,59 @@ def _cvat_image(element: Any) -> _Image:
     return image
 
 
-def _triplets_of_groups(image: _Image) -> Iterator[tuple[str, str, str, str]]:
+def _triplets_of_groups(image: _Image, source: str) -> Iterator[tuple[str, str, str, str]]:
     ids = list(image.places)
     for i, (group, verbs) in enumerate(image.groups):
         label = image.boxes[i][0]
         if not verbs:
             continue
-        if label == _PERSON:
+        if label == PERSON:
             for verb in verbs:
                 yield image.name, ids[i], verb, ''
             continue
         same = [k for k, (other, _) in enumerate(image.groups) if group and other == group]
-        persons = [k for k in same if image.boxes[k][0] == _PERSON]
+        persons = [k for k in same if image.boxes[k][0] == PERSON]
         if len(persons) != 1:
             raise ValueError(
-                f"image '{image.name}': box {ids[i]} ({label}) has verbs, but its group has {len(persons)} persons instead of one"
+                f"'{source}', image '{image.name}': box {ids[i]} ({label}) has verbs, but its group has {len(persons)} persons: "
+                'put it into a group with one person.'
             )
         for verb in verbs:
             yield image.name, ids[persons[0]], verb, ids[i]
 
 
-def _records(
-    images: list[_Image], triplets: list[tuple[str, str, str, str]], vocabulary: HOIVocabulary, source: str
-) -> list[dict]:
-    by_name: dict[str, tuple[_Image, dict]] = {}
+def _records(images: Iterable[_Image], vocabulary: HOIVocabulary) -> list[dict]:
+    records, names = [], set()
     for image in images:
-        if image.name in by_name:
+        if image.name in names:
             raise ValueError(f"it has the image '{image.name}' twice")
+        names.add(image.name)
         boxes = []
         for label, box in image.boxes:
-            category = vocabulary.object_ids[_index(vocabulary.object_names, label, 'object class', vocabulary)]
-            boxes.append(dict(bbox=box, category_id=category))
-        record = dict(file_name=image.name, width=image.width, height=image.height)
-        by_name[image.name] = image, dict(record, annotations=boxes, hoi_annotation=[])
+            index = _index(vocabulary.object_names, label, 'object class', vocabulary)
+            boxes.append(dict(bbox=box, category_id=vocabulary.object_ids[index]))
+        size = dict(width=image.width, height=image.height)
+        records.append(dict(file_name=image.name, **size, annotations=boxes, hoi_annotation=[]))
+    return records
+
+
+def _add(
+    records: list[dict],
+    images: Iterable[_Image],
+    triplets: Iterable[tuple[str, str, str, str]],
+    vocabulary: HOIVocabulary,
+) -> None:
+    """Adds triplets of :func:`read_pairs` to the records of their images."""
+    known = {image.name: (image, record) for image, record in zip(images, records, strict=True)}
     for name, human, verb, obj in triplets:
-        if name not in by_name:
-            raise ValueError(f"'{source}' has an interaction in '{name}', which has no boxes: check the name.")
-        image, record = by_name[name]
+        if name not in known:
+            raise ValueError(f"'{name}' has an interaction, but no boxes")
+        image, record = known[name]
         for box in filter(None, (human, obj)):
             if box not in image.places:
-                raise ValueError(f"'{source}' has an interaction with box {box!r} of '{name}', which has no such box.")
-        if image.boxes[image.places[human]][0] != _PERSON:
-            raise ValueError(
-                f"'{source}' has box {human!r} of '{name}' as human, but it is no person: check the columns."
-            )
+                raise ValueError(f"'{name}' has no box {box!r}, but an interaction with it")
+        if image.boxes[image.places[human]][0] != PERSON:
+            raise ValueError(f"'{name}' has box {human!r} as human, but it is no {PERSON}")
         hoi = dict(
             subject_id=image.places[human],
             object_id=image.places[obj] if obj else -1,
@@ -196,7 +211,6 @@ def _records(
         )
         if hoi not in record['hoi_annotation']:
             record['hoi_annotation'].append(hoi)
-    return [record for _, record in by_name.values()]
 
 
 def _index(names: tuple[str, ...], name: str, kind: str, vocabulary: HOIVocabulary) -> int:
