@@ -16,14 +16,28 @@ from pathlib import Path
 
 # Every verb with its line in the help. The verb 'data check' is the module genvlkt_mmdet/cli/data/check.py.
 VERBS = {
-    'infer': 'detect interactions in images',
+    'demo': 'train the small model on MiniHOI, evaluate it and draw its predictions',
+    'infer': 'detect interactions in images and videos',
+    'train': 'train a model from a config file',
+    'test': 'evaluate a checkpoint on the test set of a config file',
+    'eval': 'evaluate a results file, with reports per class',
+    'data': 'check, look at, render and download datasets',
+    'data check': 'check the annotations and images of a dataset',
+    'data browse': 'draw the network inputs that a config makes of a dataset',
+    'data render': 'render the MiniHOI benchmark',
+    'data download': 'download HICO-DET or V-COCO, or say where to get it, and verify the files',
+    'convert': 'convert annotations, checkpoints and results',
+    'convert hico': "HICO-DET's release to the annotations that the configs read",
+    'convert vcoco': "V-COCO's release to the annotations that the configs read",
+    'convert detr': 'a checkpoint of DETR to initial weights',
+    'convert official': "a checkpoint from or to the format of the authors' code",
+    'convert publish': 'a checkpoint of a training to its weights, in half precision',
+    'convert results': 'a results file to the formats of the official evaluation programs',
 }
-_DESCRIPTION = 'GEN-VLKT, the human-object interaction detector, on the command line.'
 _EXAMPLES = """examples:
-  genvlkt infer photo.jpg
-
-`genvlkt VERB --help` shows the options of a verb and more examples.
-"""
+  genvlkt infer photos/ --out-dir out
+  genvlkt demo
+`genvlkt VERB --help` shows the options of a verb and more examples."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -74,22 +88,21 @@ def set_thread_policy() -> None:
 
 
 def _parser(verb: str) -> tuple[argparse.ArgumentParser, list[str]]:
-    """The parser of a group of verbs, which prints their help, and the next words of these verbs."""
-    prefix = f'{verb} ' if verb else ''
+    """The parser of a group of verbs, which only shows their help, and the next words of these verbs."""
+    prog, prefix = f'genvlkt {verb}'.strip(), f'{verb} '.lstrip()
+    children = [name.removeprefix(prefix) for name in VERBS if name.startswith(prefix)]
+    children = [name for name in children if ' ' not in name]
+    title = VERBS[verb].capitalize() if verb else 'GEN-VLKT, the human-object interaction detector, on the command line'
     parser = argparse.ArgumentParser(
-        prog=f'genvlkt {verb}'.strip(),
-        description=_DESCRIPTION if not verb else f'{VERBS[verb].capitalize()}.',
-        epilog=None if verb else _EXAMPLES,
+        prog=prog,
+        usage=f'{prog} VERB ...',
+        description='\n'.join([f'{title}.\n\nverbs:', *(f'  {name:<10}{VERBS[prefix + name]}' for name in children)]),
+        epilog=f'`{prog} VERB --help` shows the options of a verb and examples.' if verb else _EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if not verb:
         version = runpy.run_path(str(Path(__file__).with_name('genvlkt_mmdet') / 'version.py'))['__version__']
         parser.add_argument('--version', action='version', version=f'genvlkt {version}')
-    verbs = parser.add_subparsers(title='verbs', metavar='VERB')
-    children = [name.removeprefix(prefix) for name in VERBS if name.startswith(prefix)]
-    children = [name for name in children if ' ' not in name]
-    for name in children:
-        verbs.add_parser(name, help=VERBS[prefix + name])
     return parser, children
 
 

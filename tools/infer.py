@@ -1,4 +1,4 @@
-"""Detects human-object interactions: `genvlkt infer` as a script."""
+"""The verb `genvlkt infer` as a script."""
 
 from genvlkt_start import start
 

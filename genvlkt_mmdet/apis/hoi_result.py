@@ -2,9 +2,21 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ..visualization import HOIVisualizer
+from ..visualization.drawn_pairs import pairs_from_triplets
+from .sources import is_video, read_image
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from supervision import Detections
+
+# Columns of `to_pandas`; of these, boxes have four columns each.
+_COLUMNS = ('human_box', 'object_box', 'object', 'verb', 'phrase', 'score', 'confidence', 'query')
 
 
 class HOIResult(list[dict[str, Any]]):
@@ -79,3 +91,99 @@ class HOIResult(list[dict[str, Any]]):
     def to_json(self, indent: int | None = None) -> str:
         """Returns :meth:`to_dict` as JSON. ``indent``: as in :func:`json.dumps`."""
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+    def to_pandas(self) -> 'DataFrame':
+        """Returns a ``pandas.DataFrame`` with one row per triplet.
+
+        Its columns are ``image``, ``frame``, ``time``, ``human_x1`` to ``human_y2``, ``object_x1`` to ``object_y2`` (NaN for a
+        triplet without object), and the other keys of a triplet.
+
+        Raises:
+            ImportError: If pandas is not installed.
+        """
+        pandas = _optional('pandas', 'pandas')
+        place = dict(image=self.image, frame=self.frame, time=self.time)
+        rows = []
+        for hoi in self:
+            row: dict[str, Any] = dict(place)
+            for key in _COLUMNS:
+                if key.endswith('_box'):
+                    row.update(zip(_corners(key), hoi[key] or [np.nan] * 4))
+                else:
+                    row[key] = hoi[key]
+            rows.append(row)
+        names = [name for key in _COLUMNS for name in (_corners(key) if key.endswith('_box') else [key])]
+        return pandas.DataFrame(rows, columns=[*place, *names])
+
+    def to_supervision(self) -> tuple['Detections', 'Detections']:
+        """Returns the humans and the objects of the pairs as ``supervision.Detections``, highest score first.
+
+        Both have one row per pair, but pairs without object have none in the objects. ``data['pair_id']`` is the query, which
+        joins the human and the object of a pair. ``data['class_name']`` is the name of the object ('person' for humans), and
+        ``data['phrases']`` all phrases of the pair in one text. ``confidence`` is that of the pair's best triplet.
+        ``class_id`` is the index of the object class. Humans have that of 'person', or a new one if there is no such class.
+
+        Raises:
+            ImportError: If supervision is not installed.
+        """
+        supervision = _optional('supervision', "'genvlkt[video]'")
+        pairs: dict[int, list[dict[str, Any]]] = {}
+        for hoi in self:
+            pairs.setdefault(hoi['query'], []).append(hoi)
+        ids = {name: i for i, name in enumerate(self.object_names)}
+        person = ids.get('person', len(ids))
+        detections = []
+        for key in ('human_box', 'object_box'):
+            # The first triplet of a pair that has the box, and the pair's best one
+            found = {query: (next((hoi for hoi in hois if hoi[key]), None), hois[0]) for query, hois in pairs.items()}
+            rows = [(query, hoi, best) for query, (hoi, best) in found.items() if hoi is not None]
+            names = ['person' if key == 'human_box' else hoi['object'] for _, hoi, _ in rows]
+            detections.append(
+                supervision.Detections(
+                    xyxy=np.array([hoi[key] for _, hoi, _ in rows], dtype=np.float32).reshape(-1, 4),
+                    confidence=np.array([best['confidence'] for _, _, best in rows], dtype=np.float32),
+                    class_id=np.array(
+                        [person if key == 'human_box' else ids.get(name, -1) for name in names], dtype=np.int64
+                    ),
+                    data=dict(
+                        pair_id=np.array([query for query, _, _ in rows], dtype=np.int64),
+                        class_name=np.array(names, dtype=str),
+                        phrases=np.array([', '.join(h['phrase'] for h in pairs[q]) for q, _, _ in rows], dtype=str),
+                    ),
+                )
+            )
+        return detections[0], detections[1]
+
+    def plot(self, max_hois: int = 20) -> np.ndarray:
+        """Draws the interactions on the image.
+
+        If the pixels were not kept, the image is read again from its file.
+
+        Args:
+            max_hois (int): Maximum number of triplets to draw, highest score first.
+
+        Returns:
+            np.ndarray: (H', W', 3) uint8 RGB. Small images are enlarged, so that the labels can be read.
+
+        Raises:
+            ValueError: If there are no pixels and no file to read them from, as for the frames of a video that were not kept.
+        """
+        pixels = self.pixels
+        if pixels is None:
+            if self.image is None or self.frame is not None or is_video(self.image):
+                raise ValueError('This result has no pixels to draw on: take the results of HOIInferencer.stream.')
+            pixels = read_image(self.image)
+        return HOIVisualizer().draw_pairs(pixels[..., ::-1], pairs_from_triplets(self[:max_hois]))
+
+
+def _corners(key: str) -> list[str]:
+    """Column names of a box: 'human_box' gives 'human_x1', ..."""
+    return [f'{key.removesuffix("box")}{side}' for side in ('x1', 'y1', 'x2', 'y2')]
+
+
+def _optional(module: str, requirement: str) -> Any:
+    """Imports a library that the package does not require."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(f'This needs {module}, which is not installed: run `pip install {requirement}`.') from error

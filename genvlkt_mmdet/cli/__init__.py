@@ -1,15 +1,18 @@
 """The verbs of the command ``genvlkt``, one module each.
 
-A verb is a module with two functions: ``add_arguments(parser)`` adds its options, and ``run(args)`` calls the package. The docstring
-of the module is the verb's help: one paragraph, then examples. The list of the verbs is in ``genvlkt_start.py``, which can show it
-without an import of the package.
+A verb is a module with two functions: ``add_arguments(parser)`` adds its options, and ``run(args)`` calls the package. The
+docstring of the module is the verb's help: one paragraph, then examples. The list of the verbs is in ``genvlkt_start.py``, which
+can show it without an import of the package.
 """
 
 import argparse
 from collections.abc import Sequence
 from importlib import import_module
 
+from ..engine import command
 
+
+@command()  # from here, because the command line is read before the verb runs
 def run_verb(verb: str, arguments: Sequence[str] | None = None, prog: str | None = None) -> None:
     """Parses the command line of a verb and runs it.
 
