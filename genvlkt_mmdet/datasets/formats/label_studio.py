@@ -17,14 +17,14 @@ import numpy as np
 from ...files import names_file
 from ...structures import box_iou
 from ...vocabulary import HOIVocabulary
-from ..records import is_finite, show
+from ..records import FileIds, is_finite, show
 from .json_file import load_json
 
 PERSON = 'person'
 # Names of the tags in the labelling configuration, which the results refer to.
 _IMAGE, _BOXES, _ACTIONS = 'image', 'boxes', 'actions'
-# Pixels are rounded to this number of decimals. Converting to percent and back changes a coordinate by less than a billionth of
-# a pixel, so that the rounded value returns exactly.
+# Imported coordinates are rounded to this number of decimals. Converting to percent and back changes a coordinate by less than a
+# billionth of a pixel, so that the rounded value returns exactly.
 _DECIMALS = 6
 # Random letters that Label Studio puts before the name of an uploaded file.
 _UPLOAD_PREFIX = re.compile(r'^[0-9a-f]{8}-')
@@ -162,56 +162,79 @@ def label_studio_tasks(
     return tasks
 
 
+def label_studio_results(record: Mapping[str, Any], vocabulary: HOIVocabulary) -> list[dict]:
+    """Converts a record to the results (boxes, relations and choices) of an annotation or prediction of Label Studio.
+
+    Args:
+        record (Mapping): A record in the layout of the documented JSON, with ``width`` and ``height``.
+        vocabulary (HOIVocabulary): The classes.
+
+    Returns:
+        list[dict]: The results. From them, :func:`read_label_studio` reads the same record, rounded to a millionth of a pixel.
+    """
+    ids, width, height = FileIds(vocabulary), record['width'], record['height']
+    common = dict(original_width=width, original_height=height, image_rotation=0, to_name=_IMAGE)
+    boxes: list[dict[str, Any]] = []
+    for i, annotation in enumerate(record['annotations']):
+        x1, y1, x2, y2 = annotation['bbox']
+        left, top, right, bottom = x1 / width * 100, y1 / height * 100, x2 / width * 100, y2 / height * 100
+        value = dict(x=left, y=top, width=right - left, height=bottom - top, rotation=0)
+        label = vocabulary.object_names[ids.object(annotation['category_id'])]
+        value.update(rectanglelabels=[label])
+        boxes.append(dict(common, id=f'box{i}', from_name=_BOXES, type='rectanglelabels', value=value))
+    verbs: dict[tuple[int, int], list[str]] = {}  # of each pair of boxes
+    for hoi in record['hoi_annotation']:
+        name = vocabulary.verb_names[ids.verb(hoi['category_id'])]
+        verbs.setdefault((hoi['subject_id'], hoi['object_id']), []).append(name)
+    links: list[dict[str, Any]] = []
+    for (human, obj), names in verbs.items():
+        if obj >= 0:
+            ends = dict(from_id=f'box{human}', to_id=f'box{obj}')
+            links.append(dict(type='relation', **ends, direction='right', labels=names))
+        else:
+            place = {key: value for key, value in boxes[human]['value'].items() if key != 'rectanglelabels'}
+            links.append(dict(boxes[human], from_name=_ACTIONS, type='choices', value=dict(place, choices=names)))
+    return boxes + links
+
+
 def _prediction(
     result: Mapping[str, Any], vocabulary: HOIVocabulary, version: str, min_confidence: float, same_box_iou: float
 ) -> dict[str, Any]:
     width, height = result['width'], result['height']
     if not (is_finite(width) and is_finite(height) and width > 0 and height > 0):
         raise ValueError(f'its size is {show(width)} x {show(height)}')
-    common = dict(original_width=width, original_height=height, image_rotation=0, to_name=_IMAGE)
     kept = [hoi for hoi in result['hois'] if hoi['confidence'] >= min_confidence]
-    regions: list[tuple[str, list[float]]] = []  # label and box of each region
+    boxes: list[dict] = []
 
-    def region(label: str, box: Sequence[float]) -> int:
-        box = [round(float(x), _DECIMALS) for x in box]
+    def index(name: str, box: Sequence[float]) -> int:
+        box = [float(x) for x in box]
         if len(box) != 4 or not all(map(is_finite, box)):
             raise ValueError(f'it has the box {show(box)}')
-        for i, (known, other) in enumerate(regions):
-            if known == label and (box == other or (same_box_iou < 1 and _iou(box, other) >= same_box_iou)):
+        category = vocabulary.object_ids[vocabulary.object_names.index(name)]
+        for i, other in enumerate(boxes):
+            same = box == other['bbox'] or (same_box_iou < 1 and _iou(box, other['bbox']) >= same_box_iou)
+            if same and other['category_id'] == category:
                 return i
-        regions.append((label, box))
-        return len(regions) - 1
+        boxes.append(dict(bbox=box, category_id=category))
+        return len(boxes) - 1
 
-    verbs: dict[tuple[int, int | None], list[str]] = {}  # of each pair of regions
-    for hoi in kept:
-        name = hoi['object']
+    hois: list[dict] = []
+    for triplet in kept:
+        name, verb = triplet['object'], triplet['verb']
         try:
-            vocabulary.hoi_index(hoi['verb'], name)
+            vocabulary.hoi_index(verb, name)
         except KeyError as error:
             raise ValueError(f"'{result['image']}': {error.args[0]}") from None
-        human = region(PERSON, hoi['human_box'])
-        obj = None if name is None else region(name, hoi['object_box'])
-        if hoi['verb'] not in verbs.setdefault((human, obj), []):
-            verbs[human, obj].append(hoi['verb'])
-
-    values = []
-    for _, (x1, y1, x2, y2) in regions:
-        left, top, right, bottom = x1 / width * 100, y1 / height * 100, x2 / width * 100, y2 / height * 100
-        values.append(dict(x=left, y=top, width=right - left, height=bottom - top, rotation=0))
-    items: list[dict[str, Any]] = [
-        dict(common, id=f'box{i}', from_name=_BOXES, type='rectanglelabels', value=dict(value, rectanglelabels=[label]))
-        for i, ((label, _), value) in enumerate(zip(regions, values, strict=True))
-    ]
-    for (human, obj), names in verbs.items():
-        if obj is None:
-            value = dict(values[human], choices=names)
-            items.append(dict(common, id=f'box{human}', from_name=_ACTIONS, type='choices', value=value))
-        else:
-            items.append(
-                dict(type='relation', from_id=f'box{human}', to_id=f'box{obj}', direction='right', labels=names)
-            )
+        hoi = dict(
+            subject_id=index(PERSON, triplet['human_box']),
+            object_id=-1 if name is None else index(name, triplet['object_box']),
+            category_id=vocabulary.verb_ids[vocabulary.verb_names.index(verb)],
+        )
+        if hoi not in hois:
+            hois.append(hoi)
+    record = dict(width=width, height=height, annotations=boxes, hoi_annotation=hois)
     score = sum(hoi['confidence'] for hoi in kept) / max(len(kept), 1)
-    return dict(model_version=version, score=score, result=items)
+    return dict(model_version=version, score=score, result=label_studio_results(record, vocabulary))
 
 
 def _iou(box: list[float], other: list[float]) -> float:
@@ -356,9 +379,10 @@ class _Task:
             raise self.fail(f"its data has no '{_IMAGE}', the name in our labelling configuration.")
         parts = urlsplit(address)
         local = parse_qs(parts.query).get('d') if parts.path.endswith('/local-files/') else None
-        path = local[0] if local else unquote(parts.path) if parts.scheme else address
+        uploaded = parts.path.startswith('/data/upload/')
+        path = local[0] if local else unquote(parts.path) if parts.scheme or uploaded else address
         name = None
-        if '/upload/' in path:
+        if uploaded:
             name = images.find(_UPLOAD_PREFIX.sub('', path.rpartition('/')[2]))
         name = name or images.find(path)
         if name is None:

@@ -125,6 +125,7 @@ def test_which_annotation_counts(read, tmp_path):
     'address, without_folder, in_folder',
     [
         ('/data/upload/1/0a1b2c3d-my_photo_1.jpg', 'my_photo_1.jpg', 'my photo (1).jpg'),
+        ('/data/upload/1/0a1b2c3d-K%C3%A4se__Brot.jpg', 'Käse__Brot.jpg', 'Käse & Brot.jpg'),
         ('/data/upload/1/0a1b2c3d-b.jpg', 'b.jpg', '0a1b2c3d-b.jpg'),
         ('/data/local-files/?d=photos/day%201/c.jpg', 'c.jpg', 'day 1/c.jpg'),
         ('https://host/x/d%20e.jpg?size=1', 'd e.jpg', 'd e.jpg'),
@@ -134,7 +135,7 @@ def test_which_annotation_counts(read, tmp_path):
     ],
 )
 def test_names_of_images(read, tmp_path, address, without_folder, in_folder):
-    for name in ('my photo (1).jpg', '0a1b2c3d-b.jpg', 'day 1/c.jpg', 'd e.jpg'):
+    for name in ('my photo (1).jpg', 'Käse & Brot.jpg', '0a1b2c3d-b.jpg', 'day 1/c.jpg', 'd e.jpg'):
         path = tmp_path / 'photos' / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
