@@ -40,14 +40,15 @@ _EXAMPLES = """examples:
 `genvlkt VERB --help` shows the options of a verb and more examples."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the verb that the command line names.
+def main() -> None:
+    """Runs the verb that the command line names."""
+    verb, arguments = find_verb(sys.argv[1:])
+    start(verb, arguments, f'genvlkt {verb}')
 
-    Args:
-        arguments (Sequence[str], optional): The command line without the program. None: that of the process.
-    """
-    rest = list(sys.argv[1:] if arguments is None else arguments)
-    verb = ''
+
+def find_verb(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Splits a command line into the verb and its own arguments. Help, the version or an unknown verb end the program."""
+    verb, rest = '', list(words)
     while not verb or any(name.startswith(f'{verb} ') for name in VERBS):
         parser, children = _parser(verb)
         if not rest or rest[0].startswith('-'):
@@ -56,9 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if word not in children:
             near = difflib.get_close_matches(word, children, n=1, cutoff=0.5)
             hint = f"did you mean '{near[0]}'?" if near else f'it has {", ".join(children)}.'
-            parser.exit(2, f"{parser.prog} has no verb '{word}': {hint}\n")
+            parser.exit(2, f"error: {parser.prog} has no verb '{word}': {hint}\n")
         verb = f'{verb} {word}'.strip()
-    start(verb, rest, f'genvlkt {verb}')
+    return verb, rest
 
 
 def start(verb: str, arguments: Sequence[str] | None = None, prog: str | None = None) -> None:
