@@ -1,5 +1,6 @@
 from .dataset import MiniHOIDataset
 from .demo import run_demo
+from .example import render_example
 from .rendering import SPLIT_SIZES, render_minihoi
 from .scenes import (
     DIFFICULTIES,
@@ -20,6 +21,7 @@ __all__ = [
     'Scene',
     'annotate',
     'get_difficulty',
+    'render_example',
     'render_minihoi',
     'render_scene',
     'run_demo',
