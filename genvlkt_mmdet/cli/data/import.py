@@ -1,7 +1,7 @@
 """Converts the annotations of Label Studio, CVAT or COCO to the JSON that the datasets read.
 
 Label Studio: export the project as JSON. CVAT: export 'CVAT for images 1.1'. For CVAT and COCO, a CSV file with the columns
-image, human, verb, object names the interactions by the ids of the boxes. In CVAT, groups and an attribute `verbs` can do it, too.
+image, human, verb, object names the interactions by the ids of the boxes. In CVAT, groups and an attribute `verbs` can do it.
 
 Examples:
     genvlkt data import export.json --vocabulary kitchen/vocabulary.yaml --images kitchen/photos --out kitchen/all.json
