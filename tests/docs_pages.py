@@ -63,11 +63,8 @@ def commands(page: Path) -> list[str]:
     text = page.read_text(encoding='utf-8').replace('\\\n', ' ')
     lines = [line.strip().removeprefix('$ ') for line in text.splitlines()]
     verbs = '|'.join(verb for verb in VERBS if ' ' not in verb)
-    return [
-        line.partition('  #')[0].strip()
-        for line in lines
-        if re.match(r'(python|bash) tools/|mim (train|test) |genvlkt [a-z]', line)
-    ]
+    shown = re.compile(rf'(python|bash) tools/|mim (train|test) |genvlkt ({verbs})\b')
+    return [line.partition('  #')[0].strip() for line in lines if shown.match(line)]
 
 
 def load_script(file: Path) -> ModuleType:

@@ -5,7 +5,6 @@ import os
 import os.path as osp
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -18,14 +17,14 @@ from mmdet.apis.det_inferencer import IMG_EXTENSIONS
 from PIL import Image, ImageOps
 
 from ..datasets.image_file import MAX_PIXELS, ImageTooLargeError, check_image
+from ..datasets.video_file import VIDEO_EXTENSIONS, read_video
 from ..engine import one_line
 from ..files import names_file
 
 #: An image or video file or its address, a camera (its index), an array (H, W, 3) uint8 BGR, or an image of Pillow.
 ImageInput: TypeAlias = str | Path | int | np.ndarray | Image.Image
 
-VIDEO_EXTENSIONS = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv', '.flv')
-_VIDEO_SCHEMES = ('rtsp', 'rtsps', 'rtmp')
+_VIDEO_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'rtmps')
 
 
 @dataclass
@@ -121,7 +120,7 @@ def is_video(item: ImageInput) -> bool:
 
 def named(items: Iterable[ImageInput]) -> Iterator[tuple[ImageInput, str]]:
     """Yields each input with a unique file name: that of its file, or its position."""
-    taken: set[str] = set()
+    taken: dict[str, int] = {}  # the number that each stem gets next
     for i, item in enumerate(items):
         if isinstance(item, int):
             stem, suffix = f'camera_{item}', ''
@@ -130,8 +129,11 @@ def named(items: Iterable[ImageInput]) -> Iterator[tuple[ImageInput, str]]:
         else:
             yield item, f'{i:08d}.jpg'
             continue
-        unique = next(name for name in chain([stem], (f'{stem}_{n}' for n in count(1))) if name not in taken)
-        taken.add(unique)
+        number = taken.get(stem, 0)
+        while (unique := f'{stem}_{number}' if number else stem) in taken:
+            number += 1
+        taken[unique] = 1
+        taken[stem] = number + 1
         yield item, unique + (suffix if suffix.lower() in IMG_EXTENSIONS else '.jpg')
 
 
@@ -159,13 +161,9 @@ def load_images(
         yield LoadedImage(_from_pillow(item, name, max_pixels), None, name)
     elif is_video(item):
         stem = osp.splitext(name)[0]
-        for frame, time, pixels in _read_frames(item, stride):
-            height, width = pixels.shape[:2]
-            if width * height > max_pixels:
-                raise ImageTooLargeError(
-                    f"Video '{item}' has {width} x {height} pixels, more than the {max_pixels:,} allowed."
-                )
-            yield LoadedImage(pixels, str(item), f'{stem}_{frame:06d}.jpg', frame, time)
+        with read_video(item, stride, max_pixels) as video:
+            for frame, time, pixels in video:
+                yield LoadedImage(pixels, video.source, f'{stem}_{frame:06d}.jpg', frame, time)
     else:
         yield LoadedImage(read_image(str(item), max_pixels), str(item), name)
 
@@ -257,36 +255,3 @@ def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> np.ndarray:
         )
     upright = ImageOps.exif_transpose(image).convert('RGB')
     return np.ascontiguousarray(np.asarray(upright)[..., ::-1])
-
-
-def _read_frames(item: ImageInput, stride: int) -> Iterator[tuple[int, float, np.ndarray]]:
-    """Yields the index, the time in seconds and the pixels of the frames of a video, an address or a camera."""
-    if isinstance(item, int):
-        yield from _read_camera(item, stride)
-    else:
-        from ..datasets.video_file import read_video
-
-        _need_file(str(item))
-        yield from read_video(str(item), stride)
-
-
-def _read_camera(index: int, stride: int) -> Iterator[tuple[int, float, np.ndarray]]:
-    import time
-
-    camera = cv2.VideoCapture(index)
-    try:
-        if not camera.isOpened():
-            raise ValueError(
-                f'Camera {index} cannot be opened: check that it is connected, and that no program uses it.'
-            )
-        start = time.monotonic()
-        for frame in count():
-            # `grab` alone does not decode
-            if not camera.grab():
-                return
-            if frame % stride == 0:
-                seen, pixels = camera.retrieve()
-                if seen:
-                    yield frame, time.monotonic() - start, pixels
-    finally:
-        camera.release()

@@ -1,7 +1,8 @@
-"""Detects human-object interactions in images, draws them and writes them as JSON.
+"""Detects human-object interactions in images and videos, draws them and writes them as JSON.
 
 Examples:
-    genvlkt infer photos/ --model configs/gen_vlkt_s_hico.py --weights gen_vlkt_s_hico.pth --out-dir out
+    genvlkt infer photos/ --weights gen_vlkt_s_hico.pth --out-dir out
+    genvlkt infer 'photos/**/*.jpg' --model configs/gen_vlkt_s_hico.py --weights gen_vlkt_s_hico.pth --top-k 5
     genvlkt infer photos/ --weights gen_vlkt_s_hico.pth --vocabulary phrases.txt
 
 Exit codes: 0: all images are done. 1: error. 2: wrong command line. 3: some images could not be read, all others are done.
@@ -19,11 +20,21 @@ from ..visualization import DEFAULT_SCORE_THR
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the verb."""
-    parser.add_argument('inputs', help='image or folder of images')
+    parser.add_argument(
+        'source',
+        help='image or video file, its address (https://, rtsp://), folder of images, quoted pattern, text file with a path or '
+        'address per line, or index of a camera',
+    )
+    parser.add_argument('--recursive', action='store_true', help='search the subfolders of a folder as well')
+    parser.add_argument(
+        '--stride', type=int, default=1, metavar='N', help='take every N-th frame of videos (default: %(default)s)'
+    )
     parser.add_argument(
         '--model', help='config file or name of a shipped config (default: the config in the checkpoint)'
     )
-    parser.add_argument('--weights', required=True, help='checkpoint file')
+    parser.add_argument(
+        '--weights', help='checkpoint file (default, without --model: the shipped model for images of MiniHOI)'
+    )
     parser.add_argument(
         '--trust-config',
         action='store_true',
@@ -58,9 +69,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Detects as the command line says."""
     options = dict(
-        batch_size=args.batch_size, pred_score_thr=args.score_thr, top_k=args.top_k, max_pixels=args.max_pixels
+        batch_size=args.batch_size,
+        pred_score_thr=args.score_thr,
+        top_k=args.top_k,
+        max_pixels=args.max_pixels,
+        stride=args.stride,
     )
     check_options(**options)  # before the model is loaded
+    if not (args.model or args.weights):
+        print(
+            'Using the shipped model, which knows the rendered images of MiniHOI only. For photographs, give --weights.'
+        )
     inferencer = HOIInferencer(
         args.model,
         args.weights,
@@ -71,11 +90,16 @@ def run(args: argparse.Namespace) -> None:
         dtype=args.dtype,
         compile=args.compile,
     )
-    result = inferencer(args.inputs, out_dir=args.out_dir, no_save_vis=args.no_vis, **options)
-    found = sum(len(hois) for hois in result['predictions'])
-    print(f'{found} interactions in {len(result["images"])} images: see {args.out_dir}')
-    if result['broken']:
-        print(f'{len(result["broken"])} inputs could not be read:', file=sys.stderr)
-        for item in result['broken']:
+    broken: list[dict[str, str]] = []
+    images = found = 0
+    for result in inferencer.stream(
+        args.source, recursive=args.recursive, broken=broken, out_dir=args.out_dir, no_save_vis=args.no_vis, **options
+    ):
+        print(result)
+        images, found = images + 1, found + len(result)
+    print(f'{found} interactions in {images} images: see {args.out_dir}')
+    if broken:
+        print(f'{len(broken)} inputs could not be read:', file=sys.stderr)
+        for item in broken:
             print(f'  {item["error"]}', file=sys.stderr)
         sys.exit(3)
