@@ -71,7 +71,9 @@ def write_project(
     vocabulary: str = VOCABULARY_TEMPLATE,
     epochs: int = 30,
 ) -> list[Path]:
-    """Writes ``vocabulary.yaml`` and ``config.py`` to a folder, and makes its folder ``photos``.
+    """Writes ``vocabulary.yaml`` and a config to a folder, and makes its folder ``photos``.
+
+    The config has the name of the folder, and so has the work folder of its training.
 
     Args:
         folder (str | Path): The folder of the project.
@@ -87,9 +89,10 @@ def write_project(
         FileExistsError: If one of the files exists.
     """
     folder = Path(folder)
+    config = folder / f'{folder.resolve().name}.py'
     texts = {
         folder / 'vocabulary.yaml': vocabulary,
-        folder / 'config.py': _CONFIG_TEMPLATE.format(base=base, weights=weights, epochs=epochs),
+        config: _CONFIG_TEMPLATE.format(base=base, weights=weights, epochs=epochs),
     }
     for path in texts:
         if path.exists():

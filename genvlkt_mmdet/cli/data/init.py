@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
     if args.example:
         export = render_example(args.folder)
         print(
-            f'{args.folder}: vocabulary.yaml, config.py, 40 images in photos/, and their annotations in {export.name}'
+            f'{args.folder}: vocabulary, config, 40 images in photos/, and their annotations in {export.name}'
         )
         return
     find_config(args.model)
