@@ -28,9 +28,7 @@ def run(args: argparse.Namespace) -> None:
     """Writes the files."""
     if args.example:
         export = render_example(args.folder)
-        print(
-            f'{args.folder}: vocabulary, config, 40 images in photos/, and their annotations in {export.name}'
-        )
+        print(f'{args.folder}: vocabulary, config, 40 images in photos/, and their annotations in {export.name}')
         return
     find_config(args.model)
     for path in write_project(args.folder, args.model, args.weights):
