@@ -21,7 +21,7 @@ VERBS = {
     'train': 'train a model from a config file',
     'test': 'evaluate a checkpoint on the test set of a config file',
     'eval': 'evaluate a results file, with reports per class',
-    'data': "one's own data from start to end, and datasets to check, render and download",
+    'data': "one's own data from start to end; check and render datasets",
     'data init': "start a project for one's own images",
     'data export': 'a project for Label Studio, with predictions to correct',
     'data import': 'annotations of Label Studio, CVAT or COCO to the JSON that the datasets read',

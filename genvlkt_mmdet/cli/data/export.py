@@ -25,7 +25,7 @@ from ...vocabulary import load_vocabulary
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the verb."""
     parser.add_argument('images', type=Path, help='folder of the images')
-    parser.add_argument('--vocabulary', required=True, help='the vocabulary file')
+    parser.add_argument('--vocabulary', required=True, help='vocabulary file, for the labels')
     parser.add_argument('--out-dir', type=Path, required=True, help='folder for labels.xml and tasks.json')
     parser.add_argument('--predictions', type=Path, help='folder of JSON files, written by `genvlkt infer` (out/preds)')
     parser.add_argument('--model-version', default='genvlkt', help='name of the predictions (default: %(default)s)')

@@ -21,7 +21,7 @@ from ...vocabulary import load_vocabulary
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the verb."""
     parser.add_argument('annotations', type=Path, help='file of Label Studio (JSON), CVAT (XML) or COCO (JSON)')
-    parser.add_argument('--vocabulary', required=True, help='the vocabulary file')
+    parser.add_argument('--vocabulary', required=True, help='vocabulary file of the annotations')
     parser.add_argument(
         '--images', type=Path, help='folder of the images, to find those that Label Studio names otherwise'
     )
