@@ -2,7 +2,8 @@
 
 from .average_precision import area_ap, eleven_point_ap
 from .hico import HICOResult, evaluate_hico, known_object_images, summarize_hico
-from .vcoco import VCOCODetections, VCOCOGroundTruth, equal_rows, evaluate_vcoco, summarize_vcoco
+from .matching import equal_rows
+from .vcoco import VCOCODetections, VCOCOGroundTruth, evaluate_vcoco, summarize_vcoco
 
 __all__ = [
     'HICOResult',
