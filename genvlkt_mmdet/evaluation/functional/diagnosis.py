@@ -205,14 +205,14 @@ def localisation(diagnosis: Diagnosis) -> dict[str, float]:
         dict[str, float]: ``recall``, ``precision``, ``pairs_per_image``, and the counts ``annotated``, ``hit``, ``detected`` and ``right``.
     """
     used = diagnosis.det_counts
-    dets, gts = np.unique(diagnosis.det_pairs[used]), np.unique(diagnosis.gt_pairs[diagnosis.gt_counts])
+    dets, gts = _distinct(diagnosis.det_pairs[used]), _distinct(diagnosis.gt_pairs[diagnosis.gt_counts])
     det, gt = diagnosis.det_pairs[diagnosis.hits[:, 0]], diagnosis.gt_pairs[diagnosis.hits[:, 1]]
-    hit = np.unique(gt)
+    hit = _distinct(gt)
     if diagnosis.rules.identical == 'shared':
         order = np.lexsort((det, gt))
         right = np.unique(det[order][np.unique(gt[order], return_index=True)[1]])
     else:
-        right = np.unique(det)
+        right = _distinct(det)
     num_images = diagnosis.num_images
     if not diagnosis.rules.images_without_gt:
         num_images = len(np.unique(diagnosis.gts.images[diagnosis.gt_counts]))
@@ -392,3 +392,8 @@ def _results(labels: np.ndarray, correct: np.ndarray, num_gt: np.ndarray, rules:
 
 def _ratio(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
+
+
+def _distinct(numbers: np.ndarray) -> np.ndarray:
+    """The distinct numbers of an array of small ones, ascending."""
+    return np.flatnonzero(np.bincount(numbers))
