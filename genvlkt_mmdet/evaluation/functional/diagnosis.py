@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ...structures import Triplets
+from ...structures import Triplets, has_object
 from .average_precision import MATLAB_THRESHOLDS, NUMPY_THRESHOLDS, area_ap, eleven_point_ap, mean_ap
 from .hico import HICOResult, per_class
 from .matching import ranking, same_group
@@ -35,10 +35,10 @@ class Rules:
         no_interaction (bool): Whether HOI classes of the verb 'no_interaction' count.
         strict_overlap (bool): Whether boxes that share a border only do not overlap.
         images_without_gt (bool): Whether detections in images without annotated HOI count.
-        identical (str): Identical annotations are 'apart', as others are; 'merged' into one; or 'shared': they have one match,
-            but are counted each. With 'shared', identical detections also have one place, which the last one writes to.
-        mean (str): The mean is over 'all' classes, the 'annotated' ones, or the 'found' ones: those with a true positive, and those
-            without any detection.
+        identical (str): Identical annotations are 'apart', as others are; 'merged' into one; or 'shared': each counts, but
+            they have one match. With 'shared', identical detections also have one place, which the last one writes to.
+        mean (str): The mean is over 'all' classes, the 'annotated' ones, or the 'found' ones: those with a true positive,
+            and those without any detection.
         thresholds (str): Recall thresholds of AP: those of 'matlab' or 'numpy', or 'decimal' ones, see :func:`eleven_point_ap`. 'area':
             the area under the envelope.
         images_without_detections (bool): Whether fixing missing annotations includes those of images without detections.
@@ -62,8 +62,9 @@ class Rules:
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """The error of every detection and the fate of every annotation, returned by :func:`diagnose_hico` and
-    :func:`diagnose_vcoco`.
+    """The error of every detection and the fate of every annotation.
+
+    :func:`diagnose_hico` and :func:`diagnose_vcoco` return it.
 
     Attributes:
         dets (Triplets): The n detections.
@@ -71,8 +72,8 @@ class Diagnosis:
         errors (np.ndarray): (n,) int8, error of each detection, an index of :data:`ERRORS`. -1: not diagnosed.
         targets (np.ndarray): (n,) the annotation that a correct detection found. -1: none.
         found (np.ndarray): (m,) the correct detection of each annotation. -1: none.
-        best (np.ndarray): (m,) best match of each annotation without a correct detection: the detection whose error has lost it. -1:
-            none.
+        best (np.ndarray): (m,) best match of each annotation: the detection with a higher score than the correct one whose
+            error has lost it. -1: none.
         det_counts (np.ndarray): (n,) bool, whether the detection counts in the mAP.
         gt_counts (np.ndarray): (m,) bool, whether the annotation counts.
         hits (np.ndarray): (k, 2) detection and annotation of all combinations whose two boxes match.
@@ -117,7 +118,7 @@ class Diagnosis:
         return index[ranking(self.dets.labels[index], self.dets.detection_scores[index], order)]
 
     def mean_ap(self, result: HICOResult, classes: Sequence[int] | np.ndarray | None = None) -> float:
-        """mAP of a result of :func:`fix_errors`, as the protocol computes it, in [0, 1]. NaN if no class counts.
+        """MAP of a result of :func:`fix_errors`, as the protocol computes it, in [0, 1]. NaN if no class counts.
 
         Args:
             result (HICOResult): The result.
@@ -137,8 +138,8 @@ def fix_errors(diagnosis: Diagnosis, fixes: Sequence[str] = FIXES) -> dict[str, 
 
     - ``none``: as detected.
     - ``duplicate``, ``both_boxes``: without the detections that have this error.
-    - ``human_box``, ``object_box``, ``association``, ``interaction``: an annotation whose best match has this error counts as found, with
-      the score of the best match. All detections that have the error are left out.
+    - ``human_box``, ``object_box``, ``association``, ``interaction``: an annotation whose best match has this error counts as
+      found, with the score of the best match. All detections that have the error are left out.
     - ``missing``: without the annotations that nothing comes close to.
     - ``false_positives``: without all wrong detections. ``false_negatives``: without all annotations that are not found.
 
@@ -198,15 +199,19 @@ def fix_errors(diagnosis: Diagnosis, fixes: Sequence[str] = FIXES) -> dict[str, 
 def localisation(diagnosis: Diagnosis) -> dict[str, float]:
     """Recall and precision of human-object pairs, before their interactions are named.
 
-    A pair is a human box, an object box and the object. A detected pair is right if both boxes match those of an annotated
-    pair. With 'diag-hoi', precision credits one detected pair for each annotated pair, the first in the file.
+    A pair is a human box, an object box and the object. Persons without object are not counted. A detected pair is right if
+    both boxes match those of an annotated pair. With 'diag-hoi', precision credits one detected pair for each annotated pair,
+    the first in the file.
 
     Returns:
-        dict[str, float]: ``recall``, ``precision``, ``pairs_per_image``, and the counts ``annotated``, ``hit``, ``detected`` and ``right``.
+        dict[str, float]: ``recall``, ``precision``, ``pairs_per_image``, and the counts ``annotated``, ``hit``, ``detected``
+        and ``right``.
     """
-    used = diagnosis.det_counts
-    dets, gts = _distinct(diagnosis.det_pairs[used]), _distinct(diagnosis.gt_pairs[diagnosis.gt_counts])
-    det, gt = diagnosis.det_pairs[diagnosis.hits[:, 0]], diagnosis.gt_pairs[diagnosis.hits[:, 1]]
+    used = diagnosis.det_counts & has_object(diagnosis.dets.object_boxes)
+    annotated = diagnosis.gt_counts & has_object(diagnosis.gts.object_boxes)
+    dets, gts = _distinct(diagnosis.det_pairs[used]), _distinct(diagnosis.gt_pairs[annotated])
+    hits = diagnosis.hits[annotated[diagnosis.hits[:, 1]]]
+    det, gt = diagnosis.det_pairs[hits[:, 0]], diagnosis.gt_pairs[hits[:, 1]]
     hit = _distinct(gt)
     if diagnosis.rules.identical == 'shared':
         order = np.lexsort((det, gt))
@@ -279,8 +284,8 @@ def verb_confusion(diagnosis: Diagnosis) -> np.ndarray:
     are no confusion.
 
     Returns:
-        np.ndarray: (k, 3) annotated class, detected class (the same one if it is not confused) and how often, most frequent first.
-        An annotation whose pair no detection names correctly or wrongly is left out.
+        np.ndarray: (k, 3) annotated class, detected class (the same one if it is not confused) and how often, most frequent
+        first. Annotations whose pair is not detected are left out.
     """
     dets, gts, hits = diagnosis.dets, diagnosis.gts, diagnosis.hits
     num_classes = len(diagnosis.verbs)

@@ -56,11 +56,12 @@ def diagnose_hico(
 ) -> Diagnosis:
     """Finds the error of every detection of HOI classes.
 
-    A box matches every annotated box of the same object with an IoU of at least the threshold. In the order of falling scores, a
-    detection is
+    A box matches every annotated box of the same object with an IoU of at least the threshold. In the order of falling scores,
+    a detection is
 
-    - correct, if an annotation of its class joins two matched boxes and is free. Of several it looks at the one with the largest
-      overlap, as the evaluation does; ``duplicate``, if that one is taken;
+    - correct, if an annotation of its class joins two matched boxes and is free. Of several, the one with the largest overlap
+      decides, as in the evaluation;
+    - ``duplicate``, if that one is taken;
     - ``interaction``, if only annotations of other verbs join two matched boxes;
     - ``association``, if both boxes match, but no annotation joins them;
     - ``object_box`` or ``human_box``, if the other box matches; ``both_boxes``, if neither does.
@@ -71,8 +72,8 @@ def diagnose_hico(
         num_images (int): Number of images.
         hoi_verbs (Sequence[int]): (A,) verb of each HOI class.
         hoi_objects (Sequence[int]): (A,) object of each HOI class.
-        boxes (tuple[np.ndarray, np.ndarray, np.ndarray], optional): Image (k,), box (k, 4) and object (k,) of all annotated boxes.
-            Only those of no triplet matter, since the others are known.
+        boxes (tuple[np.ndarray, np.ndarray, np.ndarray], optional): Image (k,), box (k, 4) and object (k,) of all annotated
+            boxes. Only those of no triplet matter, since the others are known.
         person (int): Object 'person'. Default: 0.
         no_interaction (int, optional): Verb 'no interaction'.
         protocol (str | Rules): 'official', 'clean' or 'diag-hoi'. Default: 'official'.

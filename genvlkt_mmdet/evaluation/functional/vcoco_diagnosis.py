@@ -39,10 +39,11 @@ def diagnose_vcoco(
 ) -> Diagnosis:
     """Finds the error of every detected role. The classes are the vocabulary's verbs.
 
-    A detection is compared with the annotated person that its person box overlaps most, as in the evaluation, and with that person's
-    object in the role. If there is none, the object box is right if it is empty. A detection is
+    A detection is compared with the annotated person that its person box overlaps most, as in the evaluation, and with that
+    person's object in the role. If there is none, the object box is right if it is empty. A detection is
 
-    - correct, if both are right, the person does the action, and no better detection was matched with it; ``duplicate``, if one was;
+    - correct, if both are right, the person does the action, and no better detection was matched with it;
+    - ``duplicate``, if one was;
     - ``interaction``, if both are right and the person does not do the action: only possible with an empty object box;
     - ``association``, if one is right and the other box matches any annotated box of the image;
     - ``object_box`` or ``human_box``, if the other box matches nothing; ``both_boxes``, if neither is right;
@@ -52,8 +53,8 @@ def diagnose_vcoco(
         dets (VCOCODetections): Detections.
         gts (VCOCOGroundTruth): Ground truth.
         slots (Slots): Action and role of each verb.
-        boxes (tuple[np.ndarray, np.ndarray], optional): Image (k,) and box (k, 4) of all annotated boxes of all objects. Default: those
-            of the persons and of the roles.
+        boxes (tuple[np.ndarray, np.ndarray], optional): Image (k,) and box (k, 4) of all annotated boxes of all objects.
+            Default: those of the persons and of the roles.
         num_images (int, optional): Number of images. Default: the images with persons or detections.
         protocol (str | Rules): 'official' or 'diag-hoi'. Default: 'official'.
         iou_threshold (float): Smallest IoU of a match. Default: 0.5.
@@ -95,9 +96,13 @@ def diagnose_vcoco(
         known = np.flatnonzero(has_object(gt.object_boxes))
         boxes = np.append(gts.images, gt.images[known]), np.append(gts.boxes, gt.object_boxes[known], axis=0)
     one = np.flatnonzero(human_right & ~object_right)
-    errors[one] = np.where(_matches_any(det.object_boxes[one], det.images[one], *boxes, iou_threshold), ASSOCIATION, OBJECT_BOX)
+    errors[one] = np.where(
+        _matches_any(det.object_boxes[one], det.images[one], *boxes, iou_threshold), ASSOCIATION, OBJECT_BOX
+    )
     one = np.flatnonzero(object_right & ~human_right)
-    errors[one] = np.where(_matches_any(det.human_boxes[one], det.images[one], *boxes, iou_threshold), ASSOCIATION, HUMAN_BOX)
+    errors[one] = np.where(
+        _matches_any(det.human_boxes[one], det.images[one], *boxes, iou_threshold), ASSOCIATION, HUMAN_BOX
+    )
     errors[human_right & object_right] = INTERACTION
 
     right = np.flatnonzero(human_right & object_right & acts & judged)
@@ -115,7 +120,7 @@ def diagnose_vcoco(
     rank = np.empty(n, dtype=np.int64)
     rank[order] = np.arange(n)
     own = _boxes_of_others(det, counts, rank) if not rules.right_boxes else np.arange(n)
-    candidate, of = _candidates(det, gt, own, counts, errors, rank, human_right, iou_threshold)
+    candidate, of = _candidates(det, gt, own, counts, errors, rank, iou_threshold)
     matched = best_of_candidates(candidate, of, rank, found, gt.images, np.arange(m))
     hit_det, hit_gt = joined(np.where(human_right & judged, best, -1), persons)
     hit = np.flatnonzero(_object_right(gt.object_boxes[hit_gt], det.object_boxes[hit_det], iou_threshold))
@@ -160,7 +165,9 @@ def _matches_any(
     boxes: np.ndarray, images: np.ndarray, gt_images: np.ndarray, gt_boxes: np.ndarray, iou_threshold: float
 ) -> np.ndarray:
     """(n,) whether each box matches any of its image."""
-    return best_matches(images, gt_images, lambda a, b: np.nan_to_num(box_iou(boxes[a], gt_boxes[b])))[1] >= iou_threshold
+    return (
+        best_matches(images, gt_images, lambda a, b: np.nan_to_num(box_iou(boxes[a], gt_boxes[b])))[1] >= iou_threshold
+    )
 
 
 def _boxes_of_others(dets: Triplets, counts: np.ndarray, rank: np.ndarray) -> np.ndarray:
@@ -183,18 +190,16 @@ def _candidates(
     counts: np.ndarray,
     errors: np.ndarray,
     rank: np.ndarray,
-    human_right: np.ndarray,
     iou_threshold: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Candidates for the best matches: detections among the highest scores of an image, and annotations that they come close to."""
+    """Candidates for the best matches: detections with one of an image's highest scores, and annotations near them."""
     index = np.flatnonzero(counts)
     index = index[np.lexsort((rank[index], dets.images[index]))]
     first = np.searchsorted(dets.images[index], dets.images[index])
     top = index[np.arange(len(index)) - first < _MOST]
-    top = top[errors[top] > CORRECT]
+    top = top[errors[top] != CORRECT]
     row, gt = joined(dets.images[top], gts.images)
     det = top[row]
     human = box_iou(dets.human_boxes[own[det]], gts.human_boxes[gt]) >= iou_threshold
-    obj = _object_right(gts.object_boxes[gt], dets.object_boxes[own[det]], iou_threshold)
-    close = human | (obj & ~np.isin(det, det[human]))
+    close = human | (box_iou(dets.object_boxes[own[det]], gts.object_boxes[gt]) >= iou_threshold)
     return det[close], gt[close]
