@@ -1,7 +1,7 @@
 """Diagnosis of errors as plain numbers, text tables and a figure, for one results file or two."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -79,10 +79,10 @@ def summarize_diagnosis(diagnosis: Diagnosis, vocabulary: HOIVocabulary) -> dict
         vocabulary (HOIVocabulary): Vocabulary of the dataset.
 
     Returns:
-        dict[str, Any]: ``detections``: how many have each error. ``annotations``: at how many each error comes first. ``fixes``: mAP, gain and, if
-        the vocabulary has rare classes, ``rare`` and ``non_rare`` with each kind of error fixed. ``localisation``,
-        ``interaction_map``, ``no_interaction_ap``, ``classes`` (with gains by fix) and ``confusions``. All in [0, 1]. None if
-        no class counts.
+        dict[str, Any]: ``detections``: how many have each error. ``annotations``: at how many each error comes first.
+        ``fixes``: mAP, gain and, if the vocabulary has rare classes, ``rare`` and ``non_rare`` with each kind of error fixed.
+        ``localisation``, ``interaction_map``, ``no_interaction_ap``, ``classes`` (with gains by fix) and ``confusions``. All
+        in [0, 1]. None if no class counts.
     """
     results = fix_errors(diagnosis)
     fates, phrases = annotation_fates(diagnosis), class_phrases(vocabulary)
@@ -178,44 +178,77 @@ def points(value: float | None) -> str:
     return '-' if value is None else f'{100 * value:+.2f}'
 
 
-def diagnosis_figure(summaries: Sequence[dict[str, Any]], names: Sequence[str] = ('',)) -> Any:
-    """Left: what fixing each kind of error would gain. Right: what happened to the annotated interactions."""
-    figure = new_figure(11.5, 4.4)
-    left, right = figure.subplots(1, 2, width_ratios=[1, 1])
-    kinds = sorted(KINDS, key=lambda kind: summaries[0]['fixes'][kind]['gain'] or 0)
-    places = np.arange(len(kinds))
-    height = 0.8 / len(summaries)
-    for i, (summary, name, colour) in enumerate(zip(summaries, names, (BLUE, ORANGE))):
-        gains = [100 * (summary['fixes'][kind]['gain'] or 0) for kind in kinds]
-        offset = (len(summaries) - 1) / 2 * height - i * height
-        bars = left.barh(places + offset, gains, height, color=colour, label=name or None)
-        left.bar_label(bars, [f'{gain:+.1f}' for gain in gains], padding=3, fontsize=8)
-    left.set_yticks(places, [TITLES[kind] for kind in kinds])
-    left.margins(x=0.12)
-    left.axvline(0, color='0.3', linewidth=0.8)
-    left.set(xlabel='mAP points gained if this error were fixed (they do not add up)')
-    title = ' and '.join(f'{name} {percent(s["fixes"]["none"]["map"])}'.strip() for s, name in zip(summaries, names))
-    left.set_title(f'What costs mAP ({title})', loc='left', fontsize=10)
-    for row, summary in enumerate(summaries):
-        start, total = 0.0, max(summary['num_annotations'], 1)
-        for fate in FATES:
-            share = 100 * summary['annotations'][fate] / total
-            if share:
-                label = TITLES[fate] if row == 0 or not summaries[0]['annotations'][fate] else None
-                right.barh(-row, share, 0.6, left=start, color=COLOURS[fate], label=label, edgecolor='white')
-                if share >= 6:
-                    ink = 'black' if fate in ('human_box', 'object_box', 'not_diagnosed', 'duplicate') else 'white'
-                    right.text(start + share / 2, -row, f'{share:.0f} %', ha='center', va='center', color=ink)
-                start += share
-    right.set_yticks([-row for row in range(len(summaries))], names if any(names) else [''])
-    right.set(xlabel='annotated interactions (%)', xlim=(0, 100), ylim=(-len(summaries) + 0.2, 1.6))
-    right.set_title('What is detected first at the annotated interactions', loc='left', fontsize=10)
-    right.legend(frameon=False, ncols=3, fontsize=8, loc='upper left')
-    for axis in (left, right):
+def diagnosis_figure(
+    summaries: Sequence[dict[str, Any]],
+    names: Sequence[str] = ('',),
+    panels: Sequence[Literal['gains', 'fates']] = ('gains', 'fates'),
+) -> Any:
+    """Draws one or two diagnoses.
+
+    Args:
+        summaries (Sequence[dict]): Results of :func:`summarize_diagnosis`.
+        names (Sequence[str]): A name for each.
+        panels (Sequence[str]): 'gains': what fixing each kind of error would gain. 'fates': what is detected first at the annotated
+            interactions. Default: both.
+
+    Returns:
+        matplotlib.figure.Figure: The figure, see :func:`save_figure`.
+    """
+    figure = new_figure(5.8 * len(panels), 4.0)
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for panel, axis in zip(panels, axes):
+        (_draw_gains if panel == 'gains' else _draw_fates)(axis, summaries, names)
         axis.spines[['top', 'right']].set_visible(False)
         axis.grid(axis='x', color='0.9', linewidth=0.6)
         axis.set_axisbelow(True)
     return figure
+
+
+def _draw_gains(axis: Any, summaries: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+    kinds = by_gain(summaries[0])[::-1]
+    places = np.arange(len(kinds))
+    height = 0.8 / len(summaries)
+    for i, (summary, name, colour) in enumerate(zip(summaries, names, (BLUE, ORANGE))):
+        gains = [100 * (summary['fixes'][kind]['gain'] or 0) for kind in kinds]
+        label = f'{name}: mAP {percent(summary["fixes"]["none"]["map"])}'
+        bars = axis.barh(places + ((len(summaries) - 1) / 2 - i) * height, gains, height, color=colour, label=label)
+        axis.bar_label(bars, [f'{gain:+.1f}' for gain in gains], padding=3, fontsize=8)
+    axis.set_yticks(places, [TITLES[kind] for kind in kinds])
+    axis.margins(x=0.12)
+    axis.axvline(0, color='0.3', linewidth=0.8)
+    axis.set(xlabel='mAP points gained if this error were fixed (they do not add up)')
+    title = 'What costs mAP'
+    if len(summaries) == 1:
+        title += f' (now {percent(summaries[0]["fixes"]["none"]["map"])})'
+    else:
+        axis.legend(frameon=False, loc='lower right', fontsize=9)
+    axis.set_title(title, loc='left', fontsize=11)
+
+
+def _draw_fates(axis: Any, summaries: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+    shown = [fate for fate in FATES if any(summary['annotations'][fate] for summary in summaries)]
+    starts = np.zeros(len(summaries))
+    totals = np.array([max(summary['num_annotations'], 1) for summary in summaries])
+    rows = -np.arange(len(summaries))
+    for fate in shown:
+        shares = 100 * np.array([summary['annotations'][fate] for summary in summaries]) / totals
+        axis.barh(rows, shares, 0.6, left=starts, color=COLOURS[fate], label=TITLES[fate], edgecolor='white')
+        ink = 'white' if fate in ('correct', 'both_boxes', 'interaction', 'missing') else 'black'
+        for row, start, share in zip(rows, starts, shares):
+            if share >= 6:
+                axis.text(start + share / 2, row, f'{share:.0f} %', ha='center', va='center', color=ink)
+        starts += shares
+    axis.set_yticks(rows, names if any(names) else [''] * len(rows))
+    axis.set(
+        xlabel='annotated interactions (%)', xlim=(0, 100), ylim=(0.4 - len(summaries), 0.9 + 0.2 * len(summaries))
+    )
+    axis.set_title('What is detected first at the annotated interactions', loc='left', fontsize=11)
+    axis.legend(frameon=False, ncols=3, fontsize=9, loc='upper left')
+
+
+def by_gain(summary: dict[str, Any]) -> list[str]:
+    """The kinds of error, the most expensive one first."""
+    return sorted(KINDS, key=lambda kind: -(summary['fixes'][kind]['gain'] or 0))
 
 
 def changes(first: Diagnosis, second: Diagnosis) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -26,6 +26,7 @@ from .diagnosis import (
     KINDS,
     TITLES,
     annotation_fates,
+    by_gain,
     changes,
     class_phrases,
     diagnosis_figure,
@@ -74,14 +75,13 @@ def write_diagnosis(
     import jinja2  # not at the top: most programs write no page
 
     summaries = [summarize_diagnosis(diagnosis, vocabulary) for diagnosis in diagnoses]
-    figure = diagnosis_figure(summaries, names)
-    picture = io.BytesIO()
-    figure.savefig(picture, format='png', dpi=110)
+    panels: tuple[Literal['gains', 'fates'], ...] = ('gains', 'fates')
+    pictures = {panel: _picture(diagnosis_figure(summaries, names, [panel])) for panel in panels}
     changed = changes(*diagnoses) if len(diagnoses) == 2 else None
     examples = []
     if image_folder is not None:
         drawn = _Examples(diagnoses[-1], images, vocabulary, Path(image_folder))
-        examples = [dict(kind=kind, images=drawn.of_kind(kind, num_examples)) for kind in KINDS]
+        examples = [dict(kind=kind, images=drawn.of_kind(kind, num_examples)) for kind in by_gain(summaries[-1])]
     template = Path(__file__).with_suffix('.html').read_text(encoding='utf-8')
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(template).render(
@@ -89,7 +89,7 @@ def write_diagnosis(
         names=names,
         summaries=summaries,
         tables=diagnosis_rows(summaries, names),
-        figure=_data_uri(picture.getvalue(), 'png'),
+        pictures=pictures,
         classes=list(_class_rows(summaries)),
         changed=changed,
         examples=examples,
@@ -100,12 +100,12 @@ def write_diagnosis(
         fates=FATES,
         percent=percent,
         points=points,
-        biggest=max(KINDS, key=lambda kind: summaries[-1]['fixes'][kind]['gain'] or 0),
+        biggest=by_gain(summaries[-1])[0],
     )
     content = dict(names=list(names), diagnoses=summaries, changes=changed)
     files = [Path(folder) / f'diagnosis.{suffix}' for suffix in ('json', 'png', 'html')]
     write_file(files[0], (json.dumps(content, indent=1, allow_nan=False) + '\n').encode())
-    save_figure(figure, files[1])
+    save_figure(diagnosis_figure(summaries, names), files[1])
     write_file(files[2], page.encode())
     return summaries, files
 
@@ -130,6 +130,12 @@ def _class_rows(summaries: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]
         )
     key = (lambda row: row['change'] or 0) if len(summaries) == 2 else (lambda row: row['order'])
     return iter(sorted(rows, key=key))
+
+
+def _picture(figure: Any) -> str:
+    content = io.BytesIO()
+    figure.savefig(content, format='png', dpi=110)
+    return _data_uri(content.getvalue(), 'png')
 
 
 def _data_uri(content: bytes, kind: str) -> str:
