@@ -25,7 +25,6 @@ from ..files import write_file
 from ..vocabulary import HOIVocabulary, load_vocabulary
 from .detections import add_detections
 
-
 _MINIHOI = Path('data/minihoi')
 
 

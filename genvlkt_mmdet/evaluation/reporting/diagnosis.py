@@ -188,8 +188,8 @@ def diagnosis_figure(
     Args:
         summaries (Sequence[dict]): Results of :func:`summarize_diagnosis`.
         names (Sequence[str]): A name for each.
-        panels (Sequence[str]): 'gains': what fixing each kind of error would gain. 'fates': what is detected first at the annotated
-            interactions. Default: both.
+        panels (Sequence[str]): 'gains': what fixing each kind of error would gain. 'fates': what is detected first at the
+            annotated interactions. Default: both.
 
     Returns:
         matplotlib.figure.Figure: The figure, see :func:`save_figure`.
