@@ -263,7 +263,8 @@ class HOIDataset(BaseDetDataset):
         image_hois = record.get('image_hois')
         if image_hois is not None:
             image_hois = np.array([self._file_ids.hoi(i) for i in image_hois], dtype=np.int64)
-        return GroundTruth(make_triplets(boxes, hois), image_hois)
+        box_labels = np.array(labels, dtype=np.int64)
+        return GroundTruth(make_triplets(boxes, hois), image_hois, boxes=boxes, box_labels=box_labels)
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict:
