@@ -117,8 +117,13 @@ class GroundTruth:
         triplets (Triplets): The annotated triplets. Labels are verbs if there are ``persons``, else HOI classes.
         image_hois (np.ndarray, optional): (k,) HOI classes of the image-level labels, if the dataset has them.
         persons (Persons, optional): V-COCO's persons.
+        boxes (np.ndarray, optional): (N, 4) every annotated box, with and without a triplet, each instance once. xyxy pixels of
+            the original image.
+        box_labels (np.ndarray, optional): (N,) object class of each of ``boxes``.
     """
 
     triplets: Triplets
     image_hois: np.ndarray | None = None
     persons: Persons | None = None
+    boxes: np.ndarray | None = None
+    box_labels: np.ndarray | None = None
