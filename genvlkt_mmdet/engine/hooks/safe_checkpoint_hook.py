@@ -23,8 +23,8 @@ class SafeCheckpointHook(CheckpointHook):
     interruption in between leaves nothing to resume from. This hook has the same arguments. With storage other than local files,
     it behaves like the original.
 
-    ``save_best`` can be any metric of :class:`HICOMetric`, :class:`VCOCOMetric` and :class:`HOIBoxMetric`, such as 'hico/full', or
-    'auto' for the first metric of the evaluation: 'hico/full' or 'vcoco/scenario_1/mean_24'.
+    ``save_best`` can be any metric of :class:`HICOMetric`, :class:`VCOCOMetric` and :class:`HOIBoxMetric`, such as
+    'hico/full', or 'auto' for the first metric of the evaluation: 'hico/full' or 'vcoco/scenario_1/mean_24'.
     """
 
     # Names, or parts of names, of metrics where higher is better.

@@ -120,7 +120,7 @@ class HOIBoxMetric(HOIMetric):
 
 
 def _coco_entry(index: int, det: DetectedBoxes, gt: GroundTruth, place: np.ndarray) -> tuple[dict, dict]:
-    """Ground truth and prediction of an image as in ``CocoMetric.process``. ``place``: index of each class, -1 to leave it out."""
+    """Ground truth and prediction of an image as in ``CocoMetric.process``. ``place``: index of each class; -1: left out."""
     if gt.boxes is None or gt.box_labels is None:
         raise ValueError('HOIBoxMetric needs all boxes of the ground truth: use one of the HOI datasets.')
     size = gt.boxes[:, 2:] - gt.boxes[:, :2]
