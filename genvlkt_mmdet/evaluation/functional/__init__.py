@@ -2,10 +2,12 @@
 
 from .average_precision import area_ap, eleven_point_ap
 from .hico import HICOResult, evaluate_hico, known_object_images, summarize_hico
+from .robustness import Robustness, summarize_robustness
 from .vcoco import VCOCODetections, VCOCOGroundTruth, equal_rows, evaluate_vcoco, summarize_vcoco
 
 __all__ = [
     'HICOResult',
+    'Robustness',
     'VCOCODetections',
     'VCOCOGroundTruth',
     'area_ap',
@@ -14,6 +16,7 @@ __all__ = [
     'evaluate_hico',
     'evaluate_vcoco',
     'summarize_hico',
+    'summarize_robustness',
     'known_object_images',
     'summarize_vcoco',
 ]
