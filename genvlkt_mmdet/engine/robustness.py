@@ -28,7 +28,7 @@ from ..text_table import text_table
 from .checkpoints import load_weights
 from .device import check_device
 from .explanation import config_name
-from .preflight import build_model, check_testing, dataset_leaves
+from .preflight import build_model, check_testing, dataset_leaves, scope_of
 
 
 def measure_robustness(
@@ -74,7 +74,8 @@ def measure_robustness(
     check_testing(cfg)
     cfg = copy.deepcopy(cfg)
     if num_images is not None:
-        _select_images(cfg, num_images)
+        with scope_of(cfg):
+            _select_images(cfg, num_images)
     settings = dict(config=config_name(cfg), digest=_digest(cfg), seed=seed, num_images=num_images)
     record = _started(Path(out), settings)
     tasks: list[tuple[str, int]] = [(name, level) for name in corruptions for level in levels]
@@ -84,7 +85,7 @@ def measure_robustness(
         load_weights(model, load_checkpoint(cfg.load_from), cfg.load_from, config_name(cfg))
         if isinstance(model, GENVLKT):
             optimize_for_inference(model, 'float32')
-        with _quiet(), progress_bar('Robustness', len(tasks) + 1, progress) as advance:
+        with scope_of(cfg), _quiet(), progress_bar('Robustness', len(tasks) + 1, progress) as advance:
             if not record['clean']:
                 record['clean'] = _evaluate(model, cfg)
                 record['metric'] = next(iter(record['clean']))
