@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+from genvlkt_start import VERBS
+
 ROOT = Path(__file__).resolve().parents[1]
 #: Everything that people read, without generated pages.
 PAGES = sorted([*ROOT.glob('*.md'), *(ROOT / 'docs').glob('*.md')])
@@ -60,9 +62,9 @@ def commands(page: Path) -> list[str]:
     """Shell commands that the page shows, indented or fenced, without comments; continued lines are joined."""
     text = page.read_text(encoding='utf-8').replace('\\\n', ' ')
     lines = [line.strip().removeprefix('$ ') for line in text.splitlines()]
-    return [
-        line.partition('  #')[0].strip() for line in lines if re.match(r'(python|bash) tools/|mim (train|test) ', line)
-    ]
+    verbs = '|'.join(verb for verb in VERBS if ' ' not in verb)
+    shown = re.compile(rf'(python|bash) tools/|mim (train|test) |genvlkt ({verbs})\b')
+    return [line.partition('  #')[0].strip() for line in lines if shown.match(line)]
 
 
 def load_script(file: Path) -> ModuleType:

@@ -1,5 +1,13 @@
 from .checkpoint_conversion import convert_detr_file, export_official_file, import_official_file
 from .configs import find_config
 from .hoi_inferencer import HOIInferencer
+from .hoi_result import HOIResult
 
-__all__ = ['HOIInferencer', 'convert_detr_file', 'export_official_file', 'find_config', 'import_official_file']
+__all__ = [
+    'HOIInferencer',
+    'HOIResult',
+    'convert_detr_file',
+    'export_official_file',
+    'find_config',
+    'import_official_file',
+]

@@ -1,33 +1,28 @@
 """Detects human-object interactions in images with one call."""
 
-import json
+import logging
 import math
-import os
 import os.path as osp
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
-from dataclasses import dataclass
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-import cv2
-import mmcv
-import mmengine
 import numpy as np
 import torch
-from mmdet.apis.det_inferencer import IMG_EXTENSIONS
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.infer import BaseInferencer
+from mmengine.logging import print_log
 from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from ..assets import SCHEME
 from ..converters import load_checkpoint
-from ..datasets.image_file import MAX_PIXELS, check_image
+from ..datasets.image_file import MAX_PIXELS
 from ..engine import (
     CheckpointError,
     ConfigError,
@@ -48,18 +43,13 @@ from ..structures import HOIDataSample, has_object
 from ..visualization import DEFAULT_SCORE_THR, HOIVisualizer
 from ..vocabulary import HOIEntry, HOIVocabulary, load_vocabulary, read_hoi_list
 from .configs import read_config
+from .hoi_result import HOIResult
 from .new_class_scores import NewClassScores
+from .sources import ImageInput, LoadedImage, find_images, load_images, named
 
-ImageInput = str | Path | np.ndarray
-
-
-@dataclass
-class _LoadedImage:
-    """A loaded image: ``pixels`` (H, W, 3) uint8 BGR, ``path`` (None for arrays), and ``name`` of its output files."""
-
-    pixels: np.ndarray
-    path: str | None
-    name: str
+#: The model that ships with the package. It knows the rendered scenes of MiniHOI, no photographs.
+DEFAULT_MODEL = 'gen_vlkt_tiny_minihoi'
+DEFAULT_WEIGHTS = f'{SCHEME}{DEFAULT_MODEL}.pth'
 
 
 class HOIInferencer(BaseInferencer):
@@ -76,7 +66,8 @@ class HOIInferencer(BaseInferencer):
     Args:
         model (str | Path | dict | Config, optional): Config file, name of a shipped config (``'gen_vlkt_s_hico'``), or
             config. None: the config in the checkpoint.
-        weights (str | Path): Checkpoint, as a file or an address that mmengine can load.
+        weights (str | Path, optional): Checkpoint, as a file or an address that mmengine can load. None, without a ``model``: the
+            small model that ships with the package, for the rendered images of MiniHOI.
         device (str, optional): Device such as ``'cpu'`` or ``'cuda:0'``. None: the best available device.
         scope (str): Registry scope.
         show_progress (bool): Whether to show a progress bar.
@@ -92,8 +83,8 @@ class HOIInferencer(BaseInferencer):
 
     Raises:
         FileNotFoundError: If the config, the checkpoint, the file of phrases or the CLIP model does not exist.
-        ValueError: If ``weights`` is not given, a phrase cannot be read, the config is of another kind of model, or there is no
-            such device.
+        ValueError: If a ``model`` is given without ``weights``, a phrase cannot be read, the config is of another kind of model,
+            or there is no such device.
         ConfigError: If a setting of ``model`` is unknown or impossible.
         CheckpointError: If the checkpoint cannot be read, belongs to another config, or carries a config that is refused.
 
@@ -118,9 +109,12 @@ class HOIInferencer(BaseInferencer):
         dtype: str = 'auto',
         compile: bool | str = False,
     ) -> None:
+        if model is None and weights is None:
+            model, weights = DEFAULT_MODEL, DEFAULT_WEIGHTS
         if weights is None:
             raise ValueError(
-                'HOIInferencer needs weights=...: the path of a checkpoint that was trained with this config.'
+                'HOIInferencer needs weights=... (--weights on the command line): the path of a checkpoint that was trained with '
+                'this config.'
             )
         device = check_device(device)
         if isinstance(vocabulary, (str, Path)):
@@ -142,7 +136,7 @@ class HOIInferencer(BaseInferencer):
 
     def __call__(
         self,
-        inputs: ImageInput | Sequence[ImageInput],
+        inputs: ImageInput | Iterable[ImageInput],
         batch_size: int = 1,
         out_dir: str | Path = '',
         pred_score_thr: float = DEFAULT_SCORE_THR,
@@ -155,17 +149,21 @@ class HOIInferencer(BaseInferencer):
         show: bool = False,
         wait_time: float = 0,
         max_pixels: int = MAX_PIXELS,
+        recursive: bool = False,
+        stride: int = 1,
     ) -> dict[str, list]:
-        """Detects the interactions in images.
+        """Detects the interactions in images and videos.
 
         Images from files are rotated according to their EXIF orientation.
 
         A single input that cannot be read is an error. In a list or a folder, such an input is skipped and listed in
-        ``broken`` of the result.
+        ``broken`` of the result. All results are returned at once: for long videos, use :meth:`stream`.
 
         Args:
-            inputs (str | Path | np.ndarray | Sequence): Image file or address, (H, W, 3) uint8 BGR array, folder (its
-                images, by name, without subfolders), or a list of files and arrays.
+            inputs (ImageInput | Iterable): Image or video file or address, pattern (``'photos/*.jpg'``), folder (its images, by
+                name), text file with one path or address per line, index of a camera, (H, W, 3) uint8 BGR array, image of
+                Pillow, or an iterable of files, addresses, arrays and images. See
+                :func:`~genvlkt_mmdet.apis.sources.find_images`.
             batch_size (int): Number of images per batch, at least 1. Images of different sizes are padded to the same size, which
                 changes scores a little, as in every DETR.
             out_dir (str | Path): Folder for drawings, ``vis/<name>``, and predictions, ``preds/<name>.json``. Empty: nothing is
@@ -175,7 +173,7 @@ class HOIInferencer(BaseInferencer):
                 are logged with their highest scores.
             top_k (int, optional): Maximum number of triplets per image, highest score first, at least 1. None: no limit.
             return_vis (bool): Whether to return the drawings.
-            return_datasamples (bool): Whether ``predictions`` has :class:`HOIDataSample` objects instead of plain containers.
+            return_datasamples (bool): Whether ``predictions`` has :class:`HOIDataSample` objects instead of results.
             no_save_vis (bool): Whether not to write drawings to ``out_dir``.
             no_save_pred (bool): Whether not to write JSON files to ``out_dir``.
             print_result (bool): Whether to print the predictions.
@@ -183,14 +181,15 @@ class HOIInferencer(BaseInferencer):
             wait_time (float): Seconds until the window closes. 0 waits for a key.
             max_pixels (int): Maximum width times height of an image file. The header is read first, and larger images are not
                 decoded. At most 178,956,970, the limit of Pillow.
+            recursive (bool): Whether the images in subfolders of a folder are processed as well.
+            stride (int): Of a video or camera, every ``stride``-th frame is processed, at least 1.
 
         Returns:
-            dict[str, list]: The first three lists have one entry per image that could be read, in the order of the input.
-            ``images``: path of the image, None for an array. ``predictions``: list of triplets, highest score first. Each is a
-            dict with ``human_box`` and ``object_box`` ([x1, y1, x2, y2] in pixels of the image and inside it; None for a triplet
-            without object), ``object`` (name, or None), ``verb``, ``phrase`` (e.g. 'person riding a horse') and ``score``.
-            ``visualization``: (H', W', 3) uint8 RGB drawings. Empty without ``return_vis``. ``broken``: inputs that could not be
-            read, each a dict with ``image`` (the path) and ``error`` (the message).
+            dict[str, list]: The first three lists have one entry per image or frame that could be read, in the order of the
+            input. ``images``: path of the image, None for an array. ``predictions``: its triplets, highest score first, as a
+            :class:`HOIResult`, which is a list of dicts. ``visualization``: (H', W', 3) uint8 RGB drawings. Empty without
+            ``return_vis``. ``broken``: inputs that could not be read, each a dict with ``image`` (the path) and ``error`` (the
+            message).
 
         Raises:
             FileNotFoundError: If an image does not exist. No image is processed then.
@@ -198,21 +197,15 @@ class HOIInferencer(BaseInferencer):
                 has another shape or type, ``out_dir`` cannot be used, or the output of the model is not finite.
             OSError: If a result cannot be written.
         """
-        check_options(batch_size, pred_score_thr, top_k, wait_time, max_pixels)
+        check_options(batch_size, pred_score_thr, top_k, wait_time, max_pixels, stride)
         out_dir = str(out_dir)
         _check_out_dir(out_dir)
-        ori_inputs = self._inputs_to_list(inputs)
-        alone = len(ori_inputs) == 1 and not (isinstance(inputs, (str, Path)) and osp.isdir(inputs))
+        source = find_images(inputs, recursive)
         broken: list[dict[str, str]] = []
-        batches = self.preprocess(ori_inputs, batch_size, max_pixels, None if alone else broken)
+        batches = self.preprocess(source.items, batch_size, max_pixels, None if source.alone else broken.append, stride)
         results: dict[str, list] = dict(images=[], predictions=[], visualization=[], broken=broken)
-        new_classes = NewClassScores(self.model.bbox_head.readings)
-        with progress_bar('Inference', len(ori_inputs), self.show_progress) as advance:
-            for images, data in batches:
-                preds = [
-                    _select(sample.cpu(), image, pred_score_thr, top_k)
-                    for sample, image in zip(new_classes.watch(self.forward(data)), images, strict=True)
-                ]
+        with progress_bar('Inference', source.total, self.show_progress) as advance:
+            for images, preds in self._predict(batches, pred_score_thr, top_k):
                 drawings = self.visualize(
                     images,
                     preds,
@@ -229,49 +222,124 @@ class HOIInferencer(BaseInferencer):
                     pred_out_dir='' if no_save_pred else out_dir,
                     print_result=print_result,
                 )
+                for result in () if return_datasamples else packed['predictions']:
+                    if result.image is not None:  # can be read again; the arrays are the caller's
+                        result.pixels = None
                 for key, values in packed.items():
                     results[key].extend(values)
                 advance(len(images))
-        new_classes.log(pred_score_thr)
         return results
+
+    def stream(
+        self,
+        source: ImageInput | Iterable[ImageInput],
+        batch_size: int = 1,
+        pred_score_thr: float = DEFAULT_SCORE_THR,
+        top_k: int | None = None,
+        stride: int = 1,
+        recursive: bool = False,
+        max_pixels: int = MAX_PIXELS,
+        broken: list[dict[str, str]] | None = None,
+        out_dir: str | Path = '',
+        no_save_vis: bool = False,
+        no_save_pred: bool = False,
+    ) -> Iterator[HOIResult]:
+        """Detects the interactions in images or videos while they are read. Only one batch is in memory, whatever the length.
+
+        Args:
+            source (ImageInput | Iterable): As ``inputs`` of :meth:`__call__`.
+            batch_size (int): As in :meth:`__call__`.
+            pred_score_thr (float): As in :meth:`__call__`.
+            top_k (int, optional): As in :meth:`__call__`.
+            stride (int): As in :meth:`__call__`.
+            recursive (bool): As in :meth:`__call__`.
+            max_pixels (int): As in :meth:`__call__`.
+            broken (list, optional): Gets an entry for each input that cannot be read, as ``broken`` of the result of
+                :meth:`__call__`. None: a warning is logged instead.
+            out_dir (str | Path): As in :meth:`__call__`.
+            no_save_vis (bool): As in :meth:`__call__`.
+            no_save_pred (bool): As in :meth:`__call__`.
+
+        Returns:
+            Iterator[HOIResult]: The result of each image or frame, in the order of the source, with its ``pixels``.
+
+        Raises:
+            FileNotFoundError: As :meth:`__call__`, before anything is read.
+            ValueError: As :meth:`__call__`. The errors of reading and predicting are raised by the iterator.
+
+        Example::
+
+            for result in inferencer.stream('street.mp4', stride=5):
+                print(result.time, result)
+        """
+        check_options(batch_size, pred_score_thr, top_k, max_pixels=max_pixels, stride=stride)
+        out_dir = str(out_dir)
+        _check_out_dir(out_dir)
+        found = find_images(source, recursive)
+        skip = _warn if broken is None else broken.append
+        batches = self.preprocess(found.items, batch_size, max_pixels, None if found.alone else skip, stride)
+
+        def results() -> Iterator[HOIResult]:  # apart, so that the checks above do not wait for the first result
+            for images, preds in self._predict(batches, pred_score_thr, top_k):
+                drawings = self.visualize(images, preds, img_out_dir='' if no_save_vis else out_dir)
+                pred_out_dir = '' if no_save_pred else out_dir
+                yield from self.postprocess(preds, drawings, images=images, pred_out_dir=pred_out_dir)['predictions']
+
+        return results()
+
+    def _predict(
+        self, batches: Iterable[tuple[list[LoadedImage], Any]], pred_score_thr: float, top_k: int | None
+    ) -> Iterator[tuple[list[LoadedImage], list[HOIDataSample]]]:
+        """Yields the images of each batch of :meth:`preprocess` and their selected triplets."""
+        new_classes = NewClassScores(self.model.bbox_head.readings)
+        for images, data in batches:
+            samples = new_classes.watch(self.forward(data))
+            yield (
+                images,
+                [
+                    _select(sample.cpu(), image, pred_score_thr, top_k)
+                    for sample, image in zip(samples, images, strict=True)
+                ],
+            )
+        new_classes.log(pred_score_thr)
 
     def preprocess(
         self,
-        inputs: Sequence[str | np.ndarray],
+        inputs: Iterable[ImageInput],
         batch_size: int = 1,
         max_pixels: int = MAX_PIXELS,
-        broken: list[dict[str, str]] | None = None,
-    ) -> Iterator[tuple[list[_LoadedImage], Any]]:
+        skip: Callable[[dict[str, str]], None] | None = None,
+        stride: int = 1,
+    ) -> Iterator[tuple[list[LoadedImage], Any]]:
         """Loads images and makes batches.
 
         Args:
-            inputs (Sequence[str | np.ndarray]): Files and arrays.
+            inputs (Iterable): Images and videos, such as the ``items`` of :func:`~genvlkt_mmdet.apis.sources.find_images`.
             batch_size (int): As in :meth:`__call__`.
             max_pixels (int): As in :meth:`__call__`.
-            broken (list, optional): Gets an entry, as in :meth:`__call__`, for each input that cannot be read. None: an error is
-                raised instead.
+            skip (Callable, optional): Is called for each input that cannot be read, with an entry of ``broken`` of
+                :meth:`__call__`. None: an error is raised instead.
+            stride (int): As in :meth:`__call__`.
 
         Yields:
             tuple: The loaded images, and the batch for ``model.test_step``.
         """
 
-        def prepared() -> Iterator[tuple[_LoadedImage, Any]]:
-            for item, name in zip(inputs, _file_names(inputs), strict=True):
+        def prepared() -> Iterator[tuple[LoadedImage, Any]]:
+            for item, name in named(inputs):
                 try:
-                    image = _load(item, name, max_pixels)
-                    data = self._prepare(image)
+                    for image in load_images(item, name, stride, max_pixels):
+                        yield image, self._prepare(image)
                 except (ValueError, OSError) as error:
-                    if broken is None:
+                    if skip is None:
                         raise
-                    broken.append(dict(image=item if isinstance(item, str) else name, error=str(error)))
-                else:
-                    yield image, data
+                    skip(dict(image=str(item) if isinstance(item, (str, int)) else name, error=str(error)))
 
         for chunk in self._get_chunk_data(prepared(), batch_size):
             images, data = zip(*chunk, strict=True)
             yield list(images), self.collate_fn(list(data))
 
-    def _prepare(self, image: _LoadedImage) -> Any:
+    def _prepare(self, image: LoadedImage) -> Any:
         try:
             return self.pipeline(dict(img=image.pixels))
         except Exception as error:  # e.g. one of mmcv's transforms makes a side of zero pixels
@@ -283,7 +351,7 @@ class HOIInferencer(BaseInferencer):
 
     def visualize(
         self,
-        inputs: Sequence[_LoadedImage],
+        inputs: Sequence[LoadedImage],
         preds: Sequence[HOIDataSample],
         show: bool = False,
         wait_time: float = 0,
@@ -326,7 +394,7 @@ class HOIInferencer(BaseInferencer):
         preds: Sequence[HOIDataSample],
         visualization: list[np.ndarray],
         return_datasamples: bool = False,
-        images: Sequence[_LoadedImage] = (),
+        images: Sequence[LoadedImage] = (),
         pred_out_dir: str = '',
         print_result: bool = False,
     ) -> dict[str, list]:
@@ -343,19 +411,30 @@ class HOIInferencer(BaseInferencer):
         Returns:
             dict[str, list]: ``images``, ``predictions`` and ``visualization`` of :meth:`__call__`.
         """
-        plain = [self.pred2list(pred) for pred in preds]
-        for image, hois in zip(images, plain, strict=True):
-            height, width = image.pixels.shape[:2]
-            record = dict(image=image.path, width=width, height=height, hois=hois)
+        results = [self._result(pred, image) for pred, image in zip(preds, images, strict=True)]
+        for image, result in zip(images, results, strict=True):
             if pred_out_dir:
                 file = Path(pred_out_dir, 'preds', f'{osp.splitext(image.name)[0]}.json')
-                write_file(file, json.dumps(record, indent=1).encode())
+                write_file(file, result.to_json(indent=1).encode())
             if print_result:
-                print(record)
+                print(result.to_dict())
         return dict(
             images=[image.path for image in images],
-            predictions=list(preds) if return_datasamples else plain,
+            predictions=list(preds) if return_datasamples else results,
             visualization=visualization,
+        )
+
+    def _result(self, pred: HOIDataSample, image: LoadedImage) -> HOIResult:
+        height, width = image.pixels.shape[:2]
+        return HOIResult(
+            self.pred2list(pred),
+            image=image.path,
+            width=width,
+            height=height,
+            frame=image.frame,
+            time=image.time,
+            pixels=image.pixels,
+            object_names=self.vocabulary.object_names,
         )
 
     def pred2list(self, data_sample: HOIDataSample) -> list[dict[str, Any]]:
@@ -374,8 +453,8 @@ class HOIInferencer(BaseInferencer):
             np.clip(boxes.double().numpy(), 0, limits) for boxes in (hois.human_boxes, hois.object_boxes)
         )
         triplets = []
-        for human, obj, label, score in zip(
-            humans, objects, hois.hoi_labels.tolist(), hois.scores.tolist(), strict=True
+        for human, obj, label, score, query in zip(
+            humans, objects, hois.hoi_labels.tolist(), hois.scores.tolist(), hois.query_ids.tolist(), strict=True
         ):
             index = vocabulary.hoi_objects[label]
             name = vocabulary.object_names[index] if index < vocabulary.num_objects else None
@@ -387,6 +466,8 @@ class HOIInferencer(BaseInferencer):
                     verb=vocabulary.verb_names[vocabulary.hoi_verbs[label]],
                     phrase=vocabulary.phrase(label),
                     score=score,
+                    confidence=max(0.0, score - 1),
+                    query=query,
                 )
             )
         return triplets
@@ -395,36 +476,6 @@ class HOIInferencer(BaseInferencer):
     def vocabulary(self) -> HOIVocabulary:
         """HOIVocabulary: The vocabulary of the model's classes."""
         return load_vocabulary(self.model.dataset_meta['vocabulary'])
-
-    def _inputs_to_list(self, inputs: ImageInput | Sequence[ImageInput]) -> list[str | np.ndarray]:
-        """Lists files and arrays, and checks that they exist before the first one is processed."""
-        if isinstance(inputs, (str, Path)) and osp.isdir(inputs):
-            # Not mmengine's scandir, which leaves out broken links without a word, and ends with an error at a circular one.
-            files = [
-                file
-                for file in sorted(os.listdir(inputs))
-                if file.lower().endswith(IMG_EXTENSIONS)
-                and not file.startswith('.')
-                and not osp.isdir(osp.join(inputs, file))
-            ]
-            if not files:
-                raise ValueError(f"Folder '{inputs}' holds no image ({', '.join(IMG_EXTENSIONS)}).")
-            return [osp.join(str(inputs), file) for file in files]
-        given = [inputs] if isinstance(inputs, (str, Path, np.ndarray)) or not isinstance(inputs, Iterable) else inputs
-        items = [str(item) if isinstance(item, Path) else item for item in given]
-        if not items:
-            raise ValueError('There is no image: the list is empty.')
-        for item in items:
-            if isinstance(item, np.ndarray):
-                if item.ndim != 3 or item.shape[2] != 3 or item.dtype != np.uint8 or 0 in item.shape:
-                    raise ValueError(
-                        f'An image array must be (H, W, 3) uint8 in BGR order, but one is {item.shape} {item.dtype}.'
-                    )
-            elif not isinstance(item, str):
-                raise ValueError(f'An input must be a path or an array, not a {type(item).__name__}.')
-            if isinstance(item, str):
-                _need_file(item)
-        return items
 
     def _init_model(self, cfg: Config, weights: str, device: str) -> nn.Module:
         checkpoint = load_checkpoint(weights)
@@ -490,6 +541,7 @@ def check_options(
     top_k: int | None = None,
     wait_time: float = 0,
     max_pixels: int = MAX_PIXELS,
+    stride: int = 1,
 ) -> None:
     """Checks the numeric arguments of :meth:`HOIInferencer.__call__`.
 
@@ -500,6 +552,7 @@ def check_options(
         ('batch_size', batch_size),
         ('top_k', 1 if top_k is None else top_k),
         ('max_pixels', max_pixels),
+        ('stride', stride),
     ):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise ValueError(f'{name} must be a whole number of at least 1, not {value!r}.')
@@ -522,51 +575,12 @@ def _check_out_dir(out_dir: str) -> None:
             raise ValueError(f"'{folder}' is {what}: remove it, or give another output folder.")
 
 
-def _file_names(inputs: Sequence[str | np.ndarray]) -> list[str]:
-    """A unique file name for each input: that of the image, or its position."""
-    names, taken = [], set()
-    for i, item in enumerate(inputs):
-        stem, suffix = osp.splitext(osp.basename(item)) if isinstance(item, str) else (f'{i:08d}', '.jpg')
-        unique = next(name for name in chain([stem], (f'{stem}_{n}' for n in count(1))) if name not in taken)
-        taken.add(unique)
-        names.append(unique + (suffix if suffix.lower() in IMG_EXTENSIONS else '.jpg'))
-    return names
+def _warn(item: dict[str, str]) -> None:
+    """Logs that an input is skipped."""
+    print_log(f'Skipped: {item["error"]}', 'current', logging.WARNING)
 
 
-def _need_file(item: str) -> None:
-    """Refuses what is no file. Addresses are left to their loader."""
-    if '://' not in item and not osp.isfile(item):
-        known = (
-            'is a folder: give it alone, not in a list' if osp.isdir(item) else 'is no regular file: give an image file'
-        )
-        raise FileNotFoundError(f"Image '{item}' {known if osp.exists(item) else 'does not exist: check its path'}.")
-
-
-def _load(item: str | np.ndarray, name: str, max_pixels: int) -> _LoadedImage:
-    if isinstance(item, np.ndarray):
-        return _LoadedImage(item, None, name)
-    _need_file(item)
-    try:
-        content = mmengine.fileio.get(item)
-    except Exception as error:  # the loaders of addresses raise almost anything
-        if '://' not in item:
-            raise
-        raise ValueError(
-            f"The address '{item}' cannot be read ({type(error).__name__}: {one_line(error)}): download the image, and give the "
-            'file.'
-        ) from error
-    check_image(content, item, max_pixels)
-    try:
-        image = mmcv.imfrombytes(content, flag='color')
-    # OpenCV raises its own error for some files, and returns None for others
-    except (cv2.error, ValueError):
-        image = None
-    if image is None:
-        raise ValueError(f"'{item}' is no image that can be decoded: it is damaged, or another kind of file.")
-    return _LoadedImage(image, item, name)
-
-
-def _select(sample: HOIDataSample, image: _LoadedImage, pred_score_thr: float, top_k: int | None) -> HOIDataSample:
+def _select(sample: HOIDataSample, image: LoadedImage, pred_score_thr: float, top_k: int | None) -> HOIDataSample:
     """Keeps the triplets above the threshold, at most ``top_k``, highest score first."""
     hois = sample.pred_hois
     hois = hois[hois.scores > pred_score_thr]

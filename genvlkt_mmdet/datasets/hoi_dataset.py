@@ -229,12 +229,8 @@ class HOIDataset(BaseDetDataset):
             data.update(height=int(record['height']), width=int(record['width']))
         triplets, intact = self._triplets(labels, hois)
         if self.test_mode:
-            first = self._instances(boxes, labels, triplets) == np.arange(len(boxes))
-            data['eval_gt'] = replace(
-                self.make_eval_gt(record, boxes, labels, triplets),
-                boxes=boxes[first],
-                box_labels=np.array(labels, dtype=np.int64)[first],
-            )
+            repeats = self._instances(boxes, labels, triplets) != np.arange(len(boxes))
+            data['eval_gt'] = replace(self.make_eval_gt(record, boxes, labels, triplets), box_repeats=repeats)
         elif not intact:
             triplets = []
         keep = np.ones(len(boxes), dtype=bool)
@@ -269,7 +265,8 @@ class HOIDataset(BaseDetDataset):
         image_hois = record.get('image_hois')
         if image_hois is not None:
             image_hois = np.array([self._file_ids.hoi(i) for i in image_hois], dtype=np.int64)
-        return GroundTruth(make_triplets(boxes, hois), image_hois)
+        box_labels = np.array(labels, dtype=np.int64)
+        return GroundTruth(make_triplets(boxes, hois), image_hois, boxes=boxes, box_labels=box_labels)
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict:

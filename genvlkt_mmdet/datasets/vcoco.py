@@ -69,11 +69,12 @@ class VCOCODataset(HOIDataset):
         self, record: dict, boxes: np.ndarray, labels: list[int], triplets: list[tuple[int, int, int, int | None]]
     ) -> GroundTruth:
         """Ground truth of one image as ``vsrl_eval.py`` sees it; see the class."""
-        is_person = np.array(labels, dtype=np.int64) == self.vocabulary.object_names.index('person')
+        box_labels = np.array(labels, dtype=np.int64)
+        is_person = box_labels == self.vocabulary.object_names.index('person')
         place = np.cumsum(is_person) - 1
         active = {human for human, *_ in triplets}
         annotated = [a.get('annotated', i in active) for i, a in enumerate(record['annotations'])]
         verbs = [(human, obj, verb) for human, obj, verb, _ in triplets if is_person[human]]
         of_triplets = np.array([place[human] for human, *_ in verbs], dtype=np.int64)
         persons = Persons(boxes[is_person], np.array(annotated, dtype=bool)[is_person], of_triplets)
-        return GroundTruth(make_triplets(boxes, verbs), persons=persons)
+        return GroundTruth(make_triplets(boxes, verbs), persons=persons, boxes=boxes, box_labels=box_labels)

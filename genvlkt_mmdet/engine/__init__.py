@@ -1,6 +1,13 @@
 """Training and testing with mmengine's Runner: launching, checks, safe checkpoints and reproducible resuming."""
 
-from .arguments import add_optimization_arguments, command, in_range, parse_runner_args, sentence_of
+from .arguments import (
+    add_cfg_options,
+    add_optimization_arguments,
+    add_runner_arguments,
+    command,
+    in_range,
+    sentence_of,
+)
 from .bfloat16 import BFloat16OptimWrapper, computes_bfloat16
 from .checkpoints import AtomicLocalBackend, CheckpointError, dataset_meta, latest_checkpoint, load_weights
 from .device import check_device
@@ -19,7 +26,9 @@ __all__ = [
     'ConfigError',
     'ReproducibleEpochsHook',
     'SafeCheckpointHook',
+    'add_cfg_options',
     'add_optimization_arguments',
+    'add_runner_arguments',
     'build_model',
     'check_device',
     'command',
@@ -36,7 +45,6 @@ __all__ = [
     'load_weights',
     'mmdet_tools',
     'one_line',
-    'parse_runner_args',
     'read_embedded_config',
     'registered_names_only',
     'run_mmdet_tool',

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import DictAction
@@ -16,33 +17,41 @@ from .checkpoints import CheckpointError
 from .explanation import ConfigError, one_line
 
 
-def parse_runner_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Adds the options for every run of mmengine's Runner, and parses the command line.
+class _CfgOptions(DictAction):
+    """mmengine's action for settings. A text that it cannot read ends the program as any other wrong option does."""
 
-    Args:
-        parser (argparse.ArgumentParser): Parser with the tool's own options.
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        try:
+            super().__call__(parser, namespace, values, option)
+        except (ValueError, AssertionError) as error:
+            parser.error(f'{option}: {one_line(error)}: give KEY=VALUE, with lists quoted and without white space')
 
-    Returns:
-        argparse.Namespace: The tool's own arguments, ``cfg_options``, ``verbose`` and ``launcher``. If a launcher passes the
-        rank as an argument, the rank is set in the environment, where mmengine expects it.
-    """
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--cfg-options``, which override settings of the config."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=_CfgOptions,
         metavar='KEY=VALUE',
         help="override settings of the config: a.b=1 c=x,y d='[(1,2),(3,4)]' (lists quoted, without white space)",
     )
+
+
+def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of every run of mmengine's Runner: ``cfg_options``, ``verbose`` and ``launcher``."""
+    add_cfg_options(parser)
     parser.add_argument('--verbose', action='store_true', help='show all that the log file holds')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
-    # Launchers pass the rank as an argument or in the environment.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    try:
-        args = parser.parse_args()
-    except (ValueError, AssertionError) as error:  # of DictAction
-        parser.error(f'--cfg-options: {one_line(error)}: give KEY=VALUE, with lists quoted and without white space')
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    # Launchers pass the rank as an argument or in the environment, where mmengine expects it.
+    parser.add_argument('--local_rank', '--local-rank', type=_set_local_rank, default='0', help=argparse.SUPPRESS)
+
+
+def _set_local_rank(text: str) -> int:
+    os.environ.setdefault('LOCAL_RANK', str(int(text)))
+    return int(text)
 
 
 def add_optimization_arguments(parser: argparse.ArgumentParser, dtype: str) -> None:
@@ -63,8 +72,8 @@ def add_optimization_arguments(parser: argparse.ArgumentParser, dtype: str) -> N
     group.add_argument('--compile', action='store_true', help='compile the network first, which takes minutes')
 
 
-def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Decorator of a tool's ``main``: a mistake of the user ends it with one line instead of a traceback.
+def command(*errors: type[Exception]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorator of a verb's ``run`` or a tool's ``main``: a mistake of the user ends it with one line instead of a traceback.
 
     The exit code is 1 after an error of the user, 130 after Ctrl-C, and 2 if a value of the command line is empty. An empty
     value comes from a shell variable that is not set, and Python would take it for the current folder. Any other error is a
@@ -78,9 +87,9 @@ def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable
         Callable: The decorator.
     """
 
-    def decorate(main: Callable[[], None]) -> Callable[[], None]:
+    def decorate(main: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(main)
-        def run() -> None:
+        def run(*args: Any) -> None:
             for before, value in zip(sys.argv, sys.argv[1:]):
                 if not value or (value.startswith('--') and value.endswith('=')):
                     place = (
@@ -89,7 +98,7 @@ def command(*errors: type[Exception]) -> Callable[[Callable[[], None]], Callable
                     print(f'error: a value of the command line is empty: {place}.', file=sys.stderr)
                     sys.exit(2)
             try:
-                main()
+                main(*args)
             except BrokenPipeError:  # as of `| head`: Python would complain once more when it flushes the output
                 with contextlib.suppress(OSError):
                     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -69,7 +69,8 @@ def as_seen(sample: HOIDataSample) -> HOIDataSample:
         humans, objects = gt.triplets.human_boxes * scale, gt.triplets.object_boxes * scale
         triplets = replace(gt.triplets, human_boxes=humans, object_boxes=objects)
         persons = gt.persons and replace(gt.persons, boxes=gt.persons.boxes * scale)
-        sample.set_metainfo(dict(eval_gt=replace(gt, triplets=triplets, persons=persons)))
+        boxes = None if gt.boxes is None else gt.boxes * scale
+        sample.set_metainfo(dict(eval_gt=replace(gt, triplets=triplets, persons=persons, boxes=boxes)))
     return sample
 
 

@@ -1,6 +1,8 @@
 """Human-object pairs for the visualizer, each with all of its interactions."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from mmengine.structures import InstanceData
@@ -57,6 +59,17 @@ def pairs_from_predictions(pred_hois: InstanceData, vocabulary: HOIVocabulary) -
         [vocabulary.phrase(label) for label in labels],
         pred_hois.scores.tolist(),
         pred_hois.query_ids.tolist() if 'query_ids' in pred_hois else [None] * len(labels),
+    )
+
+
+def pairs_from_triplets(triplets: Sequence[Mapping[str, Any]]) -> list[DrawnPair]:
+    """Groups the triplets of a :class:`~genvlkt_mmdet.apis.HOIResult`, as :func:`pairs_from_predictions` does."""
+    return _group(
+        np.array([hoi['human_box'] for hoi in triplets]),
+        np.array([hoi['object_box'] or [np.nan] * 4 for hoi in triplets]),
+        [hoi['phrase'] for hoi in triplets],
+        [hoi['score'] for hoi in triplets],
+        [hoi['query'] for hoi in triplets],
     )
 
 

@@ -184,6 +184,20 @@ class HOIVisualizer(DetLocalVisualizer):
         else:
             self.add_image(name, drawn, step)
 
+    @master_only
+    def draw_pairs(self, image: np.ndarray, pairs: list[DrawnPair]) -> np.ndarray:
+        """Draws pairs on a copy of an image. Their colours follow their order.
+
+        Args:
+            image (np.ndarray): (H, W, 3) uint8 RGB.
+            pairs (list[DrawnPair]): Pairs in pixels of the image, highest score first.
+
+        Returns:
+            np.ndarray: (H', W', 3) uint8 RGB.
+        """
+        assign_colors(pairs, [])
+        return self._draw_sides(image, dict(prediction=pairs))
+
     def _vocabulary(self) -> HOIVocabulary:
         source = (self.dataset_meta or {}).get('vocabulary')
         if source is None:

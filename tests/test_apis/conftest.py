@@ -5,6 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from genvlkt_mmdet.apis import HOIInferencer, find_config
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
 
@@ -19,3 +26,21 @@ def run(monkeypatch, tmp_path):
         runpy.run_path(str(TOOL), run_name='__main__')
 
     return call
+
+
+@pytest.fixture(scope='session')
+def weights(tmp_path_factory):
+    """An untrained model's checkpoint as the Runner writes it: with config and dataset_meta."""
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    cfg = Config.fromfile(find_config('gen_vlkt_tiny_minihoi'))
+    model = MODELS.build(cfg.model)
+    file = tmp_path_factory.mktemp('weights') / 'tiny.pth'
+    meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(vocabulary=load_vocabulary('minihoi').to_dict()))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), file)
+    return file
+
+
+@pytest.fixture(scope='module')
+def inferencer(weights):
+    return HOIInferencer('gen_vlkt_tiny_minihoi', weights, device='cpu', show_progress=False)

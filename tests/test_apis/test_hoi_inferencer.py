@@ -8,15 +8,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 import genvlkt_mmdet  # noqa: F401  (registers)
 from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.apis.configs import find_config
 from genvlkt_mmdet.converters import load_checkpoint
+from genvlkt_mmdet.datasets.video_file import new_video
 from genvlkt_mmdet.engine import CheckpointError, ConfigError
 from genvlkt_mmdet.structures import HOIDataSample
 from genvlkt_mmdet.vocabulary import load_vocabulary
@@ -28,24 +27,6 @@ def _photo(seed, height=96, width=128):
     """Smooth noise: JPEG and PNG alike keep it."""
     noise = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
-
-
-@pytest.fixture(scope='module')
-def weights(tmp_path_factory):
-    """An untrained model's checkpoint as the Runner writes it: with config and dataset_meta."""
-    init_default_scope('mmdet')
-    torch.manual_seed(0)
-    cfg = Config.fromfile(find_config(MODEL))
-    model = MODELS.build(cfg.model)
-    file = tmp_path_factory.mktemp('weights') / 'tiny.pth'
-    meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(vocabulary=load_vocabulary('minihoi').to_dict()))
-    torch.save(dict(state_dict=model.state_dict(), meta=meta), file)
-    return file
-
-
-@pytest.fixture(scope='module')
-def inferencer(weights):
-    return HOIInferencer(MODEL, weights, device='cpu', show_progress=False)
 
 
 @pytest.fixture
@@ -80,6 +61,8 @@ def test_triplets_are_those_of_the_model(inferencer):
             verb=vocabulary.verb_names[vocabulary.hoi_verbs[label]],
             phrase=vocabulary.phrase(label),
             score=pytest.approx(float(hois.scores[i])),
+            confidence=pytest.approx(max(0, float(hois.scores[i]) - 1)),
+            query=int(hois.query_ids[i]),
         )
     assert json.loads(json.dumps(triplets)) == triplets
 
@@ -176,18 +159,34 @@ def test_triplet_without_object(inferencer, monkeypatch):
         hoi_labels=torch.tensor(
             [vcoco.hoi_index('hold_obj', 'cup'), vcoco.hoi_index('stand', None), vcoco.hoi_index('hold_obj', 'cup')]
         ),
-        scores=torch.tensor([1.5, 1.25, 1.0]),
+        scores=torch.tensor([1.5, 1.25, 0.75]),
+        query_ids=torch.tensor([4, 4, 2]),
     )
     hold, stand, hidden = inferencer.pred2list(sample)
     human = [0.0, 10.0, 40.0, 100.0]
     cup = [30.0, 20.0, 50.0, 40.0]
     assert hold == dict(
-        human_box=human, object_box=cup, object='cup', verb='hold_obj', phrase='person holding a cup', score=1.5
+        human_box=human,
+        object_box=cup,
+        object='cup',
+        verb='hold_obj',
+        phrase='person holding a cup',
+        score=1.5,
+        confidence=0.5,
+        query=4,
     )
     assert stand == dict(
-        human_box=human, object_box=None, object=None, verb='stand', phrase='person standing', score=1.25
+        human_box=human,
+        object_box=None,
+        object=None,
+        verb='stand',
+        phrase='person standing',
+        score=1.25,
+        confidence=0.25,
+        query=4,
     )
     assert hidden['object'] == 'cup' and hidden['object_box'] is None
+    assert hidden['confidence'] == 0 and hidden['query'] == 2
 
 
 def test_needs_no_clip(weights, monkeypatch):
@@ -357,6 +356,81 @@ def test_broken_images_of_a_folder_are_listed_and_the_others_finished(inferencer
     assert only_broken['images'] == [] and len(only_broken['broken']) == 2
 
 
+def test_stream_gives_the_results_of_a_call(inferencer, folder, tmp_path):
+    (folder / 'aa.jpg').write_bytes(b'cut off')
+    expected = inferencer(folder, pred_score_thr=0, top_k=3, batch_size=2, out_dir=tmp_path / 'one')
+    broken = []
+    results = list(
+        inferencer.stream(
+            folder, pred_score_thr=0, top_k=3, batch_size=2, broken=broken, out_dir=tmp_path / 'two', no_save_vis=True
+        )
+    )
+    assert results == expected['predictions'] and broken == expected['broken'] and len(broken) == 1
+    assert [result.image for result in results] == expected['images']
+    for result, called in zip(results, expected['predictions'], strict=True):
+        np.testing.assert_array_equal(result.pixels, cv2.imread(result.image))
+        assert (result.height, result.width) == result.pixels.shape[:2] and called.pixels is None
+        name = f'preds/{Path(result.image).stem}.json'
+        record = json.loads((tmp_path / 'two' / name).read_text())
+        assert record == result.to_dict() == json.loads((tmp_path / 'one' / name).read_text())
+    assert [path.name for path in (tmp_path / 'two').iterdir()] == ['preds']
+    assert inferencer(_photo(0), pred_score_thr=0, top_k=1)['predictions'][0].plot().shape[2] == 3
+
+
+def test_stream_reads_one_batch_at_a_time(inferencer):
+    read = []
+
+    def endless():
+        while True:
+            read.append(len(read))
+            yield _photo(len(read), 32, 32)
+
+    results = inferencer.stream(endless(), batch_size=2, pred_score_thr=0, top_k=1)
+    assert read == []
+    first = [next(results) for _ in range(2)]
+    assert read == [0, 1]
+    next(results)
+    assert read == [0, 1, 2, 3] and all(len(result) == 1 for result in first)
+
+
+def test_stream_skips_or_raises(inferencer, folder, capsys, caplog):
+    (folder / 'aa.jpg').write_bytes(b'cut off')
+    with caplog.at_level('WARNING'):
+        assert len(list(inferencer.stream(folder))) == 3
+    assert "aa.jpg' is no image that can be decoded" in caplog.text + ''.join(capsys.readouterr())
+    with pytest.raises(ValueError, match="aa.jpg' is no image"):
+        next(inferencer.stream(folder / 'aa.jpg'))
+    # before the first result is asked for
+    with pytest.raises(FileNotFoundError, match='gone.jpg'):
+        inferencer.stream([folder / 'a.png', 'gone.jpg'])
+    with pytest.raises(ValueError, match='stride must be a whole number'):
+        inferencer.stream(folder, stride=0)
+
+
+def test_video(inferencer, tmp_path):
+    with new_video(tmp_path / 'a.mp4', 10) as video:
+        for i in range(5):
+            video.write(_photo(i))
+    results = list(inferencer.stream(tmp_path / 'a.mp4', stride=2, pred_score_thr=0, top_k=2))
+    assert [result.frame for result in results] == [0, 2, 4] and results[1].time == pytest.approx(0.2, abs=1e-3)
+    assert all(len(result) == 2 and result.pixels.shape == (96, 128, 3) for result in results)
+    called = inferencer(tmp_path / 'a.mp4', stride=2, pred_score_thr=0, top_k=2, out_dir=tmp_path / 'out')
+    assert called['predictions'] == results and called['predictions'][0].pixels is None
+    assert sorted(path.name for path in (tmp_path / 'out' / 'vis').iterdir()) == [f'a_00000{i}.jpg' for i in (0, 2, 4)]
+    assert json.loads((tmp_path / 'out' / 'preds' / 'a_000002.json').read_text())['frame'] == 2
+
+
+def test_shipped_model_is_the_default(weights, inferencer, tmp_path, monkeypatch):
+    content = load_checkpoint(str(weights))
+    halved = {key: value.half() if value.is_floating_point() else value for key, value in content['state_dict'].items()}
+    torch.save(dict(state_dict=halved), tmp_path / 'gen_vlkt_tiny_minihoi.pth')  # as published checkpoints are
+    monkeypatch.setattr('genvlkt_mmdet.assets._FOLDER', tmp_path)
+    shipped = HOIInferencer(device='cpu', show_progress=False)
+    image = _photo(0)
+    one, other = (each(image, pred_score_thr=0, top_k=1)['predictions'][0][0] for each in (shipped, inferencer))
+    assert one['phrase'] == other['phrase'] and one['score'] == pytest.approx(other['score'], abs=0.01)
+
+
 @pytest.mark.parametrize(
     'option',
     [
@@ -373,6 +447,7 @@ def test_broken_images_of_a_folder_are_listed_and_the_others_finished(inferencer
         dict(top_k=0),
         dict(wait_time=float('nan')),
         dict(max_pixels=0),
+        dict(stride=0),
     ],
     ids=str,
 )

@@ -1,6 +1,6 @@
 """detr_to_genvlkt.py on the two kinds of DETR that people have, at their real size."""
 
-import importlib.util
+import runpy
 import sys
 from pathlib import Path
 
@@ -106,14 +106,11 @@ def test_queries_start_from_detr():
 
 def test_tool_writes_a_start_and_says_what_it_did(tmp_path, monkeypatch, capsys):
     path = REPO / 'tools/model_converters/detr_to_genvlkt.py'
-    spec = importlib.util.spec_from_file_location('detr_to_genvlkt_tool', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     detr = facebook_detr()
     torch.save(dict(model=detr), tmp_path / 'detr.pth')
     arguments = [tmp_path / 'detr.pth', tmp_path / 'start.pth', '--config', CONFIG]
     monkeypatch.setattr(sys, 'argv', [path.name, *map(str, arguments)])
-    tool.main()
+    runpy.run_path(str(path), run_name='__main__')
     said = capsys.readouterr().out
     assert 'Taken:\n  backbone.0.body.conv1.weight\n' in said
     assert '  class_embed.weight\n' in said.split('Left:')[1].split('New:')[0]
@@ -123,4 +120,4 @@ def test_tool_writes_a_start_and_says_what_it_did(tmp_path, monkeypatch, capsys)
 
     torch.save(dict(model={'fc.weight': torch.zeros(1)}), tmp_path / 'detr.pth')
     with pytest.raises(SystemExit, match='is no DETR'):
-        tool.main()
+        runpy.run_path(str(path), run_name='__main__')

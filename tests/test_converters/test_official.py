@@ -1,6 +1,6 @@
 """Checkpoints of the authors, there and back; values against their weights: tests/parity."""
 
-import importlib.util
+import runpy
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -145,11 +145,8 @@ def test_strict_loading_names_tensors_as_the_authors_do():
 
 def run_tool(monkeypatch, *arguments):
     path = REPO / 'tools/model_converters/official_to_genvlkt.py'
-    spec = importlib.util.spec_from_file_location('official_to_genvlkt_tool', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     monkeypatch.setattr(sys, 'argv', [path.name, *map(str, arguments)])
-    tool.main()
+    runpy.run_path(str(path), run_name='__main__')
 
 
 def test_tool_there_and_back(tmp_path, monkeypatch, capsys):

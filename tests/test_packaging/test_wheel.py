@@ -46,6 +46,7 @@ def wheel(tmp_path_factory) -> Path:
     sources = root / 'sources'
     keep = [
         'genvlkt_mmdet',
+        'genvlkt_start.py',
         'configs',
         'tools',
         'setup.cfg',
@@ -100,7 +101,7 @@ def mim(python):
 def test_wheel_holds_what_it_needs_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     top = {name.split('/')[0] for name in names}
-    assert {name for name in top if not name.endswith('.dist-info')} == {'genvlkt_mmdet'}
+    assert {name for name in top if not name.endswith('.dist-info')} == {'genvlkt_mmdet', 'genvlkt_start.py'}
     for name in (
         'genvlkt_mmdet/.mim/configs/gen_vlkt_s_hico.py',
         'genvlkt_mmdet/.mim/configs/_base_/default_runtime.py',

@@ -1,63 +1,6 @@
-"""Checks a dataset: counts, missing images, invalid boxes, duplicates, class histogram.
+"""The verb `genvlkt data check` as a script."""
 
-Ends with an error if a finding would make training or evaluation fail or skip data.
-
-Examples:
-    python tools/analysis_tools/check_dataset.py data/hico_20160224_det/annotations/test_hico.json \
-        --vocabulary hico --images data/hico_20160224_det/images/test2015 --plot classes.png
-    python tools/analysis_tools/check_dataset.py my/train.json --vocabulary my/vocabulary.yaml --images my/photos --decode
-"""
-
-import argparse
-import json
-import sys
-from pathlib import Path
-
-from genvlkt_mmdet.datasets.checking import check_dataset
-from genvlkt_mmdet.datasets.formats import read_annotations
-from genvlkt_mmdet.engine import command, in_range
-from genvlkt_mmdet.files import write_file
-from genvlkt_mmdet.vocabulary import load_vocabulary
-
-
-def parse_args() -> argparse.Namespace:
-    """Reads the command line."""
-    parser = argparse.ArgumentParser(description='Check a dataset')
-    parser.add_argument('ann_file', type=Path, help='annotation file in any format that the datasets read')
-    parser.add_argument('--vocabulary', required=True, help='hico, vcoco, minihoi or a vocabulary file')
-    parser.add_argument('--images', type=Path, help='folder of the images')
-    parser.add_argument('--decode', action='store_true', help='decode every image in full, not only its header')
-    parser.add_argument('--split', choices=['train', 'test'], help="split to read, for HICO-DET's anno_bbox.mat")
-    parser.add_argument(
-        '--coco-file', type=Path, nargs='+', help="COCO instances, one file or several, for V-COCO's release"
-    )
-    parser.add_argument(
-        '--examples',
-        type=in_range(int, 0, 10**9),
-        default=3,
-        help='cases to list per kind of finding (default: %(default)s)',
-    )
-    parser.add_argument('--plot', type=Path, help='image file for the class histogram')
-    parser.add_argument('--json', type=Path, help='JSON file for all findings')
-    return parser.parse_args()
-
-
-@command(OSError, ValueError)
-def main() -> None:
-    """Checks as the command line says."""
-    args = parse_args()
-    vocabulary = load_vocabulary(args.vocabulary)
-    records, family = read_annotations(args.ann_file, vocabulary, args.split, args.coco_file)
-    findings = check_dataset(records, vocabulary, args.images, args.decode, progress=sys.stderr.isatty())
-    print(f'{args.ann_file}, family {family}:')
-    print(findings.to_text(args.examples))
-    if args.json:
-        write_file(args.json, json.dumps(findings.to_dict(), indent=1).encode())
-    if args.plot:
-        findings.plot(args.plot)
-    if findings.num_errors:
-        sys.exit(f'error: {findings.num_errors} findings would make training or evaluation fail or skip data.')
-
+from genvlkt_start import start
 
 if __name__ == '__main__':
-    main()
+    start('data check')

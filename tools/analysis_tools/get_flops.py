@@ -1,44 +1,6 @@
-"""Counts FLOPs and parameters of a model, part by part.
+"""The verb `genvlkt flops` as a script."""
 
-Example:
-    python tools/analysis_tools/get_flops.py configs/gen_vlkt_s_hico.py --shape 800 1066
-"""
-
-import argparse
-
-from mmengine.config import DictAction
-
-from genvlkt_mmdet.engine import build_model, command, in_range, load_config
-from genvlkt_mmdet.models.complexity import complexity_table, model_complexity
-
-
-def parse_args() -> argparse.Namespace:
-    """Reads the command line."""
-    parser = argparse.ArgumentParser(description='Count FLOPs and parameters of a model')
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--shape',
-        type=in_range(int, 1, 10**5),
-        nargs=2,
-        metavar=('HEIGHT', 'WIDTH'),
-        default=[800, 1066],
-        help='size of the network input in pixels (default: 800 1066)',
-    )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override settings of the config'
-    )
-    return parser.parse_args()
-
-
-@command(OSError, ValueError)
-def main() -> None:
-    """Counts as the command line says."""
-    args = parse_args()
-    height, width = args.shape
-    model = build_model(load_config(args.config, args.cfg_options))
-    print(f'{args.config}, one image of {height} x {width} pixels (a multiply-add is two FLOPs):')
-    print(complexity_table(model_complexity(model, (height, width))))
-
+from genvlkt_start import start
 
 if __name__ == '__main__':
-    main()
+    start('flops')

@@ -2,8 +2,9 @@
 
 from .average_precision import area_ap, eleven_point_ap
 from .hico import HICOResult, evaluate_hico, known_object_images, summarize_hico
+from .matching import equal_rows
 from .robustness import Robustness, summarize_robustness
-from .vcoco import VCOCODetections, VCOCOGroundTruth, equal_rows, evaluate_vcoco, summarize_vcoco
+from .vcoco import VCOCODetections, VCOCOGroundTruth, evaluate_vcoco, summarize_vcoco
 
 __all__ = [
     'HICOResult',

@@ -1,7 +1,8 @@
 """The HICO-DET evaluation, equal to the official Matlab program, and the Python variant of QPIC and GEN-VLKT."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -90,10 +91,10 @@ def evaluate_hico(
         raise ValueError(f"Unknown protocol '{protocol}': choose one of {', '.join(PROTOCOLS)}.")
 
     def overlap(det: np.ndarray, gt: np.ndarray) -> np.ndarray:
-        smaller = _overlap(dets.human_boxes[det], gts.human_boxes[gt], protocol)
+        smaller = box_overlap(dets.human_boxes[det], gts.human_boxes[gt], protocol)
         # If the persons overlap too little, the objects cannot change the result.
         near = np.flatnonzero(smaller >= iou_threshold)
-        objects = _overlap(dets.object_boxes[det[near]], gts.object_boxes[gt[near]], protocol)
+        objects = box_overlap(dets.object_boxes[det[near]], gts.object_boxes[gt[near]], protocol)
         smaller[near] = np.minimum(smaller[near], objects)
         return smaller
 
@@ -104,7 +105,10 @@ def evaluate_hico(
     correct = first_claims(np.where(best_overlap >= iou_threshold, best, -1)[order])
     labels = dets.labels[order]
     num_gt = np.bincount(gts.labels, minlength=num_classes)
-    default = _per_class(labels, correct, num_gt, protocol)
+    official = protocol == 'official'
+    average_precision = partial(eleven_point_ap, thresholds=MATLAB_THRESHOLDS if official else NUMPY_THRESHOLDS)
+    without_gt = 0.0 if official else np.nan
+    default = per_class(labels, correct, num_gt, average_precision, without_gt)
     if known_objects is None:
         return default, None
     if hoi_objects is None:
@@ -113,7 +117,7 @@ def evaluate_hico(
     columns = np.ones((len(known_objects), max(hoi_objects, default=0) + 1), dtype=bool)
     columns[:, : known_objects.shape[1]] = known_objects[:, : columns.shape[1]]
     counts = columns[dets.images[order], np.asarray(hoi_objects)[labels]]
-    return default, _per_class(labels[counts], correct[counts], num_gt, protocol)
+    return default, per_class(labels[counts], correct[counts], num_gt, average_precision, without_gt)
 
 
 def summarize_hico(
@@ -189,8 +193,8 @@ def known_object_images(
     return table
 
 
-def _overlap(boxes1: np.ndarray, boxes2: np.ndarray, protocol: Protocol) -> np.ndarray:
-    """Element-wise IoU. It is 1 for two missing boxes (NaN), and 0 if only one is missing."""
+def box_overlap(boxes1: np.ndarray, boxes2: np.ndarray, protocol: Protocol) -> np.ndarray:
+    """Element-wise IoU (n,) of boxes (n, 4). It is 1 for two missing boxes (NaN), and 0 if only one is missing."""
     overlap = box_iou(boxes1, boxes2)
     if protocol == 'qpic':
         lower = np.maximum(boxes1[:, :2], boxes2[:, :2])
@@ -206,12 +210,17 @@ def _means(result: HICOResult, **groups: Sequence[int] | np.ndarray | None) -> d
     return {name: none_if_nan(result.mean_ap(classes)) for name, classes in groups.items()}
 
 
-def _per_class(labels: np.ndarray, correct: np.ndarray, num_gt: np.ndarray, protocol: Protocol) -> HICOResult:
-    """Results of each class, see :func:`precision_recall`."""
-    thresholds = MATLAB_THRESHOLDS if protocol == 'official' else NUMPY_THRESHOLDS
-    ap = np.full(len(num_gt), 0.0 if protocol == 'official' else np.nan)
+def per_class(
+    labels: np.ndarray,
+    correct: np.ndarray,
+    num_gt: np.ndarray,
+    average_precision: Callable[[np.ndarray, np.ndarray], float],
+    without_gt: float,
+) -> HICOResult:
+    """Results of each class, see :func:`precision_recall`. ``without_gt`` is the result of a class without ground truth."""
+    ap = np.full(len(num_gt), without_gt)
     num_det, num_tp = (np.bincount(part, minlength=len(num_gt)) for part in (labels, labels[correct]))
     max_recall = np.divide(num_tp, num_gt, out=ap.copy(), where=num_gt > 0)
     for i, recall, precision in precision_recall(labels, correct, num_gt):
-        ap[i] = eleven_point_ap(recall, precision, thresholds)
+        ap[i] = average_precision(recall, precision)
     return HICOResult(ap, max_recall, num_gt, num_det, num_tp)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...structures import GroundTruth, Persons, Triplets, box_iou, has_object, zeros_to_no_object
 from .average_precision import area_ap, mean_ap, none_if_nan, precision_recall
-from .matching import best_matches, first_claims, ranking
+from .matching import best_matches, equal_rows, first_claims, ranking
 
 #: Action and role of each verb of the vocabulary: the action's index and which of its roles (0 or 1) the verb names,
 #: None for an action without object.
@@ -210,23 +210,6 @@ def summarize_vcoco(
         mean=none_if_nan(mean_ap(agent)), ap={name: none_if_nan(v) for name, v in zip(actions, agent, strict=True)}
     )
     return summary
-
-
-def equal_rows(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Groups equal rows of (n,) columns. NaN equals NaN.
-
-    Returns:
-        tuple[np.ndarray, np.ndarray]: First row of each group in order of appearance, and the group of each row (n,).
-    """
-    # Column by column, because sorting the millions of rows of a split takes gigabytes.
-    first, group = np.zeros(0, dtype=np.int64), np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        values, index = np.unique(column, return_inverse=True)
-        _, first, group = np.unique(group * len(values) + index, return_index=True, return_inverse=True)
-    appearance = np.argsort(first)
-    rank = np.empty_like(appearance)
-    rank[appearance] = np.arange(len(appearance))
-    return first[appearance], rank[group]
 
 
 def _average_precisions(labels: np.ndarray, right: np.ndarray, targets: np.ndarray, num_gt: np.ndarray) -> np.ndarray:

@@ -125,6 +125,8 @@ def _coco_entry(index: int, det: DetectedBoxes, gt: GroundTruth, place: np.ndarr
         raise ValueError('HOIBoxMetric needs all boxes of the ground truth: use one of the HOI datasets.')
     size = gt.boxes[:, 2:] - gt.boxes[:, :2]
     annotated = (place[gt.box_labels] >= 0) & (size > 0).all(axis=1)
+    if gt.box_repeats is not None:
+        annotated &= ~gt.box_repeats
     anns = [
         dict(bbox=box.tolist(), bbox_label=int(place[label]))
         for box, label in zip(gt.boxes[annotated], gt.box_labels[annotated])

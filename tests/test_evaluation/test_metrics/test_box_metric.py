@@ -157,7 +157,13 @@ def test_ground_truth_is_every_box_of_the_dataset(tmp_path):
     assert dataset.family == 'upt_hico'
     record = max(records[:200], key=lambda record: len(record['annotations']))
     gt = dataset.parse_data_info(record)['eval_gt']
-    assert 0 < len(gt.boxes) < len(record['annotations']) and len(gt.triplets) == len(record['hoi_annotation'])
+    assert len(gt.boxes) == len(gt.box_labels) == len(record['annotations'])
+    assert 0 < gt.box_repeats.sum() < len(gt.boxes) and len(gt.triplets) == len(record['hoi_annotation'])
+    metric = HOIBoxMetric()
+    metric.dataset_meta = dict(vocabulary='hico')
+    pred = dict(human_boxes=gt.boxes, object_boxes=gt.boxes, object_labels=gt.box_labels, scores=np.ones(len(gt.boxes)))
+    entry = dict(det=metric.make_detections(pred), gt=gt)
+    assert metric.evaluate_images([entry])['object/AR@100'] == 1
 
     dataset = VCOCODataset(ann_file='none', test_mode=True, pipeline=[], lazy_init=True)
     record = dict(
@@ -169,6 +175,7 @@ def test_ground_truth_is_every_box_of_the_dataset(tmp_path):
     names = load_vocabulary('vcoco').object_names
     assert [names[label] for label in gt.box_labels] == ['person', 'person', 'dog']
     np.testing.assert_array_equal(gt.boxes[1], [20, 0, 29, 9])
+    assert not gt.box_repeats.any()
 
 
 def test_arguments_and_missing_boxes_are_sentences():

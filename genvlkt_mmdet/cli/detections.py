@@ -1,0 +1,22 @@
+"""Options of the verbs that read detections and the annotations of their images."""
+
+import argparse
+
+
+def add_detections(parser: argparse.ArgumentParser) -> None:
+    """Adds ``task``, ``--results``, ``--ann-file``, ``--coco-file`` and ``--split-ids``."""
+    parser.add_argument(
+        'task', choices=('hico', 'vcoco'), help='hico: triplets of HOI classes; vcoco: roles and agents'
+    )
+    parser.add_argument(
+        '--ann-file', required=True, help='annotations of the split, in any format that the datasets read'
+    )
+    parser.add_argument(
+        '--results',
+        required=True,
+        help='results file (JSON or .npz), pickle of vsrl_eval.py, or folder of detections_XX.mat',
+    )
+    parser.add_argument(
+        '--coco-file', nargs='+', help="COCO instances, when --ann-file is vcoco_*.json of V-COCO's release"
+    )
+    parser.add_argument('--split-ids', help='text file with the image ids of the split, with --coco-file')
