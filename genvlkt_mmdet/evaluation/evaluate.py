@@ -8,7 +8,10 @@ import numpy as np
 from ..structures import GroundTruth, Triplets
 from ..vocabulary import HOIVocabulary, action_slots, load_vocabulary
 from .functional import VCOCODetections, VCOCOGroundTruth, summarize_hico, summarize_vcoco
+from .functional.diagnosis import Diagnosis, DiagnosisProtocol
 from .functional.hico import Protocol
+from .functional.hico_diagnosis import diagnose_hico
+from .functional.vcoco_diagnosis import diagnose_vcoco
 from .io import Detections
 
 
@@ -47,6 +50,55 @@ def evaluate_detections(
     else:
         summary = evaluate_triplets(detections.triplets, entries, vocabulary, zero_shot, protocol, train_counts)
     return {**summary, 'num_images': len(images), 'missing_images': detections.num_missing}
+
+
+def diagnose_detections(
+    detections: Detections,
+    images: Sequence[Mapping[str, Any]],
+    vocabulary: str | Mapping | HOIVocabulary,
+    protocol: DiagnosisProtocol = 'official',
+) -> Diagnosis:
+    """Finds the error of every detection of a split.
+
+    Args:
+        detections (Detections): Returned by :func:`load_detections`.
+        images (Sequence[Mapping]): The split, returned by :func:`load_ground_truth`.
+        vocabulary (str | Mapping | HOIVocabulary): Vocabulary of the dataset.
+        protocol (str): 'official', whose mAP is that of :func:`evaluate_detections`; 'clean' (not for V-COCO) or 'diag-hoi', see
+            ``docs/diagnosis.md``. Default: 'official'.
+
+    Returns:
+        Diagnosis: The diagnosis, for :func:`fix_errors`, :func:`localisation` and the other functions of
+        ``genvlkt_mmdet.evaluation.functional``.
+
+    Raises:
+        ValueError: If the protocol is unknown, or does not exist for V-COCO.
+    """
+    vocabulary = load_vocabulary(vocabulary)
+    entries = [image['eval_gt'] for image in images]
+    known = [(i, entry.boxes, entry.box_labels) for i, entry in enumerate(entries) if entry.boxes is not None]
+    box_images = np.repeat([i for i, *_ in known], [len(boxes) for _, boxes, _ in known]).astype(np.int64)
+    boxes = np.concatenate([np.zeros((0, 4), np.float32), *(boxes for _, boxes, _ in known)])
+    box_labels = np.concatenate([np.zeros(0, np.int64), *(labels for *_, labels in known)])
+    if vocabulary.name == 'vcoco':
+        _, slots = action_slots(vocabulary)
+        content = detections.content
+        if isinstance(content, Triplets):
+            content = VCOCODetections.from_triplets(content, slots)
+        gts = VCOCOGroundTruth.from_images(entries, slots)
+        return diagnose_vcoco(content, gts, slots, (box_images, boxes) if known else None, len(entries), protocol)
+    names, verbs = vocabulary.object_names, vocabulary.verb_names
+    return diagnose_hico(
+        detections.triplets,
+        Triplets.join([entry.triplets for entry in entries]),
+        len(entries),
+        vocabulary.hoi_verbs,
+        vocabulary.hoi_objects,
+        (box_images, boxes.astype(np.float64), box_labels),
+        names.index('person') if 'person' in names else -1,
+        verbs.index('no_interaction') if 'no_interaction' in verbs else None,
+        protocol,
+    )
 
 
 def evaluate_triplets(

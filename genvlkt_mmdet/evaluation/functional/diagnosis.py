@@ -39,8 +39,8 @@ class Rules:
             they have one match. With 'shared', identical detections also have one place, which the last one writes to.
         mean (str): The mean is over 'all' classes, the 'annotated' ones, or the 'found' ones: those with a true positive,
             and those without any detection.
-        thresholds (str): Recall thresholds of AP: those of 'matlab' or 'numpy', or 'decimal' ones, see :func:`eleven_point_ap`. 'area':
-            the area under the envelope.
+        thresholds (str): Recall thresholds of AP: 'matlab', 'decimal' or 'numpy', see :func:`eleven_point_ap`; 'area' is the
+            area under the envelope.
         images_without_detections (bool): Whether fixing missing annotations includes those of images without detections.
         right_boxes (bool): V-COCO. If not, the best match reads the boxes of another detection, unless the detections of each
             class are sorted by score.

@@ -1,0 +1,108 @@
+"""The diagnosis of V-COCO's roles: the numbers of the official scripts, and the mAP of the evaluation."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from genvlkt_mmdet.evaluation import load_detections
+from genvlkt_mmdet.evaluation.evaluate import diagnose_detections, evaluate_detections
+from genvlkt_mmdet.evaluation.functional import fix_errors, interaction_ap, localisation, verb_confusion
+from genvlkt_mmdet.evaluation.functional.vcoco_diagnosis import VCOCO_RULES
+from genvlkt_mmdet.vocabulary import action_slots
+from tests.shared import shared_path
+
+FIX_NAMES = dict(
+    none='none',
+    dup='duplicate',
+    both='both_boxes',
+    hum='human_box',
+    obj='object_box',
+    assoc='association',
+    action='interaction',
+    missing='missing',
+    fp='false_positives',
+    fn='false_negatives',
+)
+
+
+@pytest.fixture(scope='module')
+def detections(vcoco_fixture):
+    return load_detections(vcoco_fixture.paths.results, vcoco_fixture.images, 'vcoco')
+
+
+@pytest.fixture(scope='module')
+def reference(vcoco_fixture):
+    """Their numbers, with indices of all images in the order of ours."""
+    arrays = np.load(shared_path('reference', 'diagnosis_vcoco_flags.npz'))
+    _, slots = action_slots(vcoco_fixture.vocabulary)
+    verbs = {(action, slot): verb for verb, (action, slot) in enumerate(slots) if slot is not None}
+    roles = sorted(verbs.values())
+    wanted = {image['img_id'] for image in vcoco_fixture.images}
+    kept = [i for i, person in enumerate(vcoco_fixture.people) if person['image_id'] in wanted]
+    people = dict(zip(kept, range(len(kept))))
+    rows = zip(arrays['pred_detection'], arrays['pred_action'], arrays['pred_role'])
+    det = np.array([people[i] * len(roles) + roles.index(verbs[a, r]) for i, a, r in rows])
+
+    position = {image['img_id']: i for i, image in enumerate(vcoco_fixture.images)}
+    images = np.repeat([position[i] for i in arrays['image_id']], np.diff(arrays['gt_offset']))
+    order = np.argsort(images, kind='stable')
+
+    def of_gt(key):
+        start = np.repeat(arrays['pred_offset'][:-1].astype(int), np.diff(arrays['gt_offset']))
+        values = arrays[key].astype(int)
+        return np.where(values >= 0, det[values + start], -1)[order]
+
+    content = json.loads(shared_path('reference', 'diagnosis_vcoco.json').read_text())
+    keys = ('gt_tp', 'gt_best', 'gt_best_right_boxes')
+    return dict(content, det=det, flag=arrays['flag'], score=arrays['pred_score'], **{key: of_gt(key) for key in keys})
+
+
+@pytest.mark.parametrize('right_boxes', [False, True])
+def test_the_official_scripts(detections, vcoco_fixture, reference, right_boxes):
+    rules = replace(VCOCO_RULES['diag-hoi'], right_boxes=right_boxes)
+    diagnosis = diagnose_detections(detections, vcoco_fixture.images, 'vcoco', rules if right_boxes else 'diag-hoi')
+    np.testing.assert_array_equal(diagnosis.dets.scores[reference['det']], reference['score'])
+    np.testing.assert_array_equal(diagnosis.errors[reference['det']], reference['flag'])
+    np.testing.assert_array_equal(diagnosis.found, reference['gt_tp'])
+    np.testing.assert_array_equal(diagnosis.best, reference['gt_best_right_boxes' if right_boxes else 'gt_best'])
+    results = fix_errors(diagnosis)
+    verbs = vcoco_fixture.vocabulary.verb_names
+    for name, expected in reference['best_match_with_right_boxes' if right_boxes else 'released'].items():
+        result = results[FIX_NAMES[name]]
+        # Their released numbers are float32.
+        exact = dict(abs=1e-9 if right_boxes else 1e-6)
+        assert diagnosis.mean_ap(result) == pytest.approx(expected['mean25'], **exact), name
+        assert {role: result.ap[verbs.index(role)] for role in expected['ap']} == pytest.approx(expected['ap'], **exact)
+    assert (
+        diagnosis.missing.sum() == reference['missing_gt']['best_match_with_right_boxes' if right_boxes else 'released']
+    )
+    figures = reference['action_map_called_directly']
+    result = interaction_ap(diagnosis)
+    assert result.ap[diagnosis.in_mean].mean() == pytest.approx(figures['mean25'], abs=1e-6)
+
+
+def test_the_map_is_the_official_one(detections, vcoco_fixture):
+    diagnosis = diagnose_detections(detections, vcoco_fixture.images, 'vcoco')
+    expected = evaluate_detections(detections, vcoco_fixture.images, 'vcoco')['scenario_1']
+    result = fix_errors(diagnosis, ['none'])['none']
+    assert diagnosis.mean_ap(result) == pytest.approx(expected['mean_25'], abs=1e-12)
+    verbs = vcoco_fixture.vocabulary.verb_names
+    assert {role: result.ap[verbs.index(role)] for role in expected['ap']} == pytest.approx(expected['ap'], abs=1e-12)
+
+
+def test_pairs_and_confusions(detections, vcoco_fixture):
+    diagnosis = diagnose_detections(detections, vcoco_fixture.images, 'vcoco')
+    pairs = localisation(diagnosis)
+    assert 0 < pairs['hit'] < pairs['annotated'] and 0 < pairs['right'] < pairs['detected']
+    assert pairs['recall'] == pairs['hit'] / pairs['annotated']
+    table = verb_confusion(diagnosis)
+    own, other, count = table[np.argmax(table[:, 2])]
+    assert own == other and count > 10  # the most frequent answer is the right one
+    assert table[:, 2].sum() <= len(diagnosis.gts)
+
+
+def test_protocols(detections, vcoco_fixture):
+    with pytest.raises(ValueError, match='for V-COCO choose one of official, diag-hoi'):
+        diagnose_detections(detections, vcoco_fixture.images, 'vcoco', 'clean')
