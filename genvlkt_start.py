@@ -35,6 +35,7 @@ VERBS = {
     'convert official': "a checkpoint from or to the format of the authors' code",
     'convert publish': 'a checkpoint of a training to its weights, in half precision',
     'convert results': 'a results file to the formats of the official evaluation programs',
+    'convert fiftyone': 'a results file to a dataset of FiftyOne, with the kind of every error',
 }
 _EXAMPLES = """examples:
   genvlkt infer photos/ --out-dir out
