@@ -22,13 +22,17 @@ class HOITTAModel(BaseTTAModel):
     a single view, or several equal ones, give exactly the detector's own result.
 
     Args:
-        nms (dict): Config of :class:`HOITripletNMS`. For a pair without object, the boxes of the humans decide.
+        nms (dict): Config of :class:`HOITripletNMS`. For a pair without object, the boxes of the humans decide. Defaults to a
+            threshold of 0.5: boxes of one pair differ more between views than between the queries of one view.
         max_per_img (int, optional): Triplets to keep, highest score first. None: no limit. Defaults to 100.
         **kwargs: ``module``, the detector or its config, and ``data_preprocessor``.
     """
 
     def __init__(
-        self, nms: Mapping[str, Any] = dict(type='HOITripletNMS'), max_per_img: int | None = 100, **kwargs: Any
+        self,
+        nms: Mapping[str, Any] = dict(type='HOITripletNMS', iou_threshold=0.5),
+        max_per_img: int | None = 100,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.nms = TASK_UTILS.build(nms)
