@@ -16,7 +16,7 @@ from pathlib import Path
 
 # Every verb with its line in the help. The verb 'data check' is the module genvlkt_mmdet/cli/data/check.py.
 VERBS = {
-    'demo': 'train the small model on MiniHOI, evaluate it and draw its predictions',
+    'demo': 'train and evaluate the small model on MiniHOI, draw its predictions',
     'infer': 'detect interactions in images and videos',
     'train': 'train a model from a config file',
     'test': 'evaluate a checkpoint on the test set of a config file',

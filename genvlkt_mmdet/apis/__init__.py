@@ -1,13 +1,19 @@
+from .attention import AttendedImage, PairAttention, attend, draw_attention, pair_attention
 from .checkpoint_conversion import convert_detr_file, export_official_file, import_official_file
 from .configs import find_config
 from .hoi_inferencer import HOIInferencer
 from .hoi_result import HOIResult
 
 __all__ = [
+    'AttendedImage',
     'HOIInferencer',
     'HOIResult',
+    'PairAttention',
+    'attend',
     'convert_detr_file',
+    'draw_attention',
     'export_official_file',
     'find_config',
     'import_official_file',
+    'pair_attention',
 ]

@@ -297,7 +297,7 @@ class HOIInferencer(BaseInferencer):
             yield (
                 images,
                 [
-                    _select(sample.cpu(), image, pred_score_thr, top_k)
+                    select_triplets(sample.cpu(), image, pred_score_thr, top_k)
                     for sample, image in zip(samples, images, strict=True)
                 ],
             )
@@ -580,7 +580,9 @@ def _warn(item: dict[str, str]) -> None:
     print_log(f'Skipped: {item["error"]}', 'current', logging.WARNING)
 
 
-def _select(sample: HOIDataSample, image: LoadedImage, pred_score_thr: float, top_k: int | None) -> HOIDataSample:
+def select_triplets(
+    sample: HOIDataSample, image: LoadedImage, pred_score_thr: float, top_k: int | None
+) -> HOIDataSample:
     """Keeps the triplets above the threshold, at most ``top_k``, highest score first."""
     hois = sample.pred_hois
     hois = hois[hois.scores > pred_score_thr]

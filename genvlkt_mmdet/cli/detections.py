@@ -3,17 +3,21 @@
 import argparse
 
 
-def add_detections(parser: argparse.ArgumentParser) -> None:
+def add_detections(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Adds ``task``, ``--results``, ``--ann-file``, ``--coco-file`` and ``--split-ids``."""
     parser.add_argument(
-        'task', choices=('hico', 'vcoco'), help='hico: triplets of HOI classes; vcoco: roles and agents'
+        'task',
+        nargs=None if required else '?',
+        choices=('hico', 'vcoco'),
+        help='hico: triplets of HOI classes; vcoco: roles and agents'
+        + ('' if required else '. Without task and --ann-file: the test images of MiniHOI in data/minihoi'),
     )
     parser.add_argument(
-        '--ann-file', required=True, help='annotations of the split, in any format that the datasets read'
+        '--ann-file', required=required, help='annotations of the split, in any format that the datasets read'
     )
     parser.add_argument(
         '--results',
-        required=True,
+        required=required,
         help='results file (JSON or .npz), pickle of vsrl_eval.py, or folder of detections_XX.mat',
     )
     parser.add_argument(

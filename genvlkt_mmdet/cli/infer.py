@@ -4,8 +4,12 @@ Examples:
     genvlkt infer photos/ --weights gen_vlkt_s_hico.pth --out-dir out
     genvlkt infer 'photos/**/*.jpg' --model configs/gen_vlkt_s_hico.py --weights gen_vlkt_s_hico.pth --top-k 5
     genvlkt infer photos/ --weights gen_vlkt_s_hico.pth --vocabulary phrases.txt
+    genvlkt infer street.mp4 --weights gen_vlkt_s_hico.pth --stride 5
 
-Exit codes: 0: all images are done. 1: error. 2: wrong command line. 3: some images could not be read, all others are done.
+Written for an image: vis/<name> (drawing) and preds/<name>.json. For a video: <name>.mp4 (drawings), <name>.json and <name>.csv
+(timeline).
+
+Exit codes: 0: all is done. 1: error. 2: wrong command line. 3: some inputs could not be read, all others are done.
 """
 
 import argparse
@@ -13,8 +17,10 @@ import sys
 
 from ..apis import HOIInferencer
 from ..apis.hoi_inferencer import check_options
+from ..apis.sources import ImageInput, find_images, is_video
 from ..datasets.image_file import MAX_PIXELS
 from ..engine import add_optimization_arguments, command
+from ..video import Smoothing, detect_video
 from ..visualization import DEFAULT_SCORE_THR
 
 
@@ -46,15 +52,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='FILE',
         help='text file with the interactions to detect instead of those of the training, one phrase or `verb, object` per line',
     )
-    parser.add_argument('--out-dir', default='out', help='folder for vis/ (drawings) and preds/ (JSON) (default: out)')
+    parser.add_argument('--out-dir', default='out', help='folder for the results (default: out)')
     parser.add_argument(
         '--score-thr',
         type=float,
         default=DEFAULT_SCORE_THR,
-        help='keep triplets with a higher score, in [0, 2] (default: %(default)s)',
+        help='keep triplets with a higher score, 0 to 2; in videos, an interaction begins at this score (default: %(default)s)',
     )
     parser.add_argument(
-        '--top-k', type=int, help='maximum number of triplets per image, highest score first (default: no limit)'
+        '--top-k',
+        type=int,
+        help='maximum number of triplets per image, highest score first; not for videos (default: no limit)',
     )
     parser.add_argument('--batch-size', type=int, default=1, help='number of images per batch (default: %(default)s)')
     parser.add_argument(
@@ -90,16 +98,55 @@ def run(args: argparse.Namespace) -> None:
         dtype=args.dtype,
         compile=args.compile,
     )
+    source = find_images(args.source, args.recursive)
+    videos = [item for item in source.items if is_video(item)]
+    images = [item for item in source.items if not is_video(item)]
     broken: list[dict[str, str]] = []
-    images = found = 0
-    for result in inferencer.stream(
-        args.source, recursive=args.recursive, broken=broken, out_dir=args.out_dir, no_save_vis=args.no_vis, **options
-    ):
-        print(result)
-        images, found = images + 1, found + len(result)
-    print(f'{found} interactions in {images} images: see {args.out_dir}')
+    if images:
+        found = []
+        # An iterator, unless the user named one image: then it is an error if that cannot be read.
+        for result in inferencer.stream(
+            images if source.alone else iter(images),
+            broken=broken,
+            out_dir=args.out_dir,
+            no_save_vis=args.no_vis,
+            **options,
+        ):
+            print(result)
+            found.append(len(result))
+        print(f'{sum(found)} interactions in {len(found)} images: see {args.out_dir}')
+    for video in videos:
+        try:
+            _infer_video(inferencer, video, args, broken)
+        except (OSError, ValueError) as error:
+            if source.alone:
+                raise
+            broken.append(dict(image=str(video), error=str(error)))
     if broken:
         print(f'{len(broken)} inputs could not be read:', file=sys.stderr)
         for item in broken:
             print(f'  {item["error"]}', file=sys.stderr)
         sys.exit(3)
+
+
+def _infer_video(
+    inferencer: HOIInferencer, video: ImageInput, args: argparse.Namespace, broken: list[dict[str, str]]
+) -> None:
+    """Writes the annotated video and the timeline of a video, and prints the timeline."""
+    begin = min(max(args.score_thr - 1, 0.1), 1)  # the threshold as a confidence
+    result = detect_video(
+        inferencer,
+        video,
+        args.out_dir,
+        stride=args.stride,
+        smoothing=Smoothing(begin=begin, end=begin / 2),
+        batch_size=args.batch_size,
+        save_video=not args.no_vis,
+        max_pixels=args.max_pixels,
+    )
+    intervals = result.timeline.intervals
+    for each in intervals:
+        print(f'{each.from_seconds:.2f} to {each.to_seconds:.2f} s: {each.phrase} {each.confidence:.2f}')
+    print(f'{len(intervals)} interactions in {video}: see {", ".join(map(str, result.files))}')
+    if result.error:
+        broken.append(dict(image=str(video), error=result.error))

@@ -11,6 +11,8 @@ from .scenes import (
     sample_pairs,
     sample_scene,
 )
+from .video_evaluation import evaluate_on_videos, video_table
+from .videos import render_minihoi_video
 
 __all__ = [
     'DIFFICULTIES',
@@ -19,10 +21,13 @@ __all__ = [
     'MiniHOIDataset',
     'Scene',
     'annotate',
+    'evaluate_on_videos',
     'get_difficulty',
     'render_minihoi',
+    'render_minihoi_video',
     'render_scene',
     'run_demo',
     'sample_pairs',
     'sample_scene',
+    'video_table',
 ]

@@ -84,8 +84,34 @@ def interacting_person(
     for _, name, _, verbs in tasks:
         drawing = draw_object(name, rng, shade)
         drawings.append(drawing.mirrored() if rng.random() < 0.4 and 'ride' not in verbs else drawing)
+    pose, places, props = arrange(drawings, [task[3] for task in tasks], rng)
+    objects = [
+        [shape.moved(place) for shape in drawing.shapes] for drawing, place in zip(drawings, places, strict=True)
+    ]
+    return Group(
+        labels=[0, *(task[0] for task in tasks)],
+        members=[draw_person(pose, rng, shade), *objects],
+        order=[*range(1, len(tasks) + 1), 0],
+        pairs=[(i + 1, task[2]) for i, task in enumerate(tasks)],
+        props=props,
+    )
+
+
+def arrange(
+    drawings: Sequence[ObjectDrawing], verbs: Sequence[tuple[str, ...]], rng: np.random.Generator
+) -> tuple[Pose, list[tuple[float, float]], list[Shape]]:
+    """The pose of a person that interacts with one or two objects, and where the objects are.
+
+    Args:
+        drawings (Sequence[ObjectDrawing]): The objects.
+        verbs (Sequence[tuple[str]]): The verbs with each object, see :func:`interacting_person`.
+        rng (np.random.Generator): Source of the variation.
+
+    Returns:
+        tuple: The pose, the place of each object, and rope and water.
+    """
     pose, props = Pose(), []
-    main = tasks[0][3]
+    main = verbs[0]
     if 'ride' in main:
         place = _ride(pose, drawings[0], rng)
     elif 'jump_over' in main:
@@ -103,22 +129,13 @@ def interacting_person(
     else:
         place = _on_the_ground(pose, drawings[0], main, rng, props)
     places = [place]
-    if len(tasks) == 2:
-        if 'lift' in tasks[1][3]:
+    if len(verbs) == 2:
+        if 'lift' in verbs[1]:
             places.append(_lift(pose, drawings[1], rng))
         else:
             # The free hand holds: the front one if the person pulls, otherwise the rear one.
             places.append(_hold(pose, drawings[1], rng, hand=0 if 'pull' in main else 1))
-    objects = [
-        [shape.moved(place) for shape in drawing.shapes] for drawing, place in zip(drawings, places, strict=True)
-    ]
-    return Group(
-        labels=[0, *(task[0] for task in tasks)],
-        members=[draw_person(pose, rng, shade), *objects],
-        order=[*range(1, len(tasks) + 1), 0],
-        pairs=[(i + 1, task[2]) for i, task in enumerate(tasks)],
-        props=props,
-    )
+    return pose, places, props
 
 
 def _near(rng: np.random.Generator, x: float, y: float, spread: float = 0.02) -> tuple[float, float]:

@@ -114,7 +114,7 @@ def sample_scene(
         groups = [_person_group([(hoi,)], rng, settings)]
     else:
         groups = _sample_groups(rng, settings, long_tail, num_pairs)
-    return Scene(_layout(groups, rng, settings), _sample_background(rng, settings))
+    return Scene(_layout(groups, rng, settings), sample_background(rng, settings))
 
 
 def sample_pairs(
@@ -132,11 +132,12 @@ def sample_pairs(
     return [sets[i] for i in rng.choice(len(sets), size=num_pairs, p=probabilities)]
 
 
-def render_scene(scene: Scene) -> tuple[np.ndarray, dict[str, Any]]:
+def render_scene(scene: Scene, frame: int = 0) -> tuple[np.ndarray, dict[str, Any]]:
     """Renders the image of a scene and its annotation.
 
     Args:
         scene (Scene): The scene.
+        frame (int): Number of the frame in a video. Each has its own pixel noise on the same background. Default: 0.
 
     Returns:
         tuple[np.ndarray, dict]: The image, (H, W, 3) uint8 RGB, and its record in the layout of the documented JSON, without
@@ -148,7 +149,9 @@ def render_scene(scene: Scene) -> tuple[np.ndarray, dict[str, Any]]:
             draw(canvas, group.members[member])
         draw(canvas, group.props)
     image = cv2.resize(canvas, (scene.size, scene.size), interpolation=cv2.INTER_AREA)
-    noise = np.random.default_rng(scene.background['noise_seed']).standard_normal(image.shape, dtype=np.float32)
+    seed = scene.background['noise_seed']
+    rng = np.random.default_rng([seed, frame] if frame else seed)
+    noise = rng.standard_normal(image.shape, dtype=np.float32)
     image = np.clip(image + scene.background['noise'] * noise, 0, 255).astype(np.uint8)
     return image, annotate(scene)
 
@@ -229,21 +232,34 @@ def _person_group(hois: list[tuple[int, ...]], rng: np.random.Generator, setting
 
 def _layout(groups: list[Group], rng: np.random.Generator, settings: Difficulty) -> list[Group]:
     """Scales, mirrors and places groups, so that they are inside the image and do not collide."""
-    scales = rng.uniform(*settings.person_height, size=len(groups))
-    flips = rng.random(len(groups)) < 0.5
-    boxes = np.stack([group.extent for group in groups])
+    places = find_places(np.stack([group.extent for group in groups]), rng, settings)
+    result = [group.transformed(*place) for group, place in zip(groups, places, strict=True)]
+    # A group that is lower in the image is nearer, so it is drawn later.
+    return sorted(result, key=lambda group: float(group.extent[3]))
+
+
+def find_places(
+    boxes: np.ndarray, rng: np.random.Generator, settings: Difficulty
+) -> list[tuple[float, bool, np.ndarray]]:
+    """Finds room in the image for groups.
+
+    Args:
+        boxes (np.ndarray): (n, 4) box around each group, in person heights.
+        rng (np.random.Generator): Source of all random numbers.
+        settings (Difficulty): Sizes, gaps and overlaps.
+
+    Returns:
+        list[tuple]: Scale, whether it is mirrored, and shift of each group, see :meth:`Group.transformed`.
+    """
+    scales = rng.uniform(*settings.person_height, size=len(boxes))
+    flips = rng.random(len(boxes)) < 0.5
     # Large groups are placed first, because small ones fit between them.
     order = np.argsort(-np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), kind='stable')
     while True:
         for _ in range(12):
             placed = _try_layout(boxes, scales, flips, order, rng, settings)
             if placed is not None:
-                result = [
-                    group.transformed(scale, bool(flip), shift)
-                    for group, scale, flip, shift in zip(groups, scales, flips, placed, strict=True)
-                ]
-                # A group that is lower in the image is nearer, so it is drawn later.
-                return sorted(result, key=lambda group: float(group.extent[3]))
+                return [(scale, bool(flip), shift) for scale, flip, shift in zip(scales, flips, placed, strict=True)]
         scales = scales * 0.94
 
 
@@ -287,7 +303,8 @@ def _covered(boxes: np.ndarray, other: np.ndarray, gap: float) -> np.ndarray:
     return np.prod(sides.clip(0), axis=1) / np.minimum(areas, np.prod(other[2:] - other[:2]))
 
 
-def _sample_background(rng: np.random.Generator, settings: Difficulty) -> dict[str, Any]:
+def sample_background(rng: np.random.Generator, settings: Difficulty) -> dict[str, Any]:
+    """Samples the parameters of a background. Args: as those of :func:`find_places`."""
     light = rng.uniform(150, 222)
     hue = rng.normal(0, 9, 3)
     return dict(

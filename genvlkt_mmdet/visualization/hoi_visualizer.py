@@ -1,10 +1,12 @@
 """Visualizer for human-object interactions."""
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.font_manager import FontProperties
 from mmdet.registry import VISUALIZERS
 from mmdet.visualization import DetLocalVisualizer
@@ -15,38 +17,26 @@ from ..structures import HOIDataSample
 from ..vocabulary import HOIVocabulary, load_vocabulary
 from .drawn_pairs import DrawnPair, assign_colors, pairs_from_ground_truth, pairs_from_predictions
 from .label_layout import place_labels
+from .palette import INK, PALETTE, PAPER, letters_on
 
 # Scores are in [0, 2]. If the object is certain, every interaction with it has a score of about 1 or more.
 DEFAULT_SCORE_THR = 1.4
 
-# Colours of a pair (human, object). The object's colour is lighter. Neighbours in the list differ most.
-_PALETTE = (
-    ((255, 196, 0), (255, 226, 128)),
-    ((0, 174, 255), (140, 217, 255)),
-    ((255, 64, 129), (255, 160, 191)),
-    ((76, 217, 100), (166, 240, 178)),
-    ((179, 102, 255), (217, 181, 255)),
-    ((255, 122, 41), (255, 188, 145)),
-    ((0, 214, 201), (143, 240, 233)),
-    ((222, 49, 49), (246, 150, 150)),
-    ((190, 214, 48), (224, 237, 150)),
-    ((72, 100, 255), (165, 180, 255)),
-)
 _MAX_ENLARGED_SIDE = 1600
 _MAX_SIDE = 3000
-_INK = (20, 20, 20)
-_PAPER = (255, 255, 255)
 
 
 @dataclass
 class _Style:
-    """Size of an image on the canvas, and sizes relative to its short side, all in pixels."""
+    """Sizes in pixels: of an image and of its part of the canvas, (height, width), and what is relative to the latter.
 
-    height: int
-    width: int
+    The canvas is larger than the image if there is white space beside it.
+    """
+
+    image: tuple[int, int]
+    canvas: tuple[int, int]
 
     def __post_init__(self) -> None:
-        self.canvas = (self.height, self.width)
         short = min(self.canvas)
         self.font, self.line = max(14.0, 0.025 * short), max(2.0, 0.0042 * short)
         self.row, self.pad = 1.45 * self.font, 0.35 * self.font
@@ -69,7 +59,8 @@ class HOIVisualizer(DetLocalVisualizer):
     Every human-object pair has its own colour. The person has a solid box, the object a dashed, lighter box. A line joins
     their centres, and a label lists the pair's interactions. Labels are in free parts of the image and never overlap. If
     they do not fit, the boxes are numbered and the labels are below the image. Small images are enlarged first, and images
-    with a side above 3,000 pixels are made smaller. Phrases come from ``dataset_meta['vocabulary']``.
+    with a side above 3,000 pixels are made smaller. A narrow image gets white space on its right. Phrases come from
+    ``dataset_meta['vocabulary']``.
 
     Args:
         name (str): Name of the instance.
@@ -83,8 +74,7 @@ class HOIVisualizer(DetLocalVisualizer):
     Examples:
         >>> import numpy as np
         >>> import torch
-        >>> from mmengine.structures import InstanceData
-        >>> from genvlkt_mmdet.vocabulary import load_vocabulary
+        >>>         >>> from genvlkt_mmdet.vocabulary import load_vocabulary
         >>> from genvlkt_mmdet.structures import HOIDataSample
         >>> from genvlkt_mmdet.visualization import HOIVisualizer
         >>> vocabulary = load_vocabulary('hico')
@@ -198,6 +188,27 @@ class HOIVisualizer(DetLocalVisualizer):
         assign_colors(pairs, [])
         return self._draw_sides(image, dict(prediction=pairs))
 
+    @master_only
+    def draw_attention(
+        self, image: np.ndarray, pairs: list[DrawnPair], instance: np.ndarray, interaction: np.ndarray
+    ) -> np.ndarray:
+        """Draws where the two decoders look for a pair: the instance decoder on the left, the interaction decoder on the right.
+
+        The image is grey. The attention goes from dark violet over orange to light yellow, where it is highest in its map.
+
+        Args:
+            image (np.ndarray): (H, W, 3) uint8 RGB.
+            pairs (list[DrawnPair]): The pair, in pixels of the image.
+            instance (np.ndarray): (h, w) attention in the instance decoder, stretched over the image.
+            interaction (np.ndarray): (h, w) the same in the interaction decoder.
+
+        Returns:
+            np.ndarray: (H', W', 3) uint8 RGB. The image is scaled as in :meth:`add_datasample`.
+        """
+        assign_colors(pairs, [])
+        heat = {'instance decoder': instance, 'interaction decoder': interaction}
+        return self._draw_sides(image, dict.fromkeys(heat, pairs), heat)
+
     def _vocabulary(self) -> HOIVocabulary:
         source = (self.dataset_meta or {}).get('vocabulary')
         if source is None:
@@ -207,8 +218,10 @@ class HOIVisualizer(DetLocalVisualizer):
             )
         return load_vocabulary(source)
 
-    def _draw_sides(self, image: np.ndarray, sides: dict[str, list[DrawnPair]]) -> np.ndarray:
-        """Draws copies of the image with titles and pairs next to each other on one canvas."""
+    def _draw_sides(
+        self, image: np.ndarray, sides: dict[str, list[DrawnPair]], heat: Mapping[str, np.ndarray] = {}
+    ) -> np.ndarray:
+        """Draws copies of the image with titles and pairs, and heat if the title has some, next to each other on one canvas."""
         shortest, longest = min(image.shape[:2]), max(image.shape[:2])
         scale = max(1.0, min(self.min_side / shortest, _MAX_ENLARGED_SIDE / longest))
         scale = min(scale, _MAX_SIDE / longest)
@@ -216,7 +229,9 @@ class HOIVisualizer(DetLocalVisualizer):
             size = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
             image = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
         height, width = image.shape[:2]
-        style = _Style(height, width)
+        if width < self.min_side / 2:  # White space for the labels, whose words would be broken.
+            width = self.min_side
+        style = _Style(image.shape[:2], (height, width))
         columns = [self._layout(pairs, scale, style) for pairs in sides.values() or [[]]]
         below = 0
         if any(column.positions is None for column in columns):  # Both sides have the same layout.
@@ -225,14 +240,15 @@ class HOIVisualizer(DetLocalVisualizer):
         top = round(1.9 * style.font) if len(columns) > 1 else 0
         margin = round(0.6 * style.font)
         size = (top + height + below, len(columns) * (width + margin) - margin, 3)
-        canvas = np.full(size, _PAPER, dtype=np.uint8)
+        canvas = np.full(size, PAPER, dtype=np.uint8)
         offsets = [np.array([i * (width + margin), top]) for i in range(len(columns))]
-        for left, _ in offsets:
-            canvas[top : top + height, left : left + width] = image
+        for (left, _), title in zip(offsets, sides or ['']):
+            copy = _heated(image, heat[title]) if title in heat else image
+            canvas[top : top + height, left : left + copy.shape[1]] = copy
         self.set_image(canvas)
         for column, offset, title in zip(columns, offsets, sides or ['']):
             if top:
-                self._text(title, offset[0] + width / 2, top / 2, style.font * 1.1, _INK, align='center')
+                self._text(title, offset[0] + width / 2, top / 2, style.font * 1.1, INK, align='center')
             self._draw_boxes(column.pairs, offset, style)
             self._draw_labels(column, offset, style)
         return self.get_image()
@@ -245,7 +261,7 @@ class HOIVisualizer(DetLocalVisualizer):
         ]
         labels, sizes = [], []
         # Below the image, a label has a number and padding: leave room for both.
-        room = style.width - 4 * style.row
+        room = style.canvas[1] - 4 * style.row
         for pair in pairs:
             lines = []
             for text in pair.lines:
@@ -263,33 +279,40 @@ class HOIVisualizer(DetLocalVisualizer):
     def _draw_boxes(self, pairs: list[DrawnPair], offset: np.ndarray, style: _Style) -> None:
         offset = np.tile(offset, 2)
         for i, pair in enumerate(pairs):
-            human_color, object_color = _PALETTE[pair.color % len(_PALETTE)]
+            human_color, object_color = PALETTE[pair.color % len(PALETTE)]
             # A person in several pairs gets nested boxes, so that the colour of every pair is visible.
             nested = sum(bool(np.abs(pair.human_box - p.human_box).max() < 2 * style.line) for p in pairs[:i])
-            ends = [_inside(pair.human_box, style.canvas, (0.5 + 2 * nested) * style.line) + offset]
+            ends = [_inside(pair.human_box, style.image, (0.5 + 2 * nested) * style.line) + offset]
             if pair.object_box is not None:
-                ends.append(_inside(pair.object_box, style.canvas, style.line / 2) + offset)
+                ends.append(_inside(pair.object_box, style.image, style.line / 2) + offset)
                 centres = np.array([(box[:2] + box[2:]) / 2 for box in ends])
-                for color, width in ((_INK, 1.9), (human_color, 1.0)):
+                for color, width in ((INK, 1.9), (human_color, 1.0)):
                     self.draw_lines(centres[:, 0], centres[:, 1], color, line_widths=self._points(width * style.line))
                 radii, edge = np.full(2, 1.6 * style.line), self._points(0.5 * style.line)
-                self.draw_circles(centres, radii, _INK, line_widths=edge, face_colors=human_color, alpha=1.0)
+                self.draw_circles(centres, radii, INK, line_widths=edge, face_colors=human_color, alpha=1.0)
             for box, color, dashes in zip(ends, (human_color, object_color), ('-', '--'), strict=False):
                 # The dark outline makes a box visible on any background.
-                self.draw_bboxes(box, _INK, line_widths=self._points(1.9 * style.line), alpha=0.6 * self.alpha)
+                self.draw_bboxes(box, INK, line_widths=self._points(1.9 * style.line), alpha=0.6 * self.alpha)
                 self.draw_bboxes(box, color, dashes, line_widths=self._points(style.line), alpha=1.0)
 
     def _draw_labels(self, column: _Column, offset: np.ndarray, style: _Style) -> None:
         """Draws the labels at their positions, or numbers at the boxes and the numbered labels below the image."""
-        badge, size = np.array([style.row, style.row]), np.array(style.canvas[::-1])
-        panel = _panel(column.sizes, style)[0] + offset + [0, style.height]
+        badge = np.array([style.row, style.row])
+        panel = _panel(column.sizes, style)[0] + offset + [0, style.canvas[0]]
+        badges = self._badge_positions(column.pairs, badge, style) + offset if column.positions is None else None
         for i, (pair, lines) in enumerate(zip(column.pairs, column.labels, strict=True)):
-            corner = panel[i] + [style.row, 0] if column.positions is None else column.positions[i] + offset
-            if column.positions is None:
-                box = _inside(pair.human_box, style.canvas, 0)
-                for place in (np.minimum(box[:2], size - badge) + offset, panel[i]):
+            corner = panel[i] + [style.row, 0] if badges is not None else column.positions[i] + offset
+            if badges is not None:
+                for place in (badges[i], panel[i]):
                     self._label([str(i + 1)], place, badge, pair, style, align='center')
             self._label(lines, corner, column.sizes[i], pair, style)
+
+    @staticmethod
+    def _badge_positions(pairs: list[DrawnPair], badge: np.ndarray, style: _Style) -> np.ndarray:
+        """Corners of the numbers at the persons, which overlap only if there are too many."""
+        boxes = np.array([_inside(pair.human_box, style.image, 0) for pair in pairs])
+        found = place_labels(np.tile(badge, (len(pairs), 1)), boxes, boxes[:0], style.canvas, gap=0.5 * style.line)
+        return np.minimum(boxes[:, :2], np.array(style.canvas[::-1]) - badge) if found is None else found
 
     def _label(
         self,
@@ -300,11 +323,10 @@ class HOIVisualizer(DetLocalVisualizer):
         style: _Style,
         align: str = 'left',
     ) -> None:
-        color = _PALETTE[pair.color % len(_PALETTE)][0]
+        color = PALETTE[pair.color % len(PALETTE)][0]
         box = np.concatenate([corner, corner + size])
-        self.draw_bboxes(box, _INK, line_widths=self._points(1.0), face_colors=color, alpha=0.92)
-        # Dark or light letters, depending on the Rec. 601 luma.
-        ink = _INK if np.dot(color, (0.299, 0.587, 0.114)) > 110 else _PAPER
+        self.draw_bboxes(box, INK, line_widths=self._points(1.0), face_colors=color, alpha=0.92)
+        ink = letters_on(color)
         x = corner[0] + (style.pad if align == 'left' else size[0] / 2)
         for i, line in enumerate(lines):
             self._text(line, x, corner[1] + (i + 0.5) * style.row, style.font, ink, align)
@@ -329,16 +351,26 @@ class HOIVisualizer(DetLocalVisualizer):
         return pixels * 72 / self.dpi
 
 
+def _heated(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """A grey copy of an image (H, W, 3) uint8 RGB with a heat map (h, w) over it."""
+    heat = cv2.resize(heat.astype(np.float32), image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    heat = heat / max(float(heat.max()), 1e-12)
+    # The grey is weak, so that the lightness of a colour is that of the heat.
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
+    colors = colormaps['inferno'](heat, bytes=True)[..., :3]
+    return (0.35 * grey + 0.65 * colors).round().astype(np.uint8)
+
+
 def _panel(sizes: np.ndarray, style: _Style) -> tuple[np.ndarray, int]:
     """Corners of the labels below the image, in as many columns as fit, and the height of this part of the canvas."""
     if not len(sizes):
         return np.zeros((0, 2)), 0
-    sizes = sizes + [style.row, 0]
-    number = max(1, int((style.width + style.pad) // (sizes[:, 0].max() + 2 * style.pad)))
+    sizes, width = sizes + [style.row, 0], style.canvas[1]
+    number = max(1, int((width + style.pad) // (sizes[:, 0].max() + 2 * style.pad)))
     places, y = [], style.pad
     for start in range(0, len(sizes), number):
         row = sizes[start : start + number]
-        places.extend((style.pad + k * style.width / number, y) for k in range(len(row)))
+        places.extend((style.pad + k * width / number, y) for k in range(len(row)))
         y += row[:, 1].max() + style.pad
     return np.asarray(places), round(y)
 

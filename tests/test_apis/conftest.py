@@ -10,9 +10,11 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from genvlkt_mmdet.apis import HOIInferencer, find_config
+from genvlkt_mmdet.apis import HOIInferencer
+from genvlkt_mmdet.apis.configs import find_config
 from genvlkt_mmdet.vocabulary import load_vocabulary
 
+MODEL = 'gen_vlkt_tiny_minihoi'
 TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
 
 
@@ -33,7 +35,7 @@ def weights(tmp_path_factory):
     """An untrained model's checkpoint as the Runner writes it: with config and dataset_meta."""
     init_default_scope('mmdet')
     torch.manual_seed(0)
-    cfg = Config.fromfile(find_config('gen_vlkt_tiny_minihoi'))
+    cfg = Config.fromfile(find_config(MODEL))
     model = MODELS.build(cfg.model)
     file = tmp_path_factory.mktemp('weights') / 'tiny.pth'
     meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(vocabulary=load_vocabulary('minihoi').to_dict()))
@@ -43,4 +45,4 @@ def weights(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def inferencer(weights):
-    return HOIInferencer('gen_vlkt_tiny_minihoi', weights, device='cpu', show_progress=False)
+    return HOIInferencer(MODEL, weights, device='cpu', show_progress=False)

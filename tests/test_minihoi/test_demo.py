@@ -64,14 +64,15 @@ def test_demo_reports_what_the_test_measures(config: Path, trained, tmp_path: Pa
 def test_tool_ends_in_json_and_resumes(config: Path, trained):
     folder, first, lines = trained
     assert len(lines) < 40, 'the full demo adds 14 lines of training'
-    assert set(first) == {'full', 'rare', 'non_rare', 'minutes', 'drawings'}
+    assert set(first) == {'full', 'rare', 'non_rare', 'minutes', 'drawings', 'gains', 'diagnosis'}
+    assert list(first['gains'].values()) == sorted(first['gains'].values(), reverse=True) and len(first['gains']) == 7
     options = ('--config', config, '--work-dir', 'out', '--seed', '3', '--images', '1', '--resume')
     assert run_tool(folder / 'resumed.txt', 'demo.py', *options, cwd=folder) == 0
     lines = (folder / 'resumed.txt').read_text().splitlines()
     assert len(lines) < 40
     second = json.loads(lines[-1])
     for report in (first, second):
-        assert all((folder / drawing).is_file() for drawing in report['drawings'])
+        assert all((folder / drawing).is_file() for drawing in [*report['drawings'], report['diagnosis']])
     logs = ''.join(log.read_text() for log in (folder / 'out').rglob('*.log'))
     assert all(detail in logs for detail in ('System environment', 'Hooks will be executed', 'paramwise_options'))
     same = ('full', 'rare', 'non_rare')

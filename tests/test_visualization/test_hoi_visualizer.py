@@ -9,10 +9,11 @@ from mmengine.structures import InstanceData
 from genvlkt_mmdet.structures import GroundTruth, HOIDataSample, Triplets
 from genvlkt_mmdet.visualization import HOIVisualizer
 from genvlkt_mmdet.visualization import hoi_visualizer as module
+from genvlkt_mmdet.visualization.drawn_pairs import pairs_from_predictions
 
 HUMAN = [20.0, 30.0, 50.0, 100.0]
 OBJECT = [60.0, 70.0, 110.0, 110.0]
-YELLOW, BLUE = (np.array(colors[0]) for colors in module._PALETTE[:2])
+FIRST = np.array(module.PALETTE[0][0])
 
 
 @pytest.fixture(scope='module')
@@ -73,15 +74,15 @@ def test_small_picture_is_enlarged_and_boxes_land_on_scaled_pixels(visualizer, h
     assert drawn.shape == (480, 480, 3)
     assert texts == ['person riding a horse 1.50']  # 1.0 is below the default threshold
     scale = 480 / 128
-    yellow = _near(drawn, YELLOW)
+    colored = _near(drawn, FIRST)
     left, top, right, bottom = (np.array(HUMAN) * scale).round().astype(int)
     middle = slice(top + 20, bottom - 20)
-    # the left edge of the human's box is a vertical yellow line, the inside is the image
-    assert yellow[middle, left - 2 : left + 4].any(axis=1).all()
-    assert not yellow[middle, left + 8 : left + 20].any()
+    # the left edge of the human's box is a vertical line in the pair's colour, the inside is the image
+    assert colored[middle, left - 2 : left + 4].any(axis=1).all()
+    assert not colored[middle, left + 8 : left + 20].any()
     # the object's lighter dashes lie along its lower edge, with gaps
     lower = round(OBJECT[3] * scale)
-    dashes = _near(drawn, np.array(module._PALETTE[0][1]))[lower - 4 : lower + 2, 250:400].any(axis=0)
+    dashes = _near(drawn, np.array(module.PALETTE[0][1]))[lower - 4 : lower + 2, 250:400].any(axis=0)
     assert 0.3 < dashes.mean() < 0.95
 
 
@@ -106,7 +107,7 @@ def test_ground_truth_stands_left_of_the_prediction_under_titles(visualizer, hic
     assert 20 < bar < 40 and 0 < gutter < 20
     x, y = HUMAN[0], 75
     for offset in (0, 480 + gutter):  # the same pair has the same colour on both sides
-        assert _near(both, YELLOW)[bar + y, int(offset + x) - 2 : int(offset + x) + 4].any()
+        assert _near(both, FIRST)[bar + y, int(offset + x) - 2 : int(offset + x) + 4].any()
 
     texts.clear()
     visualizer.add_datasample('x', image, sample, draw_pred=False)
@@ -141,6 +142,116 @@ def test_crowded_picture_gets_numbers_and_a_list_below(visualizer, hico, monkeyp
     assert sorted(t for t in texts if t.isdigit()) == sorted([str(i) for i in range(1, 9)] * 2)
     assert sum(t.startswith('person riding a horse') for t in texts) == 8
     assert (drawn[-1] == 255).all()  # the list ends above the margin: nothing is cut off
+
+
+def test_numbers_do_not_overlap(visualizer, hico, monkeypatch):
+    places = []
+    monkeypatch.setattr(visualizer, '_label', lambda lines, corner, size, *_, **__: places.append((corner, size)))
+    rng = np.random.default_rng(0)
+    corners = torch.from_numpy(rng.random((30, 2)) * 380).float()
+    sample = _sample(hico)
+    sample.pred_hois = InstanceData(
+        human_boxes=torch.cat([corners, corners + 60], 1),
+        object_boxes=torch.cat([corners + 20, corners + 90], 1),
+        hoi_labels=torch.arange(30),
+        scores=torch.linspace(2, 1.5, 30),
+        query_ids=torch.arange(30),
+    )
+    monkeypatch.setattr(visualizer, 'max_hois', 30)
+    visualizer.add_datasample('x', np.full((480, 480, 3), 90, np.uint8), sample)
+    assert len(places) == 3 * 30  # a number at the person and one in the list, and the label
+    corners, sizes = (np.array(values) for values in zip(*places, strict=True))
+    apart = (corners[:, None] >= corners + sizes) | (corners >= corners[:, None] + sizes[:, None])
+    apart |= np.isclose(corners[:, None], corners + sizes) | np.isclose(corners, corners[:, None] + sizes[:, None])
+    assert apart.any(-1)[~np.eye(90, dtype=bool)].all()
+
+
+def test_narrow_picture_gets_space_for_whole_words(visualizer, hico, monkeypatch):
+    texts = _texts(visualizer, monkeypatch)
+    image = np.full((900, 60, 3), 90, np.uint8)
+    sample = _sample(hico, [('ride', 'horse', 1.5)])
+    visualizer.add_datasample('x', image, sample)
+    drawn = visualizer.get_image()
+    assert drawn.shape == (1600, 480, 3) and texts == ['person riding a horse 1.50']
+    scale = 1600 / 900
+    assert (drawn[:, round(60 * scale) + 1 :] == 255).mean() > 0.9  # boxes end with the image
+    np.testing.assert_array_equal(drawn[800:, : round(60 * scale)], 90)
+
+
+# Machado, Oliveira, Fernandes: A physiologically-based model for simulation of color vision deficiency. IEEE TVCG 2009.
+# Matrices of severity 1.
+SEEN_BY = dict(
+    most_people=np.eye(3),
+    protanopes=[[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    deuteranopes=[[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+)
+
+
+def _lab(colors, matrix):
+    """CIE L*a*b* (D65) of sRGB colours as seen through a matrix of linear RGB."""
+    values = np.asarray(colors) / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    linear = (linear @ np.transpose(matrix)).clip(0, 1)
+    xyz = (
+        linear
+        @ np.array(
+            [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
+        ).T
+    )
+    xyz = xyz / [0.95047, 1, 1.08883]
+    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=-1)
+
+
+def test_lab_values_of_known_colors():
+    known = _lab([[255, 255, 255], [255, 0, 0], [0, 0, 0]], np.eye(3))
+    np.testing.assert_allclose(known, [[100, 0, 0], [53.24, 80.09, 67.2], [0, 0, 0]], atol=0.02)
+
+
+@pytest.mark.parametrize('eyes', SEEN_BY)
+def test_colours_differ_for_people_with_colour_blindness(eyes):
+    """A distance of 10 is far above the just noticeable 2.3. Old palettes fail: red and green come down to 3."""
+    lab = _lab([human for human, _ in module.PALETTE], SEEN_BY[eyes])
+    distances = np.linalg.norm(lab[:, None] - lab[None], axis=-1)
+    assert distances[~np.eye(len(lab), dtype=bool)].min() > 16
+    first = distances[:4, :4]  # few images have more pairs
+    assert first[~np.eye(4, dtype=bool)].min() > 40
+
+
+@pytest.mark.parametrize('color', [color for pair in module.PALETTE for color in pair])
+def test_labels_have_contrast(color):
+    """WCAG 2 wants a contrast of 4.5 for text."""
+
+    def luminance(rgb):
+        return _lab([rgb], np.eye(3))[0, 0]  # L*
+
+    def relative(rgb):
+        lightness = luminance(rgb)
+        return ((lightness + 16) / 116) ** 3 if lightness > 8 else lightness / 903.3
+
+    low, high = sorted([relative(color), relative(module.letters_on(color))])
+    assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+def test_attention_is_drawn_over_a_grey_image(visualizer, hico, monkeypatch):
+    texts = _texts(visualizer, monkeypatch)
+    image = np.zeros((480, 480, 3), np.uint8)
+    image[..., 0] = 200
+    left, right = np.zeros((2, 4, 4), np.float32)
+    left[3, 3] = right[3, 0] = 0.5
+    pairs = pairs_from_predictions(_sample(hico, [('ride', 'horse', 1.5)]).pred_hois, hico)
+    drawn = visualizer.draw_attention(image, pairs, left, right)
+    bar, gutter = drawn.shape[0] - 480, drawn.shape[1] - 960
+    assert 20 < bar < 40 and 0 < gutter < 20
+    assert texts == [
+        t for side in ('instance', 'interaction') for t in (f'{side} decoder', 'person riding a horse 1.50')
+    ]
+    light = drawn[bar:].astype(int).sum(-1)
+    sides = light[:, :480], light[:, -480:]
+    # The corners below: the highest attention is lightest, and the rest is as dark as its neighbours.
+    assert [(side[460, 20] > 400, side[460, 460] > 400) for side in sides] == [(False, True), (True, False)]
+    grey = round(0.35 * 200 * 0.299)
+    assert np.abs(sides[0][300, 20] - 3 * grey) < 30
 
 
 def test_triplets_are_limited_to_the_best(hico, monkeypatch):

@@ -126,11 +126,11 @@ class Diagnosis:
         """
         if classes is None:
             return mean_ap(result.ap[self.in_mean])
-        classes = np.asarray(classes, dtype=np.int64)
-        classes = classes[self.in_mean[classes]]
+        group = np.asarray(classes, dtype=np.int64)
+        group = group[self.in_mean[group]]
         if self.rules.mean == 'found':
-            classes = classes[result.num_tp[classes] > 0]
-        return mean_ap(result.ap[classes])
+            group = group[result.num_tp[group] > 0]
+        return mean_ap(result.ap[group])
 
 
 def fix_errors(diagnosis: Diagnosis, fixes: Sequence[str] = FIXES) -> dict[str, HICOResult]:

@@ -22,7 +22,7 @@ from .diagnosis import (
     falling,
     joined,
 )
-from .hico import box_overlap
+from .hico import Protocol, box_overlap
 from .matching import equal_rows, first_claims, same_group
 
 HICO_RULES: dict[str, Rules] = {
@@ -111,7 +111,7 @@ def diagnose_hico(
     images = np.where(det_counts, dets.images, -1)
 
     # Boxes that match.
-    mode = 'qpic' if rules.strict_overlap else 'official'
+    mode: Protocol = 'qpic' if rules.strict_overlap else 'official'
 
     def matches(own: np.ndarray, groups: np.ndarray, theirs: np.ndarray, their_groups: np.ndarray) -> tuple:
         parts = []

@@ -1,6 +1,7 @@
 """GENHead: guided-embedding network with an instance and an interaction decoder (section 3.2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch.func import functional_call
 from ...converters import current_name
 from ...structures import HOIDataSample
 from ...vocabulary import HOIEntry, HOIReading, HOIVocabulary, load_vocabulary, open_vocabulary
-from ..layers import GuidedDecoder, TextClassifier, extend_classifiers
+from ..layers import GuidedDecoder, TextClassifier, extend_classifiers, recorded_weights
 from ..task_modules import PairMatches, triplet_scores
 
 Outputs = dict[str, Tensor]
@@ -208,6 +209,23 @@ class GENHead(BaseModule):
     def _interaction_pos(self, human: Tensor, obj: Tensor) -> Tensor:
         """Query positions of the interaction decoder (i-GE), (L, B, Q, C)."""
         return (human + obj) / 2
+
+    @contextmanager
+    def recorded_attention(self) -> Iterator[list[Tensor]]:
+        """Records where the queries look, in one forward pass inside the ``with`` block.
+
+        Yields:
+            list[Tensor]: Gets the cross-attention of the last layer of the instance decoder and of the interaction decoder, as
+            mean over the heads, (B, N, HW) each. N is Q, or 2Q for a human query and an object query per pair.
+        """
+        layers = self.instance_decoder.layers[-1], self.interaction_decoder.layers[-1]
+        # A compiled head would not notice the hooks.
+        compiled, self._compiled_call_impl = self._compiled_call_impl, None
+        try:
+            with recorded_weights([layer.cross_attn for layer in layers]) as weights:
+                yield weights
+        finally:
+            self._compiled_call_impl = compiled
 
     def loss(
         self,

@@ -264,7 +264,11 @@ class GENVLKT(BaseDetector):
         Returns:
             dict: Arguments of :meth:`GENHead.forward`. ``memory_mask`` is None if no image is padded.
         """
-        features = self.extract_feat(batch_inputs)[-1]
+        return self._encode(self.extract_feat(batch_inputs)[-1], batch_inputs, batch_data_samples)
+
+    def _encode(
+        self, features: Tensor, batch_inputs: Tensor, batch_data_samples: Sequence[HOIDataSample] | None
+    ) -> dict[str, Tensor | None]:
         mask = self._padding_mask(batch_inputs, batch_data_samples, features.shape[-2:])
         pos = self._memory_positions(features, mask)
         mask = mask if mask is None else mask.flatten(1)
@@ -308,7 +312,37 @@ class GENVLKT(BaseDetector):
         self, batch_inputs: Tensor, batch_data_samples: Sequence[HOIDataSample], rescale: bool = True
     ) -> list[HOIDataSample]:
         """Fills ``pred_hois`` of every sample, see :meth:`GENHead.predict`. Values that are not finite are a ValueError."""
-        encoded = self.encode(batch_inputs, batch_data_samples)
+        return self._predict(self.encode(batch_inputs, batch_data_samples), batch_data_samples, rescale)
+
+    def predict_with_attention(
+        self, batch_inputs: Tensor, batch_data_samples: Sequence[HOIDataSample], rescale: bool = True
+    ) -> tuple[list[HOIDataSample], Tensor, Tensor]:
+        """Predicts as :meth:`predict`, and returns where the queries of each pair look.
+
+        This is the cross-attention of the last layer of each decoder, as mean over its heads. The instance decoder has a human
+        query and an object query for a pair: their mean is taken. Hooks compute it, so :meth:`predict` is as fast as before.
+
+        Args:
+            batch_inputs (Tensor): Normalised images, padded right and below, (B, 3, H', W').
+            batch_data_samples (Sequence[HOIDataSample]): Samples with ``img_shape`` and ``ori_shape``.
+            rescale (bool): As in :meth:`GENHead.predict`.
+
+        Returns:
+            tuple: The samples with ``pred_hois``, the attention in the instance decoder, and in the interaction decoder. Both
+            are (B, Q, h, w) with the (h, w) cells of the encoder's feature map. Each map sums to 1 and is 0 in padded cells.
+        """
+        features = self.extract_feat(batch_inputs)[-1]
+        encoded = self._encode(features, batch_inputs, batch_data_samples)
+        with self.bbox_head.recorded_attention() as weights:
+            samples = self._predict(encoded, batch_data_samples, rescale)
+        instance, interaction = (
+            w.unflatten(1, (-1, self.bbox_head.num_queries)).mean(1).unflatten(-1, features.shape[-2:]) for w in weights
+        )
+        return samples, instance, interaction
+
+    def _predict(
+        self, encoded: dict[str, Tensor | None], batch_data_samples: Sequence[HOIDataSample], rescale: bool
+    ) -> list[HOIDataSample]:
         results = self.bbox_head.predict(**encoded, batch_data_samples=batch_data_samples, rescale=rescale)
         for sample, result in zip(batch_data_samples, results, strict=True):
             # Without an object, its box is NaN: not checked.

@@ -1,4 +1,4 @@
-from .attention import FusedMultiheadAttention
+from .attention import FusedMultiheadAttention, recorded_weights
 from .classifier import LinearClassifier, TextClassifier, extend_classifiers
 from .transformer import GuidedDecoder, HOIDecoderLayer, HOIEncoderLayer, HOITransformerEncoder
 
@@ -11,4 +11,5 @@ __all__ = [
     'LinearClassifier',
     'TextClassifier',
     'extend_classifiers',
+    'recorded_weights',
 ]

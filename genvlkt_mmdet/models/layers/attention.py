@@ -1,5 +1,9 @@
 """Multi-head attention on ``scaled_dot_product_attention``."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
 from mmcv.cnn.bricks.transformer import MultiheadAttention
 from torch import Tensor, nn
 from torch.nn import functional
@@ -55,6 +59,19 @@ class FusedMultiheadAttention(MultiheadAttention):
         if key is None or key is query:
             key, key_pos = query, query_pos if key_pos is None else key_pos
         value = key if value is None else value
+        q, k = self._queries_and_keys(query, key, query_pos, key_pos)
+        dims = self.embed_dims
+        v = functional.linear(value, self.attn.in_proj_weight[2 * dims :], self.attn.in_proj_bias[2 * dims :])
+        mask = None if key_padding_mask is None else ~key_padding_mask[:, None, None]
+        dropout = self.attn.dropout if self.training else 0.0
+        attended = functional.scaled_dot_product_attention(q, k, self._heads(v), mask, dropout)
+        attended = attended.transpose(1, 2).flatten(2)
+        return query + self.dropout_layer(self.proj_drop(self.attn.out_proj(attended)))
+
+    def _queries_and_keys(
+        self, query: Tensor, key: Tensor, query_pos: Tensor | None, key_pos: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Projected queries (B, heads, N, C / heads) and keys (B, heads, K, C / heads)."""
         query_in = query if query_pos is None else query + query_pos
         key_in = query_in if key is query and key_pos is query_pos else key if key_pos is None else key + key_pos
         weight, bias = self.attn.in_proj_weight, self.attn.in_proj_bias
@@ -64,9 +81,54 @@ class FusedMultiheadAttention(MultiheadAttention):
         else:
             q = functional.linear(query_in, weight[:dims], bias[:dims])
             k = functional.linear(key_in, weight[dims : 2 * dims], bias[dims : 2 * dims])
-        v = functional.linear(value, weight[2 * dims :], bias[2 * dims :])
-        q, k, v = (x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in (q, k, v))
-        mask = None if key_padding_mask is None else ~key_padding_mask[:, None, None]
-        dropout = self.attn.dropout if self.training else 0.0
-        attended = functional.scaled_dot_product_attention(q, k, v, mask, dropout).transpose(1, 2).flatten(2)
-        return query + self.dropout_layer(self.proj_drop(self.attn.out_proj(attended)))
+        return self._heads(q), self._heads(k)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+    def cross_weights(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor | None = None,
+        query_pos: Tensor | None = None,
+        key_pos: Tensor | None = None,
+        key_padding_mask: Tensor | None = None,
+        **kwargs,
+    ) -> Tensor:
+        """The attention weights of :meth:`forward` with the same arguments, without dropout, as mean over the heads.
+
+        Returns:
+            Tensor: (B, N, K). Each row sums to 1 and is 0 where a key is padding.
+        """
+        q, k = self._queries_and_keys(query, key, query_pos, key_pos)
+        logits = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5  # (B, heads, N, K)
+        if key_padding_mask is not None:
+            logits = logits.masked_fill(key_padding_mask[:, None, None], float('-inf'))
+        return logits.softmax(-1).mean(1)
+
+
+@contextmanager
+def recorded_weights(attentions: Sequence[FusedMultiheadAttention]) -> Iterator[list[Tensor]]:
+    """Records the attention weights of blocks of cross-attention in the forward passes inside the ``with`` block.
+
+    Hooks compute them, so that nothing is computed or kept at other times.
+
+    Args:
+        attentions (Sequence[FusedMultiheadAttention]): The blocks.
+
+    Yields:
+        list[Tensor]: Gets :meth:`FusedMultiheadAttention.cross_weights` of each call, in the order of the calls.
+    """
+    weights: list[Tensor] = []
+
+    def record(block: FusedMultiheadAttention, args: tuple, kwargs: dict) -> None:
+        with torch.no_grad():
+            weights.append(block.cross_weights(*args, **kwargs))
+
+    hooks = [block.register_forward_pre_hook(record, with_kwargs=True) for block in attentions]
+    try:
+        yield weights
+    finally:
+        for hook in hooks:
+            hook.remove()
