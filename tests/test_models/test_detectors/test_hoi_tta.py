@@ -102,7 +102,7 @@ class LocatingDetector(torch.nn.Module):
             rows, columns = np.nonzero(image[2].numpy() > 127)  # BGR
             scale = np.array(sample.ori_shape[::-1]) / np.array(sample.img_shape[::-1])
             box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] * np.tile(scale, 2)
-            sample.pred_hois = view([box], [box], [0], [1.0]).pred_hois
+            sample.pred_hois = view([box.tolist()], [box.tolist()], [0], [1.0]).pred_hois
             samples.append(sample)
         return samples
 
