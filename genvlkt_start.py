@@ -22,6 +22,8 @@ VERBS = {
     'train': 'train a model from a config file',
     'test': 'evaluate a checkpoint on the test set of a config file',
     'eval': 'evaluate a results file, with reports per class',
+    'flops': 'count FLOPs and parameters of the parts of a model',
+    'robustness': 'evaluate a checkpoint on corrupted images',
     'data': "one's own data from start to end; check and render datasets",
     'data init': "start a project for one's own images",
     'data export': 'a project for Label Studio, with predictions to correct',
@@ -39,6 +41,7 @@ VERBS = {
     'convert official': "a checkpoint from or to the format of the authors' code",
     'convert publish': 'a checkpoint of a training to its weights, in half precision',
     'convert results': 'a results file to the formats of the official evaluation programs',
+    'convert fiftyone': 'a results file to a dataset of FiftyOne, with the kind of every error',
 }
 _EXAMPLES = """examples:
   genvlkt infer photos/ --out-dir out

@@ -1,7 +1,8 @@
 """Evaluates a checkpoint on the test set of a config file.
 
-Example:
+Examples:
     genvlkt test configs/gen_vlkt_s_hico.py work_dirs/gen_vlkt_s_hico/epoch_90.pth
+    genvlkt test configs/gen_vlkt_s_hico.py work_dirs/gen_vlkt_s_hico/epoch_90.pth --boxes --tta
 """
 
 import argparse
@@ -21,6 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
     parser.add_argument('--show-dir', help='draw the predictions into this folder, below the work folder')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds that --show shows each image')
+    parser.add_argument('--boxes', action='store_true', help='also evaluate the boxes of persons and objects alone')
+    parser.add_argument(
+        '--tta', action='store_true', help="test-time augmentation: the views of the config's tta_pipeline"
+    )
     add_optimization_arguments(parser, dtype='float32')
     add_runner_arguments(parser)
 
@@ -37,4 +42,13 @@ def run(args: argparse.Namespace) -> None:
     )
     if args.show or args.show_dir:
         cfg = trigger_visualization_hook(cfg, args)
-    test_model(cfg, out=args.out, verbose=args.verbose, optimize=args.optimize, dtype=args.dtype, compile=args.compile)
+    test_model(
+        cfg,
+        out=args.out,
+        verbose=args.verbose,
+        optimize=args.optimize,
+        dtype=args.dtype,
+        compile=args.compile,
+        tta=args.tta,
+        boxes=args.boxes,
+    )

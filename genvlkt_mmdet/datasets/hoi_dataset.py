@@ -4,6 +4,7 @@ import logging
 import os.path as osp
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -228,7 +229,8 @@ class HOIDataset(BaseDetDataset):
             data.update(height=int(record['height']), width=int(record['width']))
         triplets, intact = self._triplets(labels, hois)
         if self.test_mode:
-            data['eval_gt'] = self.make_eval_gt(record, boxes, labels, triplets)
+            repeats = self._instances(boxes, labels, triplets) != np.arange(len(boxes))
+            data['eval_gt'] = replace(self.make_eval_gt(record, boxes, labels, triplets), box_repeats=repeats)
         elif not intact:
             triplets = []
         keep = np.ones(len(boxes), dtype=bool)
@@ -308,14 +310,19 @@ class HOIDataset(BaseDetDataset):
         if self.max_boxes is not None:
             keep[self.max_boxes :] = False
         triplets = [t for t in triplets if keep[t[0]] and (t[1] < 0 or keep[t[1]])]
+        target = self._instances(boxes, labels, triplets)
+        keep &= target == np.arange(len(boxes))
+        triplets = [(int(target[h]), int(target[o]) if o >= 0 else -1, v, c) for h, o, v, c in triplets]
+        return boxes, triplets, keep
+
+    def _instances(self, boxes: np.ndarray, labels: list[int], triplets: list[tuple]) -> np.ndarray:
+        """The box, (N,), that represents each box: the first one of the same instance, if the file has several of it."""
         merge_iou = self.merge_iou
         if merge_iou is None:
             merge_iou = 0.5 if self.family in ('upt_hico', 'hico_release') else 0
-        if merge_iou:
-            target = merge_boxes(boxes, labels, [(h, o, (v, c)) for h, o, v, c in triplets], merge_iou)
-            keep &= target == np.arange(len(boxes))
-            triplets = [(int(target[h]), int(target[o]) if o >= 0 else -1, v, c) for h, o, v, c in triplets]
-        return boxes, triplets, keep
+        if not merge_iou:
+            return np.arange(len(boxes))
+        return merge_boxes(boxes, labels, [(h, o, (v, c)) for h, o, v, c in triplets], merge_iou)
 
     def _pairs(self, triplets: list[tuple], labels: list[int]) -> dict[str, np.ndarray]:
         """Groups triplets into pairs. Drops pairs with unseen HOIs. ``hoi_positions`` are the (k, 2) places of ones."""

@@ -19,9 +19,9 @@ from .arguments import sentence_of
 from .bfloat16 import computes_bfloat16
 from .checkpoints import AtomicLocalBackend, latest_checkpoint
 from .console import FILE_ONLY, shorten_console
-from .explanation import ConfigError, did_you_mean, explained, one_line, place_in_installed_code
+from .explanation import ConfigError, config_name, did_you_mean, explained, one_line, place_in_installed_code
 from .hooks import CheckpointStartHook
-from .preflight import check_parts, check_testing, check_training, has_accelerator
+from .preflight import check_parts, check_testing, check_training, dataset_leaves, has_accelerator
 from .runner import build_runner
 
 
@@ -251,6 +251,19 @@ class _Dump(DumpResults):
         return {}
 
 
+def _use_tta_pipeline(cfg: Config) -> None:
+    """Gives the test sets of a config the pipeline of its test-time augmentation."""
+    for name in ('tta_model', 'tta_pipeline'):
+        if not cfg.get(name):
+            raise ConfigError(
+                f'The config {config_name(cfg)} has no `{name}`, which test-time augmentation needs: add its settings, as in '
+                'configs/_base_/datasets/hico_det.py.'
+            )
+    loader = cfg.get('test_dataloader')
+    for _, dataset in dataset_leaves(loader.get('dataset') if isinstance(loader, Mapping) else None, 'test_dataloader'):
+        dataset['pipeline'] = cfg.tta_pipeline
+
+
 def test_model(
     cfg: Config,
     out: str | Path | None = None,
@@ -258,6 +271,8 @@ def test_model(
     optimize: bool = True,
     dtype: str = 'float32',
     compile: bool | str = False,
+    tta: bool = False,
+    boxes: bool = False,
 ) -> dict[str, float]:
     """Evaluates a checkpoint on the config's test set.
 
@@ -269,6 +284,8 @@ def test_model(
             True.
         dtype (str): Precision of the optimised model. Defaults to float32, on a GPU too, for figures that do not depend on it.
         compile (bool | str): Whether the optimised model is compiled.
+        tta (bool): Whether to test with augmentation: the views of the config's ``tta_pipeline``, merged by its ``tta_model``.
+        boxes (bool): Whether to also evaluate persons and objects alone, with :class:`~genvlkt_mmdet.evaluation.HOIBoxMetric`.
 
     Returns:
         dict[str, float]: The metrics.
@@ -283,12 +300,24 @@ def test_model(
     if not verbose:
         shorten_console(MMLogger.get_current_instance())
     setup_cache_size_limit_of_dynamo()
+    if tta:
+        _use_tta_pipeline(cfg)
     check_testing(cfg)
+    if tta:
+        cfg.model = dict(cfg.tta_model, module=cfg.model)
+    if boxes:
+        evaluators = cfg.test_evaluator
+        evaluators = [evaluators] if isinstance(evaluators, Mapping) else list(evaluators)
+        cfg.test_evaluator = [*evaluators, dict(type='HOIBoxMetric')]
     _start_processes(cfg)
     runner = build_runner(cfg, verbose)
     if out is not None:
         runner.test_evaluator.metrics.append(_Dump(out_file_path=str(out)))
-    model = getattr(runner.model, 'module', runner.model)  # a process of several has a wrapper around it
+    model = runner.model
+    while not isinstance(model, GENVLKT) and hasattr(
+        model, 'module'
+    ):  # several processes and tta have wrappers around it
+        model = model.module
     if optimize and isinstance(model, GENVLKT):
         optimize_for_inference(model, dtype, compile)
     return _run(runner.test, runner, 'test', verbose)

@@ -7,6 +7,7 @@ datasets are built without reading their annotations, and the checkpoint is load
 import copy
 import inspect
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def check_training(cfg: Config) -> tuple[nn.Module, bool]:
         CheckpointError: If the checkpoint to start from cannot be used.
         FileNotFoundError: If annotations, images, the checkpoint, the DETR or CLIP are missing.
     """
-    with _scope_of(cfg):
+    with scope_of(cfg):
         check_parts(cfg, 'train')
         _check_precision(cfg)
         datasets = _check_datasets(cfg, ('train_dataloader', 'val_dataloader'))
@@ -61,7 +62,7 @@ def check_training(cfg: Config) -> tuple[nn.Module, bool]:
 
 def check_testing(cfg: Config) -> None:
     """Checks everything that a test of the checkpoint ``cfg.load_from`` needs. Raises errors as :func:`check_training`."""
-    with _scope_of(cfg):
+    with scope_of(cfg):
         datasets = _check_datasets(cfg, ('test_dataloader',))
         model = build_model(cfg)
         _check_agreement(model, datasets)
@@ -74,7 +75,8 @@ def has_accelerator() -> bool:
     return is_cuda_available() or is_npu_available() or is_mlu_available() or is_musa_available()
 
 
-def _scope_of(cfg: Config):
+def scope_of(cfg: Config) -> AbstractContextManager:
+    """Makes the config's ``default_scope`` the current one while the context is open."""
     scope = cfg.get('default_scope', 'mmengine')
     if scope is not None and not isinstance(scope, str):
         raise ConfigError(f'default_scope must be a name such as mmdet, not {scope!r}.')
@@ -192,7 +194,7 @@ def build_model(cfg: Config) -> nn.Module:
     """
     if not cfg.get('model'):
         raise ConfigError(f'The config {config_name(cfg)} has no `model`: give the config of a detector.')
-    with _scope_of(cfg):
+    with scope_of(cfg):
         return _build(MODELS, cfg.model, 'model')
 
 

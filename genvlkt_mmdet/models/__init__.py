@@ -1,6 +1,6 @@
 from .data_preprocessor import HOIDataPreprocessor
 from .dense_heads import GENHead, VerbGENHead
-from .detectors import GENVLKT
+from .detectors import GENVLKT, HOITTAModel
 from .layers import LinearClassifier, TextClassifier
 from .losses import HOIFocalLoss, VLKTLoss
 from .optimization import optimize_for_inference
@@ -12,6 +12,7 @@ __all__ = [
     'HOIDataPreprocessor',
     'HOIFocalLoss',
     'HOIHungarianAssigner',
+    'HOITTAModel',
     'LinearClassifier',
     'TextClassifier',
     'TopHOITriplets',

@@ -118,8 +118,10 @@ class GroundTruth:
         image_hois (np.ndarray, optional): (k,) HOI classes of the image-level labels, if the dataset has them.
         persons (Persons, optional): V-COCO's persons.
         boxes (np.ndarray, optional): (N, 4) all annotated boxes, also those of no triplet, xyxy pixels. Only the diagnosis
-            of errors needs them.
+            of errors and :class:`HOIBoxMetric` need them.
         box_labels (np.ndarray, optional): (N,) their objects.
+        box_repeats (np.ndarray, optional): (N,) bool, True for a box that repeats an earlier one: HICO-DET's release has a box of
+            the same person for every HOI class.
     """
 
     triplets: Triplets
@@ -127,3 +129,4 @@ class GroundTruth:
     persons: Persons | None = None
     boxes: np.ndarray | None = None
     box_labels: np.ndarray | None = None
+    box_repeats: np.ndarray | None = None

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from genvlkt_mmdet.engine import SafeCheckpointHook, run_mmdet_tool, train_model, training_config
-from genvlkt_mmdet.evaluation import HICOMetric, VCOCOMetric
+from genvlkt_mmdet.evaluation import HICOMetric, HOIBoxMetric, VCOCOMetric
 
 from .conftest import shrunk
 
@@ -32,7 +32,7 @@ def config_file(toy_data, tiny_clip, tmp_path):
 
 
 def test_more_is_better_of_every_figure():
-    for metric in (HICOMetric, VCOCOMetric):
+    for metric in (HICOMetric, VCOCOMetric, HOIBoxMetric):
         for figure in metric.figures:
             hook = SafeCheckpointHook(save_best=f'{metric.default_prefix}/{figure}')
             assert hook.rules == ['greater'], figure

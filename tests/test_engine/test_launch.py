@@ -4,8 +4,18 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from genvlkt_mmdet.engine import CheckpointError, launch, test_model, testing_config, train_model, training_config
-from tests.test_engine.toy import toy_config
+from genvlkt_mmdet.engine import (
+    CheckpointError,
+    ConfigError,
+    build_model,
+    launch,
+    test_model,
+    testing_config,
+    train_model,
+    training_config,
+)
+from genvlkt_mmdet.models import HOITTAModel
+from tests.test_engine.toy import detector_config, toy_config
 
 
 @pytest.fixture
@@ -84,3 +94,32 @@ def test_predictions_are_dumped_as_pickle(config):
     torch.save({}, 'a.pth')
     with pytest.raises(ValueError, match=r'out\.json has to end in \.pkl or \.pickle'):
         test_model(testing_config(config, 'a.pth'), out='out.json')
+
+
+def test_augmentation_and_boxes(tmp_path, monkeypatch):
+    """Three views of an image, and the figures of two metrics; a config without views is told what it lacks."""
+    monkeypatch.chdir(tmp_path)
+    cfg = detector_config(tmp_path)
+    Config(cfg).dump('small.py')
+    torch.save(dict(state_dict=build_model(Config(cfg)).state_dict()), 'a.pth')
+    with pytest.raises(ConfigError, match=r'small\.py has no `tta_model`, which test-time augmentation needs'):
+        test_model(testing_config('small.py', 'a.pth'), tta=True)
+    views = [
+        dict(type='RandomFlip', prob=p, direction=d)
+        for p, d in ((0.0, 'horizontal'), (1.0, 'horizontal'), (1.0, 'vertical'))
+    ]
+    options = dict(
+        tta_pipeline=[
+            dict(type='LoadHOIImage'),
+            dict(type='TestTimeAug', transforms=[views, [dict(type='PackHOIInputs')]]),
+        ],
+        tta_model=dict(type='HOITTAModel', max_per_img=7),
+    )
+    seen = []
+    merge = HOITTAModel.merge_preds
+    monkeypatch.setattr(
+        HOITTAModel, 'merge_preds', lambda self, views: seen.append(len(views[0])) or merge(self, views)
+    )
+    figures = test_model(testing_config('small.py', 'a.pth', cfg_options=options), tta=True, boxes=True)
+    assert seen == [3]
+    assert {'hico/full', 'boxes/person/mAP', 'boxes/object/AR@100'} <= set(figures)

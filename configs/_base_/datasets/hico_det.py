@@ -45,6 +45,19 @@ test_pipeline = [
     dict(type='HOIResizeShortSide', scale=800, max_size=1333),
     dict(type='PackHOIInputs'),
 ]
+# tools/test.py --tta: three sizes, each also mirrored
+tta_pipeline = [
+    dict(type='LoadHOIImage', imdecode_backend='pillow'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='HOIResizeShortSide', scale=scale, max_size=1333) for scale in (800, 672, 928)],
+            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
+            [dict(type='PackHOIInputs')],
+        ],
+    ),
+]
+tta_model = dict(type='HOITTAModel')
 
 train_dataloader = dict(
     # 8 GPUs x 2

@@ -16,6 +16,19 @@ test_pipeline = [
     dict(type='HOIResizeShortSide', scale=128, max_size=128),
     dict(type='PackHOIInputs'),
 ]
+# tools/test.py --tta
+tta_pipeline = [
+    dict(type='LoadHOIImage'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='HOIResizeShortSide', scale=scale, max_size=scale) for scale in (128, 144)],
+            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
+            [dict(type='PackHOIInputs')],
+        ],
+    ),
+]
+tta_model = dict(type='HOITTAModel')
 
 train_dataloader = dict(
     batch_size=16,

@@ -24,3 +24,5 @@ val_dataloader = test_dataloader
 # every role of every detected pair, as the official evaluation wants them
 test_evaluator = dict(_delete_=True, type='VCOCOMetric', max_per_image=None)
 val_evaluator = test_evaluator
+
+tta_model = dict(max_per_img=None)

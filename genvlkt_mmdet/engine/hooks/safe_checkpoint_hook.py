@@ -9,7 +9,7 @@ from mmdet.registry import HOOKS
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from ...evaluation import HICOMetric, VCOCOMetric
+from ...evaluation import HICOMetric, HOIBoxMetric, VCOCOMetric
 from ...vocabulary import HOIVocabulary, load_vocabulary
 from ..checkpoints import AtomicLocalBackend, checkpoint_meta
 from ..embedded_config import embed_config
@@ -23,12 +23,15 @@ class SafeCheckpointHook(CheckpointHook):
     interruption in between leaves nothing to resume from. This hook has the same arguments. With storage other than local files,
     it behaves like the original.
 
-    ``save_best`` can be any metric of :class:`HICOMetric` and :class:`VCOCOMetric`, such as 'hico/full', or 'auto' for the first
-    metric of the evaluation: 'hico/full' or 'vcoco/scenario_1/mean_24'.
+    ``save_best`` can be any metric of :class:`HICOMetric`, :class:`VCOCOMetric` and :class:`HOIBoxMetric`, such as
+    'hico/full', or 'auto' for the first metric of the evaluation: 'hico/full' or 'vcoco/scenario_1/mean_24'.
     """
 
     # Names, or parts of names, of metrics where higher is better.
-    _default_greater_keys = [*CheckpointHook._default_greater_keys, *HICOMetric.figures, *VCOCOMetric.figures]
+    _default_greater_keys = [
+        *CheckpointHook._default_greater_keys,
+        *(figure for metric in (HICOMetric, VCOCOMetric, HOIBoxMetric) for figure in metric.figures),
+    ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -16,6 +16,7 @@ from .hico import HICOResult, evaluate_hico, known_object_images, summarize_hico
 from .hico_diagnosis import diagnose_hico
 from .intervals import BoxedInterval, count_id_switches, f1_score, match_intervals, pair_overlap, time_iou
 from .matching import equal_rows
+from .robustness import Robustness, summarize_robustness
 from .vcoco import VCOCODetections, VCOCOGroundTruth, evaluate_vcoco, summarize_vcoco
 from .vcoco_diagnosis import diagnose_vcoco
 
@@ -26,6 +27,7 @@ __all__ = [
     'ERRORS',
     'FIXES',
     'HICOResult',
+    'Robustness',
     'VCOCODetections',
     'VCOCOGroundTruth',
     'area_ap',
@@ -45,6 +47,7 @@ __all__ = [
     'no_interaction_ap',
     'pair_overlap',
     'summarize_hico',
+    'summarize_robustness',
     'summarize_vcoco',
     'time_iou',
     'verb_confusion',

@@ -41,7 +41,9 @@ def load_ground_truth(
     dataset = kind(
         ann_file=str(ann_file), vocabulary=vocabulary, test_mode=True, pipeline=[], outside_files=True, lazy_init=True
     )
-    records, _ = read_annotations(ann_file, vocabulary, coco_file=coco_file, split_ids=split_ids, split=split)
+    records, dataset.family = read_annotations(
+        ann_file, vocabulary, coco_file=coco_file, split_ids=split_ids, split=split
+    )
     if not records:
         raise ValueError(f"'{ann_file}' holds no image.")
     items = [(record['file_name'], dataset.parse_data_info(record, i)) for i, record in enumerate(records)]

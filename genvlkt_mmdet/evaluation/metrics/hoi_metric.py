@@ -98,7 +98,7 @@ class HOIMetric(BaseMetric):
             head = dict(img_id=sample['img_id'], img_path=str(sample['img_path']))
             self.results.append(dict(head, det=self.make_detections(pred), gt=gt))
 
-    def make_detections(self, pred: Mapping[str, np.ndarray]) -> Triplets:
+    def make_detections(self, pred: Mapping[str, np.ndarray]) -> Any:
         """Converts the best predictions of an image, as in ``HOIDataSample.pred_hois``, to 32-bit triplets."""
         return Triplets.of_image(
             pred['human_boxes'].astype(np.float32),

@@ -26,7 +26,14 @@ class HOITripletNMS:
         self.human_power = human_power
         self.object_power = object_power
 
-    def __call__(self, human_boxes: Tensor, object_boxes: Tensor, hoi_labels: Tensor, scores: Tensor) -> Tensor:
+    def __call__(
+        self,
+        human_boxes: Tensor,
+        object_boxes: Tensor,
+        hoi_labels: Tensor,
+        scores: Tensor,
+        views: Tensor | None = None,
+    ) -> Tensor:
         """Returns the triplets to keep, highest score first. Of equal scores, the first one wins.
 
         Args:
@@ -34,6 +41,8 @@ class HOITripletNMS:
             object_boxes (Tensor): (n, 4) xyxy pixels.
             hoi_labels (Tensor): (n,) HOI class.
             scores (Tensor): (n,).
+            views (Tensor, optional): (n,) the view of the image that each triplet comes from. A triplet is then suppressed only
+                by those of other views.
 
         Returns:
             Tensor: (m,) indices, m <= n.
@@ -42,6 +51,10 @@ class HOITripletNMS:
         # The pairs to compare and the greedy pass are few numbers, so they are found on the CPU, and with numpy, whose calls are
         # shorter.
         winner, loser = _pairs(hoi_labels[best_first].cpu().numpy())
+        if views is not None:
+            views = views[best_first].cpu().numpy()
+            differ = views[winner] != views[loser]
+            winner, loser = winner[differ], loser[differ]
         boxes = torch.stack([human_boxes, object_boxes])[:, best_first]
         pairs = boxes[:, torch.from_numpy(np.stack([winner, loser])).to(boxes.device)]  # (2, 2, p, 4)
         human_iou, object_iou = tensor_box_iou(pairs[:, 0], pairs[:, 1])

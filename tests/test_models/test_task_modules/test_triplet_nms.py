@@ -123,3 +123,14 @@ def test_result_indexes(dtype):
     keep = HOITripletNMS()(boxes, boxes, torch.tensor([0, 0]), torch.tensor([0.1, 0.2]))
     assert keep.dtype == torch.long
     assert boxes[keep].tolist() == [[20, 20, 30, 30], [0, 0, 5, 5]]
+
+
+def test_triplets_of_one_view_do_not_suppress_each_other():
+    box = torch.tensor([[0.0, 0, 9, 9]]).expand(4, 4)
+    scores, labels = torch.tensor([0.9, 0.8, 0.7, 0.6]), torch.zeros(4, dtype=torch.long)
+    nms = HOITripletNMS()
+    assert nms(box, box, labels, scores).tolist() == [0]
+    assert nms(box, box, labels, scores, torch.tensor([5, 5, 5, 5])).tolist() == [0, 1, 2, 3]
+    assert nms(box, box, labels, scores, torch.tensor([1, 0, 1, 0])).tolist() == [0, 2], (
+        'a suppressed one suppresses none'
+    )
