@@ -72,7 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', help='cpu, cuda:0, ... (default: the best available)')
     add_optimization_arguments(parser, dtype='auto')
     parser.add_argument(
-        '--attention', action='store_true', help='also draw where the model looks for each pair of an image, in attention/'
+        '--attention',
+        action='store_true',
+        help='also draw where the model looks for each pair of an image, in attention/',
     )
     parser.add_argument('--no-vis', action='store_true', help='write only JSON')
 

@@ -39,8 +39,8 @@ _KINDS = dict(csv='text/csv', json='application/json')
 _FONTS = ('system-ui', 'sans-serif')  # of the visitor's machine: nothing is loaded from the web
 _CSS = """
 .downloads a {margin-right: 1.5em}
-table th, table td {font-size: 0.9em; overflow-wrap: anywhere}
-table th *, table td * {padding-left: 2px !important; padding-right: 2px !important}
+[role=columnheader] *, [role=gridcell] * {padding-left: 2px !important; padding-right: 2px !important; overflow-wrap: anywhere}
+[role=columnheader], [role=gridcell] {font-size: 0.85em}
 footer {display: none !important}
 """
 
