@@ -68,7 +68,7 @@ def build_page(service: HOIService) -> 'Blocks':
         gr.Markdown(f'# {_TITLE}\n{_INTRODUCTION}')
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
-                file = gr.File(label=label, file_types=['image', 'video'], height=140)
+                file = gr.File(label=label, file_types=['image', 'video'], height=140, elem_id='file')
                 example = gr.Button('Take the example image', size='sm')
                 threshold = gr.Slider(0, 2, DEFAULT_SCORE_THR, step=0.05, label='Score threshold')
                 top_k = gr.Slider(1, 100, 20, step=1, label='Maximum number of interactions')
@@ -80,7 +80,12 @@ def build_page(service: HOIService) -> 'Blocks':
                     max_lines=8,
                 )
                 readings = gr.Dataframe(
-                    headers=list(READING_HEADER), label='How they were read', visible=False, elem_id='readings', **rows
+                    headers=list(READING_HEADER),
+                    column_widths=['34%', '21%', '21%', '24%'],
+                    label='How they were read',
+                    visible=False,
+                    elem_id='readings',
+                    **rows,
                 )
                 button = gr.Button('Detect', variant='primary')
             with gr.Column(scale=2, min_width=300):
