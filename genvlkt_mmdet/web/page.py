@@ -39,8 +39,8 @@ _KINDS = dict(csv='text/csv', json='application/json')
 _FONTS = ('system-ui', 'sans-serif')  # of the visitor's machine: nothing is loaded from the web
 _CSS = """
 .downloads a {margin-right: 1.5em}
-table th, table td {font-size: 0.9em; overflow-wrap: anywhere}
-table th *, table td * {padding-left: 2px !important; padding-right: 2px !important}
+[role=columnheader] *, [role=gridcell] * {padding-left: 2px !important; padding-right: 2px !important; overflow-wrap: anywhere}
+[role=columnheader], [role=gridcell] {font-size: 0.85em}
 footer {display: none !important}
 """
 
@@ -68,7 +68,7 @@ def build_page(service: HOIService) -> 'Blocks':
         gr.Markdown(f'# {_TITLE}\n{_INTRODUCTION}')
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
-                file = gr.File(label=label, file_types=['image', 'video'], height=140)
+                file = gr.File(label=label, file_types=['image', 'video'], height=140, elem_id='file')
                 example = gr.Button('Take the example image', size='sm')
                 threshold = gr.Slider(0, 2, DEFAULT_SCORE_THR, step=0.05, label='Score threshold')
                 top_k = gr.Slider(1, 100, 20, step=1, label='Maximum number of interactions')
@@ -80,7 +80,12 @@ def build_page(service: HOIService) -> 'Blocks':
                     max_lines=8,
                 )
                 readings = gr.Dataframe(
-                    headers=list(READING_HEADER), label='How they were read', visible=False, elem_id='readings', **rows
+                    headers=list(READING_HEADER),
+                    column_widths=['34%', '21%', '21%', '24%'],
+                    label='How they were read',
+                    visible=False,
+                    elem_id='readings',
+                    **rows,
                 )
                 button = gr.Button('Detect', variant='primary')
             with gr.Column(scale=2, min_width=300):
