@@ -6,6 +6,7 @@ name of this module comes after ``genvlkt_mmdet`` in the alphabet.)
 """
 
 import argparse
+import ctypes
 import difflib
 import os
 import runpy
@@ -43,6 +44,7 @@ VERBS = {
     'convert results': 'a results file to the formats of the official evaluation programs',
     'convert fiftyone': 'a results file to a dataset of FiftyOne, with the kind of every error',
 }
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 _EXAMPLES = """examples:
   genvlkt infer photos/ --out-dir out
   genvlkt demo
@@ -79,22 +81,28 @@ def start(verb: str, arguments: Sequence[str] | None = None, prog: str | None = 
         arguments (Sequence[str], optional): Its own command line. None: that of the process.
         prog (str, optional): Name of the program in its help. None: that of the process.
     """
-    set_thread_policy()
+    set_process_policy()
     import_module('genvlkt_mmdet.cli').run_verb(verb, arguments, prog)
 
 
-def set_thread_policy() -> None:
-    """Lets waiting OpenMP threads sleep after a short spin, unless OMP_WAIT_POLICY is set.
+def set_process_policy() -> None:
+    """Sets how OpenMP threads wait and what happens to freed memory. The package itself changes neither.
 
-    On a CPU that other processes also use, spinning threads take cores from those that work, and a training step becomes several
-    times slower. But a step of a small model has thousands of parallel regions, and waking a thread for each of them costs a
-    quarter of the step. A spin of 20,000 rounds bridges most of them.
+    Waiting threads sleep after a short spin, unless OMP_WAIT_POLICY is set. On a CPU that other processes also use, spinning
+    threads take cores from those that work, and a training step becomes several times slower. But a step of a small model has
+    thousands of parallel regions, and waking a thread for each of them costs a quarter of the step. A spin of 20,000 rounds
+    bridges most of them. The OpenMP runtime reads the variables when torch loads it.
 
-    The OpenMP runtime reads the variables when torch loads it. The package itself does not change the environment.
+    The process keeps up to half a gigabyte of freed memory. The C library would return a large feature map to the system, which
+    fills the memory with zeros before it gives it out again: that takes as long as a small convolution.
     """
     if 'OMP_WAIT_POLICY' not in os.environ:
         os.environ['OMP_WAIT_POLICY'] = 'PASSIVE'
         os.environ.setdefault('GOMP_SPINCOUNT', '20000')
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None) if sys.platform == 'linux' else None
+    if mallopt is not None:  # only glibc has it
+        mallopt(_M_MMAP_THRESHOLD, 1 << 28)
+        mallopt(_M_TRIM_THRESHOLD, 1 << 29)
 
 
 def _parser(verb: str) -> tuple[argparse.ArgumentParser, list[str]]:
@@ -106,7 +114,7 @@ def _parser(verb: str) -> tuple[argparse.ArgumentParser, list[str]]:
     parser = argparse.ArgumentParser(
         prog=prog,
         usage=f'{prog} VERB ...',
-        description='\n'.join([f'{title}.\n\nverbs:', *(f'  {name:<10}{VERBS[prefix + name]}' for name in children)]),
+        description='\n'.join([f'{title}.\n\nverbs:', *(f'  {name:<11}{VERBS[prefix + name]}' for name in children)]),
         epilog=f'`{prog} VERB --help` shows the options of a verb and examples.' if verb else _EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

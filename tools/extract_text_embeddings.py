@@ -10,7 +10,7 @@ Examples:
     python tools/extract_text_embeddings.py --model ViT-B-32-quickgelu --pretrained openai --save-model clip_model
 """
 
-import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
+import process_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
 
 import argparse
 from pathlib import Path

@@ -6,7 +6,7 @@ Examples:
     python tools/reproduce_ablation.py --page-only
 """
 
-import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
+import process_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
 
 import argparse
 import sys

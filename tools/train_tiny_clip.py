@@ -4,7 +4,7 @@ Example:
     python tools/train_tiny_clip.py --out work_dirs/tiny_clip
 """
 
-import thread_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
+import process_policy  # noqa: F401, I001  (first: OpenMP reads it when torch is loaded)
 
 import argparse
 import json
