@@ -1,7 +1,11 @@
 """Overlap of boxes, for numpy arrays and for tensors."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def box_iou(boxes1: np.ndarray, boxes2: np.ndarray, plus_one: bool = True) -> np.ndarray:
@@ -34,7 +38,7 @@ def box_iou(boxes1: np.ndarray, boxes2: np.ndarray, plus_one: bool = True) -> np
     return np.divide(inter, union, out=np.where(np.isnan(union), np.nan, 0).astype(union.dtype), where=union > 0)
 
 
-def tensor_box_iou(boxes1: Tensor, boxes2: Tensor, plus_one: bool = True) -> Tensor:
+def tensor_box_iou(boxes1: 'Tensor', boxes2: 'Tensor', plus_one: bool = True) -> 'Tensor':
     """Intersection over union of tensors, as :func:`box_iou`, but NaN where both boxes are empty."""
     one = 1 if plus_one else 0
     top_left = boxes1[..., :2].maximum(boxes2[..., :2])

@@ -163,6 +163,11 @@ class TextClassifier(BaseModule):
     def _prediction_fc(self) -> nn.Linear:
         return self.fc if self.seen is None else self.eval_fc
 
+    @property
+    def class_weights(self) -> tuple[Tensor, Tensor]:
+        """tuple[Tensor, Tensor]: Weights (num_classes, D) and biases (num_classes,) of the classes of the training."""
+        return self._prediction_fc.weight, self._prediction_fc.bias
+
     def forward(self, features: Tensor, seen_only: bool = False) -> tuple[Tensor, Tensor]:
         """Classifies decoder features.
 
@@ -184,6 +189,34 @@ class TextClassifier(BaseModule):
         return self.logit_scale.exp() * scores, embeds
 
 
+def encode_new_classes(opened: OpenVocabulary, clip: Mapping[str, Any] | None, width: int) -> tuple[Tensor, Tensor]:
+    """Text embeddings of the HOI classes and objects of an open vocabulary that were not in the training.
+
+    Args:
+        opened (OpenVocabulary): The vocabulary.
+        clip (dict, optional): CLIP model that encodes their prompts.
+        width (int): Width D of the classifiers.
+
+    Returns:
+        tuple[Tensor, Tensor]: Embeddings of the new HOI classes and of the new objects, (N, D) each, not normalised.
+
+    Raises:
+        ValueError: If there is a new class, but no CLIP model.
+    """
+    hois = zip(opened.vocabulary.hoi_prompts, opened.trained_hois, strict=True)
+    objects = zip(opened.vocabulary.object_prompts, opened.trained_objects, strict=True)
+    new_hois = [prompt for prompt, known in hois if known is None]
+    new_objects = [prompt for prompt, known in objects if known is None]
+    prompts = [*new_hois, *new_objects]
+    if prompts and clip is None:
+        raise ValueError(
+            f"'{prompts[0]}' is new to the model and its text must be encoded: name the CLIP model by "
+            'set_vocabulary(hois, clip=...) or by model.bbox_head.hoi_classifier.clip in the config.'
+        )
+    embeddings = encode_new_text(prompts, clip) if clip and prompts else torch.zeros(0, width)
+    return embeddings[: len(new_hois)], embeddings[len(new_hois) :]
+
+
 def extend_classifiers(
     hoi_classifier: nn.Module,
     obj_classifier: nn.Module,
@@ -196,28 +229,18 @@ def extend_classifiers(
     Without a new object, the object classifier can also be a :class:`LinearClassifier`, which does not change. ``clip`` encodes
     new prompts; None takes that of the HOI classifier.
     """
-    hois = zip(opened.vocabulary.hoi_prompts, opened.trained_hois, strict=True)
-    objects = zip(opened.vocabulary.object_prompts, opened.trained_objects, strict=True)
-    new_hois = [prompt for prompt, known in hois if known is None]
-    new_objects = [prompt for prompt, known in objects if known is None]
-    extends_objects = bool(new_objects) or isinstance(obj_classifier, TextClassifier)
+    extends_objects = None in opened.trained_objects or isinstance(obj_classifier, TextClassifier)
     classifiers = [hoi_classifier] + [obj_classifier] * extends_objects
     if not all(isinstance(classifier, TextClassifier) for classifier in classifiers):
         raise ValueError(
             'An open vocabulary needs text classifiers: this model has '
             f'{" and ".join(type(classifier).__name__ for classifier in classifiers)}.'
         )
-    prompts, clip = [*new_hois, *new_objects], clip or hoi_classifier.clip
-    if prompts and clip is None:
-        raise ValueError(
-            f"'{prompts[0]}' is new to the model and its text must be encoded: name the CLIP model by "
-            'set_vocabulary(hois, clip=...) or by model.bbox_head.hoi_classifier.clip in the config.'
-        )
-    embeddings = encode_new_text(prompts, clip) if prompts else torch.zeros(0, hoi_classifier.fc.in_features)
-    hoi_classifier.extend(opened.trained_hois, embeddings[: len(new_hois)])
+    new_hois, new_objects = encode_new_classes(opened, clip or hoi_classifier.clip, hoi_classifier.fc.in_features)
+    hoi_classifier.extend(opened.trained_hois, new_hois)
     if extends_objects:
         # The biases of 'nothing' and 'person only' are left out: they say nothing about a new object.
-        obj_classifier.extend(opened.trained_objects, embeddings[len(new_hois) :], trained.num_objects)
+        obj_classifier.extend(opened.trained_objects, new_objects, trained.num_objects)
 
 
 @MODELS.register_module()
@@ -252,6 +275,11 @@ class LinearClassifier(BaseModule):
         if self.seen is not None:
             with torch.no_grad():
                 self.linear.weight[list(vocabulary.unseen(zero_shot))] = 0
+
+    @property
+    def class_weights(self) -> tuple[Tensor, Tensor]:
+        """tuple[Tensor, Tensor]: Weights (num_classes, C) and biases (num_classes,) of the classes."""
+        return self.linear.weight, self.linear.bias
 
     def forward(self, features: Tensor, seen_only: bool = False) -> tuple[Tensor, Tensor]:
         """Logits as in :meth:`TextClassifier.forward`, and the features themselves."""

@@ -6,6 +6,7 @@ from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
 from ...structures import tensor_box_iou
+from ...structures.selection import same_label_pairs
 
 
 @TASK_UTILS.register_module()
@@ -50,7 +51,7 @@ class HOITripletNMS:
         best_first = scores.sort(descending=True, stable=True).indices
         # The pairs to compare and the greedy pass are few numbers, so they are found on the CPU, and with numpy, whose calls are
         # shorter.
-        winner, loser = _pairs(hoi_labels[best_first].cpu().numpy())
+        winner, loser = same_label_pairs(hoi_labels[best_first].cpu().numpy())
         if views is not None:
             views = views[best_first].cpu().numpy()
             differ = views[winner] != views[loser]
@@ -65,14 +66,3 @@ class HOITripletNMS:
             if keep[i]:
                 keep[k] = False
         return best_first[torch.from_numpy(np.flatnonzero(keep)).to(best_first.device)]
-
-
-def _pairs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All pairs of positions with equal labels, (p,) each. The first position of a pair is smaller, and ascends in a class."""
-    order = np.argsort(labels, kind='stable')  # class by class
-    ends = np.append(np.flatnonzero(np.diff(labels[order])) + 1, len(order))
-    last = np.repeat(ends, np.diff(ends, prepend=0))
-    followers = last - np.arange(len(order)) - 1  # positions of the same class that come later
-    winner = np.repeat(np.arange(len(order)), followers)
-    loser = winner + 1 + np.arange(len(winner)) - np.repeat(np.cumsum(followers) - followers, followers)
-    return order[winner], order[loser]
