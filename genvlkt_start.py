@@ -22,6 +22,7 @@ VERBS = {
     'web': 'serve a page to try a model on',
     'train': 'train a model from a config file',
     'test': 'evaluate a checkpoint on the test set of a config file',
+    'export': 'write a model as ONNX, OpenVINO or pt2 file, for deployment',
     'eval': 'evaluate a results file, with reports per class',
     'flops': 'count FLOPs and parameters of the parts of a model',
     'robustness': 'evaluate a checkpoint on corrupted images',

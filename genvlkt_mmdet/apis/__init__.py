@@ -3,6 +3,7 @@ from .checkpoint_conversion import convert_detr_file, export_official_file, impo
 from .configs import find_config
 from .hoi_inferencer import HOIInferencer
 from .hoi_result import HOIResult
+from .model_export import export_model
 
 __all__ = [
     'AttendedImage',
@@ -12,6 +13,7 @@ __all__ = [
     'attend',
     'convert_detr_file',
     'draw_attention',
+    'export_model',
     'export_official_file',
     'find_config',
     'import_official_file',

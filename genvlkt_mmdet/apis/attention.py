@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..datasets.image_file import MAX_PIXELS
+from ..models import GENVLKT
 from ..visualization import DEFAULT_SCORE_THR, HOIVisualizer
 from ..visualization.drawn_pairs import pairs_from_triplets
 from .hoi_inferencer import HOIInferencer, check_options, select_triplets
@@ -119,6 +120,7 @@ def attend(
         FileNotFoundError: If the image does not exist.
         ValueError: If the input is no single image that can be read, or a setting is out of range.
     """
+    check_attention(inferencer)
     check_options(pred_score_thr=pred_score_thr, top_k=top_k, max_pixels=max_pixels)
     source = find_images(image)
     if not source.alone or is_video(image):
@@ -136,6 +138,12 @@ def attend(
         tuple(data['inputs'].shape[-2:]),
         tuple(sample.img_shape[:2]),
     )
+
+
+def check_attention(inferencer: HOIInferencer) -> None:
+    """Raises a ValueError if the model is an exported one, which does not give its attention."""
+    if not isinstance(inferencer.model, GENVLKT):
+        raise ValueError('An exported model does not show where it looks: take the checkpoint that it was made from.')
 
 
 def pair_attention(inferencer: HOIInferencer, image: ImageInput, query: int) -> PairAttention:

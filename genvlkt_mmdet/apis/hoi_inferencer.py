@@ -36,6 +36,7 @@ from ..engine import (
     read_embedded_config,
     registered_names_only,
 )
+from ..export import ExportedModel, is_exported
 from ..files import write_file
 from ..models import GENVLKT, optimize_for_inference
 from ..progress import progress_bar
@@ -64,10 +65,10 @@ class HOIInferencer(BaseInferencer):
     Therefore the default threshold is above 1.
 
     Args:
-        model (str | Path | dict | Config, optional): Config file, name of a shipped config (``'gen_vlkt_s_hico'``), or
-            config. None: the config in the checkpoint.
-        weights (str | Path, optional): Checkpoint, as a file or an address that mmengine can load. None, without a ``model``: the
-            small model that ships with the package, for the rendered images of MiniHOI.
+        model (str | Path | dict | Config, optional): Config file, name of a shipped config (``'gen_vlkt_s_hico'``), config, or
+            exported model (``'model.onnx'``, see :func:`export_model`). None: the config in the checkpoint.
+        weights (str | Path, optional): Checkpoint, as a file or an address that mmengine can load, or an exported model. None,
+            without a ``model``: the small model that ships with the package, for the rendered images of MiniHOI.
         device (str, optional): Device such as ``'cpu'`` or ``'cuda:0'``. None: the best available device.
         scope (str): Registry scope.
         show_progress (bool): Whether to show a progress bar.
@@ -76,15 +77,17 @@ class HOIInferencer(BaseInferencer):
             :func:`~genvlkt_mmdet.vocabulary.read_hoi_list`).
         trust_config (bool): Only without ``model``. False (default): the checkpoint's config is read as data, and refused if
             it needs more. True: the Python text of that config is run, and the modules that it names are imported. The author of
-            the file can then run any code on this machine, so use it only for files of people whom you trust.
+            the file can then run any code on this machine, so use it only for files of people whom you trust. An exported model in
+            PyTorch's format, ``.pt2``, needs it as well.
         optimize (bool): Whether the model is passed to :func:`~genvlkt_mmdet.models.optimize_for_inference`. Defaults to True.
         dtype (str): Its precision: 'auto' (float16 on a GPU, else float32), 'float32', 'bfloat16' or 'float16'.
         compile (bool | str): Whether it is compiled, or the backend of ``torch.compile``. Defaults to False.
 
     Raises:
         FileNotFoundError: If the config, the checkpoint, the file of phrases or the CLIP model does not exist.
+        ImportError: If the library that runs an exported model is not installed.
         ValueError: If a ``model`` is given without ``weights``, a phrase cannot be read, the config is of another kind of model,
-            or there is no such device.
+            there is no such device, or an exported model is damaged or given with settings that only a checkpoint has.
         ConfigError: If a setting of ``model`` is unknown or impossible.
         CheckpointError: If the checkpoint cannot be read, belongs to another config, or carries a config that is refused.
 
@@ -111,16 +114,22 @@ class HOIInferencer(BaseInferencer):
     ) -> None:
         if model is None and weights is None:
             model, weights = DEFAULT_MODEL, DEFAULT_WEIGHTS
+        if weights is None and is_exported(model):
+            model, weights = None, model  # type: ignore[assignment]
         if weights is None:
             raise ValueError(
                 'HOIInferencer needs weights=... (--weights on the command line): the path of a checkpoint that was trained with '
                 'this config.'
             )
-        device = check_device(device)
+        exported = is_exported(weights)
+        if exported:
+            _check_exported_options(model, device, dtype, compile)
+        device = check_device('cpu' if exported else device)
         if isinstance(vocabulary, (str, Path)):
             vocabulary = read_hoi_list(vocabulary)
         init_default_scope(scope)
         self._trust_config = trust_config
+        self._exported = ExportedModel(weights, trust_config) if exported else None
         arguments = dict(weights=str(weights), device=device, scope=scope, show_progress=show_progress)
         if model is not None:
             super().__init__(read_config(str(model)) if isinstance(model, (str, Path)) else model, **arguments)
@@ -128,7 +137,7 @@ class HOIInferencer(BaseInferencer):
             with nullcontext() if trust_config else registered_names_only(), _embedded(str(weights)):
                 super().__init__(**arguments)
         self.model: nn.Module = revert_sync_batchnorm(self.model)
-        if optimize:
+        if optimize and not exported:
             optimize_for_inference(self.model, dtype, compile)
         if vocabulary is not None:
             self.model.set_vocabulary(vocabulary)
@@ -291,7 +300,7 @@ class HOIInferencer(BaseInferencer):
         self, batches: Iterable[tuple[list[LoadedImage], Any]], pred_score_thr: float, top_k: int | None
     ) -> Iterator[tuple[list[LoadedImage], list[HOIDataSample]]]:
         """Yields the images of each batch of :meth:`preprocess` and their selected triplets."""
-        new_classes = NewClassScores(self.model.bbox_head.readings)
+        new_classes = NewClassScores(self.model.readings)
         for images, data in batches:
             samples = new_classes.watch(self.forward(data))
             yield (
@@ -478,6 +487,9 @@ class HOIInferencer(BaseInferencer):
         return load_vocabulary(self.model.dataset_meta['vocabulary'])
 
     def _init_model(self, cfg: Config, weights: str, device: str) -> nn.Module:
+        if self._exported is not None:
+            cfg.update(self._exported.cfg.to_dict())
+            return self._exported
         checkpoint = load_checkpoint(weights)
         if not cfg:
             cfg.update(read_embedded_config(checkpoint, weights, self._trust_config).to_dict())
@@ -533,6 +545,18 @@ def _embedded(weights: str) -> Iterator[None]:
         if not isinstance(error, ConfigError) and isinstance(error, (ValueError, OSError, torch.OutOfMemoryError)):
             raise
         raise CheckpointError(f"What the config in '{weights}' describes cannot be built: {one_line(error)}") from error
+
+
+def _check_exported_options(model: Any, device: str | None, dtype: str, compile: bool | str) -> None:
+    """Refuses settings that an exported model cannot follow."""
+    for name, wrong, advice in (
+        ('model', model is not None, 'it carries its config: leave model out'),
+        ('device', device not in (None, 'cpu'), 'it runs on the CPU: leave device out, or take the checkpoint'),
+        ('dtype', dtype not in ('auto', 'float32'), 'it computes in float32: leave dtype out, or take the checkpoint'),
+        ('compile', bool(compile), 'it is compiled already: leave compile out'),
+    ):
+        if wrong:
+            raise ValueError(f'{name} cannot be set for an exported model: {advice}.')
 
 
 def check_options(

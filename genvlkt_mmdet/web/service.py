@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..apis import AttendedImage, HOIInferencer, HOIResult, attend
+from ..apis.attention import check_attention
 from ..apis.sources import read_image
 from ..datasets.video_file import read_video
 from ..video import Smoothing, Timeline, VideoResult, detect_video
@@ -57,10 +58,11 @@ class HOIService:
     """
 
     def __init__(self, inferencer: HOIInferencer, limits: Limits = Limits()) -> None:
+        check_attention(inferencer)  # before the first request
         self.inferencer = inferencer
         self.limits = limits
         self._lock = threading.Lock()
-        self._own: list[HOIEntry] = [reading.entry for reading in inferencer.model.bbox_head.readings]
+        self._own: list[HOIEntry] = [reading.entry for reading in inferencer.model.readings]
         self._current = self._own
 
     def detect(
@@ -158,7 +160,7 @@ class HOIService:
                 if entries:
                     model.set_vocabulary(entries)
                 self._current = entries
-            yield model.bbox_head.readings
+            yield model.readings
 
 
 def pair_rows(result: HOIResult) -> list[list[int | str | float]]:

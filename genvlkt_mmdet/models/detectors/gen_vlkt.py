@@ -207,6 +207,11 @@ class GENVLKT(BaseDetector):
             self.dataset_meta = dict(meta, vocabulary=vocabulary, classes=vocabulary.object_names)
         return readings
 
+    @property
+    def readings(self) -> tuple[HOIReading, ...]:
+        """tuple[HOIReading]: How the entries of the open vocabulary were read. Empty without one."""
+        return self.bbox_head.readings
+
     def reset_vocabulary(self) -> None:
         """Predicts the classes of the training again, exactly as before :meth:`set_vocabulary`."""
         self.bbox_head.reset_vocabulary()
