@@ -50,7 +50,7 @@ def write_exported(model: GENVLKT, cfg: Config, file: str | Path, format: str) -
         file (str | Path): The file to write.
         format (str): 'onnx', 'openvino' or 'pt2'.
     """
-    weights = _class_weights(model)
+    weights = class_weights(model)
     metadata = dict(
         version=_VERSION,
         genvlkt=__version__,
@@ -58,13 +58,26 @@ def write_exported(model: GENVLKT, cfg: Config, file: str | Path, format: str) -
         text_classifiers=[isinstance(c, TextClassifier) for c in _classifiers(model)],
         class_weights={name: _encoded(value) for name, value in weights.items()},
     )
+    write_program(trace_network(model, weights), format, Path(file), json.dumps(metadata), weights)
+
+
+def trace_network(model: GENVLKT, weights: Mapping[str, np.ndarray]) -> torch.export.ExportedProgram:
+    """Traces the network for any batch size, image size and number of classes.
+
+    Args:
+        model (GENVLKT): The model, in float32 on the CPU.
+        weights (Mapping): Its class weights, by the names in INPUTS.
+
+    Returns:
+        ExportedProgram: The program.
+    """
     dim = torch.export.Dim
     hois, objects, batch = dim('hois'), dim('objects'), dim('batch')
     # Sizes that are no multiples of anything and differ from each other, so that the graph holds for every size. The class
     # weights are copies: a weight of the network itself would be written as a constant.
     images, sizes = torch.zeros(2, 3, 131, 97), torch.tensor([[131, 97], [120, 90]])
     with torch.no_grad():
-        program = torch.export.export(
+        return torch.export.export(
             ExportableNetwork(model).eval(),
             (images, sizes, *(torch.from_numpy(value.copy()) for value in weights.values())),
             dynamic_shapes=dict(
@@ -76,14 +89,21 @@ def write_exported(model: GENVLKT, cfg: Config, file: str | Path, format: str) -
                 obj_bias={0: objects},
             ),
         )
-    write_program(program, format, Path(file), json.dumps(metadata), weights)
 
 
 def _classifiers(model: GENVLKT) -> tuple[Any, Any]:
     return model.bbox_head.hoi_classifier, model.bbox_head.obj_classifier
 
 
-def _class_weights(model: GENVLKT) -> dict[str, np.ndarray]:
+def class_weights(model: GENVLKT) -> dict[str, np.ndarray]:
+    """Weights and biases of the classes of the training, by their names among the inputs of the network.
+
+    Args:
+        model (GENVLKT): The model, on the CPU.
+
+    Returns:
+        dict[str, np.ndarray]: float32, one row per HOI class or object logit.
+    """
     head = model.bbox_head
     hois, objects = ([value.detach() for value in c.class_weights] for c in _classifiers(model))
     if isinstance(head, VerbGENHead):  # the logit of an HOI class is that of its verb

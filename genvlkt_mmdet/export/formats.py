@@ -68,14 +68,13 @@ def _write_onnx(
 ) -> None:
     with _needs('onnx, onnxscript'):
         import onnx  # noqa: F401
-        import onnx_ir
-        import onnxscript  # noqa: F401
+        from onnxscript import ir
     names = dict(input_names=INPUTS, output_names=OUTPUTS)
     model = torch.onnx.export(program, dynamo=True, verbose=False, **names)
     graph = model.model.graph
     for value in graph.inputs:
         if value.name in defaults:
-            value.const_value = onnx_ir.tensor(defaults[value.name], name=value.name)
+            value.const_value = ir.tensor(defaults[value.name], name=value.name)
             graph.register_initializer(value)
     model.model.metadata_props[_KEY] = metadata
     write_file(file, model.model_proto.SerializeToString())
