@@ -77,8 +77,8 @@ class HOIInferencer(BaseInferencer):
             :func:`~genvlkt_mmdet.vocabulary.read_hoi_list`).
         trust_config (bool): Only without ``model``. False (default): the checkpoint's config is read as data, and refused if
             it needs more. True: the Python text of that config is run, and the modules that it names are imported. The author of
-            the file can then run any code on this machine, so use it only for files of people whom you trust. An exported model in
-            PyTorch's format, ``.pt2``, needs it as well.
+            the file can then run any code on this machine, so use it only for files of people whom you trust. A ``.pt2`` file
+            needs it as well.
         optimize (bool): Whether the model is passed to :func:`~genvlkt_mmdet.models.optimize_for_inference`. Defaults to True.
         dtype (str): Its precision: 'auto' (float16 on a GPU, else float32), 'float32', 'bfloat16' or 'float16'.
         compile (bool | str): Whether it is compiled, or the backend of ``torch.compile``. Defaults to False.
@@ -115,7 +115,7 @@ class HOIInferencer(BaseInferencer):
         if model is None and weights is None:
             model, weights = DEFAULT_MODEL, DEFAULT_WEIGHTS
         if weights is None and is_exported(model):
-            model, weights = None, model  # type: ignore[assignment]
+            model, weights = None, model
         if weights is None:
             raise ValueError(
                 'HOIInferencer needs weights=... (--weights on the command line): the path of a checkpoint that was trained with '

@@ -51,5 +51,5 @@ def export_model(
         raise ValueError(f"'{weights or model}' is exported already: give the checkpoint.")
     options = dict(device='cpu', show_progress=False, trust_config=trust_config, optimize=False)
     inferencer = HOIInferencer(model, weights, **options)  # type: ignore[arg-type]
-    write_exported(inferencer.model, inferencer.cfg, file, format)  # type: ignore[arg-type]
+    write_exported(inferencer.model, inferencer.cfg, file, format)
     return file

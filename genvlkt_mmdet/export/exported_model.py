@@ -125,7 +125,9 @@ def _embedded(model: GENVLKT, cfg: Config) -> dict[str, Any]:
     meta: dict[str, Any] = {}
     embed_config(dict(meta=meta), kept)
     if not meta:
-        raise ValueError('The config cannot be exported: its test pipeline, data_preprocessor or test_cfg is no plain data.')
+        raise ValueError(
+            'The config cannot be exported: its test pipeline, data_preprocessor or test_cfg is no plain data.'
+        )
     vocabulary = model.bbox_head.trained_vocabulary
     return dict(meta, dataset_meta=dict(vocabulary=vocabulary.to_dict(), zero_shot=model.bbox_head.zero_shot))
 
@@ -298,8 +300,8 @@ def _extended(
     weight, bias = weights[f'{part}_weight'], weights[f'{part}_bias']
     if embeddings.shape[1] != weight.shape[1]:
         raise ValueError(
-            f'The text embeddings of new classes have {embeddings.shape[1]} numbers, the classifier takes {weight.shape[1]}: they '
-            'must come from the CLIP model that it was trained with.'
+            f'The text embeddings of new classes have {embeddings.shape[1]} numbers, the classifier takes {weight.shape[1]}: '
+            'they must come from the CLIP model that it was trained with.'
         )
     new = iter(torch.nn.functional.normalize(embeddings, dim=-1).numpy())
     new_bias = bias[:num_bias_classes].mean()

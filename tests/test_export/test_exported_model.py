@@ -20,9 +20,9 @@ pytest.importorskip('openvino')
 
 CONFIG, WEIGHTS = 'gen_vlkt_tiny_minihoi', 'genvlkt://gen_vlkt_tiny_minihoi.pth'
 FIVE = [('hold', 'cup'), 'a person kicking a ball', 'riding a unicorn', ('wash', 'bicycle'), ('paint', 'horse')]
-VERBS = 'hold lift push pull ride kick wash feed carry throw catch clean paint hug repair open wear eat cut break'.split()
-NOUNS = 'cup ball bicycle umbrella horse dog cat car boat table chair book lamp guitar drum kite pizza tree ladder'.split()
-MANY = [(verb, noun) for verb in VERBS for noun in NOUNS]
+# More classes than in the training.
+_VERBS = ['hold', 'push', 'ride', 'lift', 'kick', 'wash', 'feed', 'carry', 'throw', 'hug']
+MANY = [(verb, noun) for verb in _VERBS for noun in ('cup', 'cat', 'ball', 'boat', 'unicorn', 'dog')]
 
 
 @pytest.fixture(scope='module')
@@ -30,6 +30,7 @@ def files(tmp_path_factory):
     """The shipped detector in every format. The network is traced once, which takes most of the time."""
     folder = tmp_path_factory.mktemp('exported')
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('GENVLKT_CACHE', str(folder))  # of the text embeddings
         traced = []
 
         def trace_once(model, weights, original=exported_model.trace_network):
@@ -40,7 +41,7 @@ def files(tmp_path_factory):
         patch.setattr(exported_model, 'trace_network', trace_once)
         for name, suffix in SUFFIXES.items():
             export_model(CONFIG, WEIGHTS, folder / f'model{suffix}', name)
-    return {name: folder / f'model{suffix}' for name, suffix in SUFFIXES.items()}
+        yield {name: folder / f'model{suffix}' for name, suffix in SUFFIXES.items()}
 
 
 @pytest.fixture(scope='module')
@@ -59,19 +60,22 @@ def load(file, **kwargs):
     return HOIInferencer(str(file), show_progress=False, trust_config=file.suffix == '.pt2', **kwargs)
 
 
+@pytest.fixture(scope='module', params=SUFFIXES)
+def exported(request, files):
+    return load(files[request.param])
+
+
 def by_class(result):
     return {(hoi['query'], hoi['phrase'], hoi['object']): hoi for hoi in result}
 
 
-@pytest.mark.parametrize('name', SUFFIXES)
-def test_the_same_triplets(name, files, reference, images):
-    exported = load(files[name])
-    for vocabulary in (None, FIVE, MANY if name == 'onnx' else FIVE[:1]):
+def test_the_same_triplets(exported, reference, images):
+    for vocabulary in (None, FIVE, MANY, FIVE[:1]):
         for inferencer in (exported, reference):
             if vocabulary is not None:
                 inferencer.model.set_vocabulary(vocabulary)
         found, expected = (i(images, batch_size=3, pred_score_thr=0.5)['predictions'] for i in (exported, reference))
-        assert exported.vocabulary == reference.vocabulary and sum(map(len, expected)) > 20
+        assert exported.vocabulary == reference.vocabulary and sum(map(len, expected)) >= 10
         for one, other in zip(map(by_class, found), map(by_class, expected), strict=True):
             assert one.keys() == other.keys()
             for key, hoi in one.items():
@@ -85,10 +89,9 @@ def test_the_same_triplets(name, files, reference, images):
     assert exported.vocabulary == reference.vocabulary and streamed[0].plot().shape[2] == 3
 
 
-@pytest.mark.parametrize('name', SUFFIXES)
 @torch.no_grad()
-def test_logits_of_other_sizes(name, files, reference):
-    model = load(files[name]).model
+def test_logits_of_other_sizes(exported, reference):
+    model = exported.model
     for shape, sizes in (((1, 160, 201), [(160, 201)]), ((3, 97, 64), [(97, 64), (33, 64), (90, 50)])):
         inputs = torch.randn(shape[0], 3, *shape[1:], generator=torch.Generator().manual_seed(0))
         samples = [HOIDataSample(metainfo=dict(img_shape=size)) for size in sizes]
@@ -113,7 +116,7 @@ def test_command_line(files, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     run_verb('infer', [str(asset_path('example.jpg')), '--weights', str(files['onnx']), '--score-thr', '0.5'])
     written = json.loads((tmp_path / 'out' / 'preds' / 'example.json').read_text())
-    assert len(written['predictions']) and (tmp_path / 'out' / 'vis' / 'example.jpg').is_file()
+    assert written['hois'] and (tmp_path / 'out' / 'vis' / 'example.jpg').is_file()
     with pytest.raises(SystemExit, match="'x.xml' must have the suffix of its format"):
         run_verb('export', [CONFIG, WEIGHTS, '--format', 'onnx', '--out', 'x.xml'])
     with pytest.raises(SystemExit, match='is exported already'):

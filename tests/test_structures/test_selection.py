@@ -17,7 +17,9 @@ def random_image(seed: int, queries: int = 12, hois: int = 9):
     return scores, *boxes, rng.integers(0, 3, queries), rng.permutation(np.arange(hois) % 4)
 
 
-@pytest.mark.parametrize('nms', [None, dict(iou_threshold=0.7), dict(iou_threshold=0.3, human_power=0.5, object_power=2.0)])
+@pytest.mark.parametrize(
+    'nms', [None, dict(iou_threshold=0.7), dict(iou_threshold=0.3, human_power=0.5, object_power=2.0)]
+)
 @pytest.mark.parametrize('kind', [TopHOITriplets, VerbHOITriplets])
 def test_the_same_triplets_as_in_torch_with_ties(kind, nms):
     own = None if nms is None else TripletNMS(**nms)
