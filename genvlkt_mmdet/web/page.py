@@ -8,6 +8,8 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..apis import AttendedImage, HOIInferencer
 from ..apis.sources import is_video
 from ..assets import asset_path
@@ -39,8 +41,9 @@ _KINDS = dict(csv='text/csv', json='application/json')
 _FONTS = ('system-ui', 'sans-serif')  # of the visitor's machine: nothing is loaded from the web
 _CSS = """
 .downloads a {margin-right: 1.5em}
-table th, table td {font-size: 0.9em; overflow-wrap: anywhere}
-table th *, table td * {padding-left: 2px !important; padding-right: 2px !important}
+[role=columnheader] *, [role=gridcell] * {padding-left: 2px !important; padding-right: 2px !important; overflow-wrap: anywhere}
+[role=columnheader], [role=gridcell] {font-size: 0.85em}
+#video video {max-height: 480px}
 footer {display: none !important}
 """
 
@@ -68,7 +71,7 @@ def build_page(service: HOIService) -> 'Blocks':
         gr.Markdown(f'# {_TITLE}\n{_INTRODUCTION}')
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
-                file = gr.File(label=label, file_types=['image', 'video'], height=140)
+                file = gr.File(label=label, file_types=['image', 'video'], height=140, elem_id='file')
                 example = gr.Button('Take the example image', size='sm')
                 threshold = gr.Slider(0, 2, DEFAULT_SCORE_THR, step=0.05, label='Score threshold')
                 top_k = gr.Slider(1, 100, 20, step=1, label='Maximum number of interactions')
@@ -80,14 +83,23 @@ def build_page(service: HOIService) -> 'Blocks':
                     max_lines=8,
                 )
                 readings = gr.Dataframe(
-                    headers=list(READING_HEADER), label='How they were read', visible=False, elem_id='readings', **rows
+                    headers=list(READING_HEADER),
+                    column_widths=['34%', '21%', '21%', '24%'],
+                    label='How they were read',
+                    visible=False,
+                    elem_id='readings',
+                    **rows,
                 )
                 button = gr.Button('Detect', variant='primary')
             with gr.Column(scale=2, min_width=300):
                 status = gr.Textbox(label='Result', interactive=False, lines=1, max_lines=6, elem_id='status')
                 drawing = gr.Image(**picture, elem_id='drawing')
-                gr.Markdown('Click a pair in the image, or a line of the table, to see where the model looks for it.')
-                attention = gr.Image(**picture, visible=False, elem_id='attention')
+                hint = gr.Markdown(
+                    'Click a pair in the image, or a line of the table, to see where the model looks for it.'
+                )
+                with gr.Row(elem_id='attention'):  # beside each other, or one below the other on a phone
+                    instance = gr.Image(**picture, visible=False, min_width=280)
+                    interaction = gr.Image(**picture, visible=False, min_width=280)
                 video = gr.Video(show_label=False, buttons=[], interactive=False, visible=False, elem_id='video')
                 table = gr.Dataframe(
                     headers=list(TABLE_HEADER),
@@ -109,14 +121,9 @@ def build_page(service: HOIService) -> 'Blocks':
         def detect(path: str | None, thr: float, count: float, text: str) -> Iterator[dict]:
             hidden, unseen = gr.update(value=None, visible=False), gr.update(visible=False)
             empty = {
-                **{
-                    state: None,
-                    status: '',
-                    drawing: gr.update(value=None, visible=True),
-                    attention: hidden,
-                    video: hidden,
-                },
-                **{table: gr.update(value=[], visible=True), timeline: unseen, downloads: '', readings: unseen},
+                **{state: None, status: '', downloads: '', timeline: unseen, readings: unseen},
+                **{instance: hidden, interaction: hidden, video: hidden, hint: gr.update(visible=True)},
+                **{drawing: gr.update(value=None, visible=True), table: gr.update(value=[], visible=True)},
             }
             if path is None:
                 yield {**empty, status: 'Choose a file first.'}
@@ -133,6 +140,7 @@ def build_page(service: HOIService) -> 'Blocks':
                             **empty,
                             status: shown,
                             drawing: hidden,
+                            hint: unseen,
                             video: gr.update(value=str(found.files[0]), visible=True),
                             table: unseen,
                             timeline: gr.update(value=timeline_rows(found.timeline), visible=True),
@@ -155,25 +163,27 @@ def build_page(service: HOIService) -> 'Blocks':
             except (ValueError, OSError, ImportError) as error:
                 yield {**empty, status: one_line(error).replace(path, name)}
 
-        def show(attended: AttendedImage, query: int | None) -> dict:
+        def show(attended: AttendedImage, query: int | None) -> list[dict]:
             if query is None:
-                return gr.skip()
-            return gr.update(value=service.draw(attended, query), visible=True)
+                return [gr.skip(), gr.skip()]
+            return [
+                gr.update(value=side, visible=True) for side in np.array_split(service.draw(attended, query), 2, axis=1)
+            ]
 
-        def clicked(attended: AttendedImage | None, event: gr.SelectData) -> dict:
+        def clicked(attended: AttendedImage | None, event: gr.SelectData) -> list[dict]:
             return show(attended, attended and pair_at(attended.result, event.index))
 
-        def chosen(attended: AttendedImage | None, event: gr.SelectData) -> dict:
+        def chosen(attended: AttendedImage | None, event: gr.SelectData) -> list[dict]:
             return show(attended, attended and query_of_row(attended.result, event.row_value))
 
         inputs = [file, threshold, top_k, phrases]
-        outputs = [state, status, drawing, attention, video, table, timeline, downloads, readings]
+        outputs = [state, status, drawing, hint, instance, interaction, video, table, timeline, downloads, readings]
         for event in (file.upload, button.click, threshold.release, top_k.release):
             event(detect, inputs, outputs, **model)
         took = example.click(lambda: str(asset_path('example.jpg')), None, file, api_visibility='private')
         took.then(detect, inputs, outputs, **model)
-        drawing.select(clicked, state, attention, **model)
-        table.select(chosen, state, attention, **model)
+        drawing.select(clicked, state, [instance, interaction], **model)
+        table.select(chosen, state, [instance, interaction], **model)
     return page.queue(max_size=limits.waiting)
 
 

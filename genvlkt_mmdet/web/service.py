@@ -20,7 +20,7 @@ from ..vocabulary import HOIEntry, HOIReading, parse_hoi_list
 
 TABLE_HEADER = ('pair', 'interaction', 'score', 'confidence')
 TIMELINE_HEADER = ('seconds', 'person', 'interaction', 'confidence')
-READING_HEADER = ('you wrote', 'verb', 'object', 'in the training')
+READING_HEADER = ('you wrote', 'verb', 'object', 'status')
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def reading_rows(readings: tuple[HOIReading, ...]) -> list[list[str]]:
     rows = []
     for reading in readings:
         wrote = reading.entry if isinstance(reading.entry, str) else ', '.join(part or '-' for part in reading.entry)
-        rows.append([wrote, reading.verb, reading.obj or '-', 'yes' if reading.known else reading.status])
+        rows.append([wrote, reading.verb, reading.obj or '-', reading.status])
     return rows
 
 

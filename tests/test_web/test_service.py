@@ -45,7 +45,7 @@ def test_each_request_has_its_own_vocabulary(service):
         ['a person washing a horse', 'wash', 'horse'],
         ['pull, dog', 'pull', 'dog'],
     ]
-    assert {row[3] for row in reading_rows(readings)} == {'yes'}
+    assert {row[3] for row in reading_rows(readings)} == {'known'}
     new, readings = service.detect(EXAMPLE, 0, 100, 'a person juggling an umbrella')
     assert {hoi['phrase'] for hoi in new.result} == {'person juggling an umbrella'}
     assert reading_rows(readings)[0][3] == 'new verb'
