@@ -8,6 +8,8 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..apis import AttendedImage, HOIInferencer
 from ..apis.sources import is_video
 from ..assets import asset_path
@@ -41,6 +43,7 @@ _CSS = """
 .downloads a {margin-right: 1.5em}
 [role=columnheader] *, [role=gridcell] * {padding-left: 2px !important; padding-right: 2px !important; overflow-wrap: anywhere}
 [role=columnheader], [role=gridcell] {font-size: 0.85em}
+#video video {max-height: 480px}
 footer {display: none !important}
 """
 
@@ -91,8 +94,12 @@ def build_page(service: HOIService) -> 'Blocks':
             with gr.Column(scale=2, min_width=300):
                 status = gr.Textbox(label='Result', interactive=False, lines=1, max_lines=6, elem_id='status')
                 drawing = gr.Image(**picture, elem_id='drawing')
-                gr.Markdown('Click a pair in the image, or a line of the table, to see where the model looks for it.')
-                attention = gr.Image(**picture, visible=False, elem_id='attention')
+                hint = gr.Markdown(
+                    'Click a pair in the image, or a line of the table, to see where the model looks for it.'
+                )
+                with gr.Row(elem_id='attention'):  # beside each other, or one below the other on a phone
+                    instance = gr.Image(**picture, visible=False, min_width=280)
+                    interaction = gr.Image(**picture, visible=False, min_width=280)
                 video = gr.Video(show_label=False, buttons=[], interactive=False, visible=False, elem_id='video')
                 table = gr.Dataframe(
                     headers=list(TABLE_HEADER),
@@ -114,14 +121,9 @@ def build_page(service: HOIService) -> 'Blocks':
         def detect(path: str | None, thr: float, count: float, text: str) -> Iterator[dict]:
             hidden, unseen = gr.update(value=None, visible=False), gr.update(visible=False)
             empty = {
-                **{
-                    state: None,
-                    status: '',
-                    drawing: gr.update(value=None, visible=True),
-                    attention: hidden,
-                    video: hidden,
-                },
-                **{table: gr.update(value=[], visible=True), timeline: unseen, downloads: '', readings: unseen},
+                **{state: None, status: '', downloads: '', timeline: unseen, readings: unseen},
+                **{instance: hidden, interaction: hidden, video: hidden, hint: gr.update(visible=True)},
+                **{drawing: gr.update(value=None, visible=True), table: gr.update(value=[], visible=True)},
             }
             if path is None:
                 yield {**empty, status: 'Choose a file first.'}
@@ -138,6 +140,7 @@ def build_page(service: HOIService) -> 'Blocks':
                             **empty,
                             status: shown,
                             drawing: hidden,
+                            hint: unseen,
                             video: gr.update(value=str(found.files[0]), visible=True),
                             table: unseen,
                             timeline: gr.update(value=timeline_rows(found.timeline), visible=True),
@@ -160,25 +163,27 @@ def build_page(service: HOIService) -> 'Blocks':
             except (ValueError, OSError, ImportError) as error:
                 yield {**empty, status: one_line(error).replace(path, name)}
 
-        def show(attended: AttendedImage, query: int | None) -> dict:
+        def show(attended: AttendedImage, query: int | None) -> list[dict]:
             if query is None:
-                return gr.skip()
-            return gr.update(value=service.draw(attended, query), visible=True)
+                return [gr.skip(), gr.skip()]
+            return [
+                gr.update(value=side, visible=True) for side in np.array_split(service.draw(attended, query), 2, axis=1)
+            ]
 
-        def clicked(attended: AttendedImage | None, event: gr.SelectData) -> dict:
+        def clicked(attended: AttendedImage | None, event: gr.SelectData) -> list[dict]:
             return show(attended, attended and pair_at(attended.result, event.index))
 
-        def chosen(attended: AttendedImage | None, event: gr.SelectData) -> dict:
+        def chosen(attended: AttendedImage | None, event: gr.SelectData) -> list[dict]:
             return show(attended, attended and query_of_row(attended.result, event.row_value))
 
         inputs = [file, threshold, top_k, phrases]
-        outputs = [state, status, drawing, attention, video, table, timeline, downloads, readings]
+        outputs = [state, status, drawing, hint, instance, interaction, video, table, timeline, downloads, readings]
         for event in (file.upload, button.click, threshold.release, top_k.release):
             event(detect, inputs, outputs, **model)
         took = example.click(lambda: str(asset_path('example.jpg')), None, file, api_visibility='private')
         took.then(detect, inputs, outputs, **model)
-        drawing.select(clicked, state, attention, **model)
-        table.select(chosen, state, attention, **model)
+        drawing.select(clicked, state, [instance, interaction], **model)
+        table.select(chosen, state, [instance, interaction], **model)
     return page.queue(max_size=limits.waiting)
 
 

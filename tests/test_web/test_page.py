@@ -193,20 +193,23 @@ def test_attention_of_a_pair_by_its_line_and_by_its_place(visit, inferencer):
     take_example(page)
     page.locator('#table [role=gridcell]').nth(1).click()
     shown = page.locator('#attention img')
-    shown.wait_for()
-    by_line = _pixels(page, shown)
-    assert by_line.shape[1] > 2 * 480  # both decoders, side by side
+    shown.nth(1).wait_for()
+    by_line = [_pixels(page, image) for image in shown.all()]
+    assert [side.shape[1] > 480 for side in by_line] == [True, True]  # the two decoders
+    assert np.abs(by_line[0].astype(int) - by_line[1][:, : by_line[0].shape[1]]).mean() > 2
     take_example(page)
-    shown.wait_for(state='detached')
-    # The centre of the best person is in one of its pair's boxes, which may hide a smaller one of another pair.
+    shown.first.wait_for(state='detached')
+    # The centre of the best object is in one of its pair's boxes.
     (hois,) = inferencer(str(asset_path('example.jpg')), top_k=20)['predictions']
-    x1, y1, x2, y2 = hois[0]['human_box']
+    x1, y1, x2, y2 = hois[0]['object_box']
     drawing = page.locator('#drawing img')
-    scale = drawing.bounding_box()['height'] / _pixels(page, drawing).shape[0] * 480 / 128
-    drawing.click(position=dict(x=scale * (x1 + x2) / 2, y=scale * (y1 + y2) / 2))
-    shown.wait_for()
-    by_place = _pixels(page, shown)
-    assert by_place.shape == by_line.shape and np.abs(by_place.astype(int) - by_line).mean() < 1
+    pixels, box = _pixels(page, drawing), drawing.bounding_box()
+    scale = 480 / 128 * min(box['width'] / pixels.shape[1], box['height'] / pixels.shape[0])  # centred in its box
+    left = (box['width'] - scale * 128) / 2
+    drawing.click(position=dict(x=left + scale * (x1 + x2) / 2, y=scale * (y1 + y2) / 2))
+    shown.nth(1).wait_for()
+    by_place = [_pixels(page, image) for image in shown.all()]
+    assert all(np.abs(one.astype(int) - other).mean() < 1 for one, other in zip(by_place, by_line, strict=True))
 
 
 def _pixels(page, image):
