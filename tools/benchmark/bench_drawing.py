@@ -26,7 +26,9 @@ def pairs_at(frame: int, number: int, height: int, width: int) -> list[DrawnPair
         x += 0.02 * width * np.sin(frame / 10 + i)
         human = np.array([x, y, x + 0.1 * width, y + 0.35 * height])
         lines = PHRASES[i % 4 :][: 1 + (frame // 2 + i) % 2]
-        pairs.append(DrawnPair(human, human + [0.05 * width, 0.1 * height, 0.1 * width, 0.1 * height], dict.fromkeys(lines), i))
+        pairs.append(
+            DrawnPair(human, human + [0.05 * width, 0.1 * height, 0.1 * width, 0.1 * height], dict.fromkeys(lines), i)
+        )
     return pairs
 
 
