@@ -20,6 +20,7 @@ from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from ..assets import SCHEME
 from ..converters import load_checkpoint
 from ..datasets.image_file import MAX_PIXELS
 from ..engine import (
@@ -46,6 +47,10 @@ from .hoi_result import HOIResult
 from .new_class_scores import NewClassScores
 from .sources import ImageInput, LoadedImage, find_images, load_images, named
 
+#: The model that ships with the package. It knows the rendered scenes of MiniHOI, no photographs.
+DEFAULT_MODEL = 'gen_vlkt_tiny_minihoi'
+DEFAULT_WEIGHTS = f'{SCHEME}{DEFAULT_MODEL}.pth'
+
 
 class HOIInferencer(BaseInferencer):
     """Detects human-object interactions in images, similar to mmdet's ``DetInferencer``.
@@ -61,7 +66,8 @@ class HOIInferencer(BaseInferencer):
     Args:
         model (str | Path | dict | Config, optional): Config file, name of a shipped config (``'gen_vlkt_s_hico'``), or
             config. None: the config in the checkpoint.
-        weights (str | Path): Checkpoint, as a file or an address that mmengine can load.
+        weights (str | Path, optional): Checkpoint, as a file or an address that mmengine can load. None, without a ``model``: the
+            small model that ships with the package, for the rendered images of MiniHOI.
         device (str, optional): Device such as ``'cpu'`` or ``'cuda:0'``. None: the best available device.
         scope (str): Registry scope.
         show_progress (bool): Whether to show a progress bar.
@@ -77,8 +83,8 @@ class HOIInferencer(BaseInferencer):
 
     Raises:
         FileNotFoundError: If the config, the checkpoint, the file of phrases or the CLIP model does not exist.
-        ValueError: If ``weights`` is not given, a phrase cannot be read, the config is of another kind of model, or there is no
-            such device.
+        ValueError: If a ``model`` is given without ``weights``, a phrase cannot be read, the config is of another kind of model,
+            or there is no such device.
         ConfigError: If a setting of ``model`` is unknown or impossible.
         CheckpointError: If the checkpoint cannot be read, belongs to another config, or carries a config that is refused.
 
@@ -103,9 +109,12 @@ class HOIInferencer(BaseInferencer):
         dtype: str = 'auto',
         compile: bool | str = False,
     ) -> None:
+        if model is None and weights is None:
+            model, weights = DEFAULT_MODEL, DEFAULT_WEIGHTS
         if weights is None:
             raise ValueError(
-                'HOIInferencer needs weights=...: the path of a checkpoint that was trained with this config.'
+                'HOIInferencer needs weights=... (--weights on the command line): the path of a checkpoint that was trained with '
+                'this config.'
             )
         device = check_device(device)
         if isinstance(vocabulary, (str, Path)):
@@ -213,6 +222,9 @@ class HOIInferencer(BaseInferencer):
                     pred_out_dir='' if no_save_pred else out_dir,
                     print_result=print_result,
                 )
+                for result in () if return_datasamples else packed['predictions']:
+                    if result.image is not None:  # can be read again; the arrays are the caller's
+                        result.pixels = None
                 for key, values in packed.items():
                     results[key].extend(values)
                 advance(len(images))
@@ -228,6 +240,9 @@ class HOIInferencer(BaseInferencer):
         recursive: bool = False,
         max_pixels: int = MAX_PIXELS,
         broken: list[dict[str, str]] | None = None,
+        out_dir: str | Path = '',
+        no_save_vis: bool = False,
+        no_save_pred: bool = False,
     ) -> Iterator[HOIResult]:
         """Detects the interactions in images or videos while they are read. Only one batch is in memory, whatever the length.
 
@@ -241,6 +256,9 @@ class HOIInferencer(BaseInferencer):
             max_pixels (int): As in :meth:`__call__`.
             broken (list, optional): Gets an entry for each input that cannot be read, as ``broken`` of the result of
                 :meth:`__call__`. None: a warning is logged instead.
+            out_dir (str | Path): As in :meth:`__call__`.
+            no_save_vis (bool): As in :meth:`__call__`.
+            no_save_pred (bool): As in :meth:`__call__`.
 
         Returns:
             Iterator[HOIResult]: The result of each image or frame, in the order of the source, with its ``pixels``.
@@ -255,14 +273,19 @@ class HOIInferencer(BaseInferencer):
                 print(result.time, result)
         """
         check_options(batch_size, pred_score_thr, top_k, max_pixels=max_pixels, stride=stride)
+        out_dir = str(out_dir)
+        _check_out_dir(out_dir)
         found = find_images(source, recursive)
         skip = _warn if broken is None else broken.append
         batches = self.preprocess(found.items, batch_size, max_pixels, None if found.alone else skip, stride)
-        return (
-            self._result(pred, image, keep_pixels=True)
-            for images, preds in self._predict(batches, pred_score_thr, top_k)
-            for image, pred in zip(images, preds, strict=True)
-        )
+
+        def results() -> Iterator[HOIResult]:  # apart, so that the checks above do not wait for the first result
+            for images, preds in self._predict(batches, pred_score_thr, top_k):
+                drawings = self.visualize(images, preds, img_out_dir='' if no_save_vis else out_dir)
+                pred_out_dir = '' if no_save_pred else out_dir
+                yield from self.postprocess(preds, drawings, images=images, pred_out_dir=pred_out_dir)['predictions']
+
+        return results()
 
     def _predict(
         self, batches: Iterable[tuple[list[LoadedImage], Any]], pred_score_thr: float, top_k: int | None
@@ -401,7 +424,7 @@ class HOIInferencer(BaseInferencer):
             visualization=visualization,
         )
 
-    def _result(self, pred: HOIDataSample, image: LoadedImage, keep_pixels: bool = False) -> HOIResult:
+    def _result(self, pred: HOIDataSample, image: LoadedImage) -> HOIResult:
         height, width = image.pixels.shape[:2]
         return HOIResult(
             self.pred2list(pred),
@@ -410,7 +433,7 @@ class HOIInferencer(BaseInferencer):
             height=height,
             frame=image.frame,
             time=image.time,
-            pixels=image.pixels if keep_pixels or image.path is None else None,
+            pixels=image.pixels,
             object_names=self.vocabulary.object_names,
         )
 

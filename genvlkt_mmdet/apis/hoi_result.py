@@ -48,6 +48,8 @@ class HOIResult(list[dict[str, Any]]):
         >>> result = HOIResult([dict(ride, phrase='person riding a horse', confidence=0.75, query=3)], width=64, height=48)
         >>> result
         HOIResult(64 x 48, 1 interaction: person riding a horse 1.75)
+        >>> print(result)
+        image: person riding a horse 1.75
         >>> result[0]['verb'], len(result)
         ('ride', 1)
     """
@@ -73,13 +75,20 @@ class HOIResult(list[dict[str, Any]]):
         self.object_names = tuple(object_names)
 
     def __repr__(self) -> str:
-        place = [repr(self.image)] if self.image is not None else []
-        if self.frame is not None:
-            place.append(f'frame {self.frame}')
-        place.append(f'{self.width} x {self.height}')
+        place = ', '.join(filter(None, (self._place(), f'{self.width} x {self.height}')))
         count = f'{len(self)} interaction{"" if len(self) == 1 else "s"}'
+        return f'HOIResult({place}, {count}{": " if self else ""}{self._best()})'
+
+    def __str__(self) -> str:
+        return f'{self._place() or "image"}: {self._best() or "no interaction"}'
+
+    def _place(self) -> str:
+        image = self.image or ''
+        return image if self.frame is None else f'{image} frame {self.frame} ({self.time:.2f} s)'
+
+    def _best(self) -> str:
         best = ', '.join(f'{hoi["phrase"]} {hoi["score"]:.2f}' for hoi in self[:3])
-        return f'HOIResult({", ".join(place)}, {count}{": " if best else ""}{best}{", ..." if len(self) > 3 else ""})'
+        return f'{best}, ...' if len(self) > 3 else best
 
     def to_dict(self) -> dict[str, Any]:
         """Returns ``image``, ``width``, ``height`` and ``hois`` (the triplets), and ``frame`` and ``time`` of a video frame."""

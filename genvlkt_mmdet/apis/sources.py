@@ -5,7 +5,6 @@ import os
 import os.path as osp
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -121,7 +120,7 @@ def is_video(item: ImageInput) -> bool:
 
 def named(items: Iterable[ImageInput]) -> Iterator[tuple[ImageInput, str]]:
     """Yields each input with a unique file name: that of its file, or its position."""
-    taken: set[str] = set()
+    taken: dict[str, int] = {}  # the number that each stem gets next
     for i, item in enumerate(items):
         if isinstance(item, int):
             stem, suffix = f'camera_{item}', ''
@@ -130,8 +129,11 @@ def named(items: Iterable[ImageInput]) -> Iterator[tuple[ImageInput, str]]:
         else:
             yield item, f'{i:08d}.jpg'
             continue
-        unique = next(name for name in chain([stem], (f'{stem}_{n}' for n in count(1))) if name not in taken)
-        taken.add(unique)
+        number = taken.get(stem, 0)
+        while (unique := f'{stem}_{number}' if number else stem) in taken:
+            number += 1
+        taken[unique] = 1
+        taken[stem] = number + 1
         yield item, unique + (suffix if suffix.lower() in IMG_EXTENSIONS else '.jpg')
 
 

@@ -10,7 +10,7 @@ The last line printed is JSON: full, rare and non_rare mAP in [0, 1], minutes, a
 import argparse
 import json
 
-from ..apis import find_config
+from ..apis.configs import config_file
 from ..engine import command, in_range
 from ..minihoi import run_demo
 
@@ -19,8 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the verb."""
     parser.add_argument(
         '--config',
-        default=find_config('gen_vlkt_tiny_minihoi'),
-        help='config of the training (default: gen_vlkt_tiny_minihoi)',
+        type=config_file,
+        default='gen_vlkt_tiny_minihoi',
+        help='config of the training, or name of a shipped one (default: %(default)s)',
     )
     parser.add_argument(
         '--work-dir', default='work_dirs/demo', help='folder for logs, checkpoints and drawings (default: %(default)s)'

@@ -1,81 +1,138 @@
-"""Detects human-object interactions in images, draws them and writes them as JSON.
+"""Detects human-object interactions in images and videos, draws them and writes them as JSON.
 
 Examples:
-    genvlkt infer photos/ --model configs/gen_vlkt_s_hico.py --weights gen_vlkt_s_hico.pth --out-dir out
+    genvlkt infer photos/ --weights gen_vlkt_s_hico.pth --out-dir out
+    genvlkt infer 'photos/**/*.jpg' --model configs/gen_vlkt_s_hico.py --weights gen_vlkt_s_hico.pth --top-k 5
     genvlkt infer photos/ --weights gen_vlkt_s_hico.pth --vocabulary phrases.txt
+    genvlkt infer street.mp4 --weights gen_vlkt_s_hico.pth --stride 5
 
-Exit codes: 0: all images are done. 1: error. 2: wrong command line. 3: some images could not be read, all others are done.
+Written for an image: vis/<name> (drawing) and preds/<name>.json. For a video: <name>.mp4 (drawings), <name>.json and <name>.csv
+(timeline).
+
+Exit codes: 0: all is done. 1: error. 2: wrong command line. 3: some inputs could not be read, all others are done.
 """
 
 import argparse
 import sys
+from pathlib import Path
 
-from ..apis import HOIInferencer
+from ..apis import HOIInferencer, HOIResult, attend
 from ..apis.hoi_inferencer import check_options
-from ..datasets.image_file import MAX_PIXELS
-from ..engine import add_optimization_arguments, command
+from ..apis.sources import ImageInput, find_images, is_video
+from ..datasets.image_file import MAX_PIXELS, write_image
+from ..engine import command
+from ..video import Smoothing, detect_video
 from ..visualization import DEFAULT_SCORE_THR
+from .model_options import add_model, load_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the verb."""
-    parser.add_argument('inputs', help='image or folder of images')
     parser.add_argument(
-        '--model', help='config file or name of a shipped config (default: the config in the checkpoint)'
+        'source',
+        help='image or video file, its address (https://, rtsp://), folder of images, quoted pattern, text file with a path or '
+        'address per line, or index of a camera',
     )
-    parser.add_argument('--weights', required=True, help='checkpoint file')
+    parser.add_argument('--recursive', action='store_true', help='search the subfolders of a folder as well')
     parser.add_argument(
-        '--trust-config',
-        action='store_true',
-        help="without --model: run the checkpoint's config as Python and import the modules that it names, instead of reading it "
-        'as data. The author of the checkpoint can then run any code on this machine: use it only for files you trust',
+        '--stride', type=int, default=1, metavar='N', help='take every N-th frame of videos (default: %(default)s)'
     )
-    parser.add_argument(
-        '--vocabulary',
-        metavar='FILE',
-        help='text file with the interactions to detect instead of those of the training, one phrase or `verb, object` per line',
-    )
-    parser.add_argument('--out-dir', default='out', help='folder for vis/ (drawings) and preds/ (JSON) (default: out)')
+    add_model(parser)
+    parser.add_argument('--out-dir', default='out', help='folder for the results (default: out)')
     parser.add_argument(
         '--score-thr',
         type=float,
         default=DEFAULT_SCORE_THR,
-        help='keep triplets with a higher score, in [0, 2] (default: %(default)s)',
+        help='keep triplets with a higher score, 0 to 2; in videos, an interaction begins at this score (default: %(default)s)',
     )
     parser.add_argument(
-        '--top-k', type=int, help='maximum number of triplets per image, highest score first (default: no limit)'
+        '--top-k',
+        type=int,
+        help='maximum number of triplets per image, highest score first; not for videos (default: no limit)',
     )
     parser.add_argument('--batch-size', type=int, default=1, help='number of images per batch (default: %(default)s)')
     parser.add_argument(
         '--max-pixels', type=int, default=MAX_PIXELS, help='do not decode larger images (default: %(default)s pixels)'
     )
-    parser.add_argument('--device', help='cpu, cuda:0, ... (default: the best available)')
-    add_optimization_arguments(parser, dtype='auto')
+    parser.add_argument(
+        '--attention',
+        action='store_true',
+        help='also draw where the model looks for each pair of an image, in attention/',
+    )
     parser.add_argument('--no-vis', action='store_true', help='write only JSON')
 
 
-@command(OSError, ValueError)
+@command(OSError, ValueError, ImportError)
 def run(args: argparse.Namespace) -> None:
     """Detects as the command line says."""
     options = dict(
-        batch_size=args.batch_size, pred_score_thr=args.score_thr, top_k=args.top_k, max_pixels=args.max_pixels
+        batch_size=args.batch_size,
+        pred_score_thr=args.score_thr,
+        top_k=args.top_k,
+        max_pixels=args.max_pixels,
+        stride=args.stride,
     )
     check_options(**options)  # before the model is loaded
-    inferencer = HOIInferencer(
-        args.model,
-        args.weights,
-        device=args.device,
-        vocabulary=args.vocabulary,
-        trust_config=args.trust_config,
-        optimize=args.optimize,
-        dtype=args.dtype,
-        compile=args.compile,
-    )
-    result = inferencer(args.inputs, out_dir=args.out_dir, no_save_vis=args.no_vis, **options)
-    found = sum(len(hois) for hois in result['predictions'])
-    print(f'{found} interactions in {len(result["images"])} images: see {args.out_dir}')
-    if result['broken']:
-        print(f'{len(result["broken"])} inputs could not be read:', file=sys.stderr)
-        for item in result['broken']:
+    inferencer = load_model(args)
+    source = find_images(args.source, args.recursive)
+    videos = [item for item in source.items if is_video(item)]
+    images = [item for item in source.items if not is_video(item)]
+    broken: list[dict[str, str]] = []
+    if images:
+        found = []
+        # An iterator, unless the user named one image: then it is an error if that cannot be read.
+        for result in inferencer.stream(
+            images if source.alone else iter(images),
+            broken=broken,
+            out_dir=args.out_dir,
+            no_save_vis=args.no_vis,
+            **options,
+        ):
+            print(result)
+            if args.attention and result:
+                _write_attention(inferencer, result, args, len(found))
+            found.append(len(result))
+        print(f'{sum(found)} interactions in {len(found)} images: see {args.out_dir}')
+    for video in videos:
+        try:
+            _infer_video(inferencer, video, args, broken)
+        except (OSError, ValueError) as error:
+            if source.alone:
+                raise
+            broken.append(dict(image=str(video), error=str(error)))
+    if broken:
+        print(f'{len(broken)} inputs could not be read:', file=sys.stderr)
+        for item in broken:
             print(f'  {item["error"]}', file=sys.stderr)
         sys.exit(3)
+
+
+def _write_attention(inferencer: HOIInferencer, result: HOIResult, args: argparse.Namespace, number: int) -> None:
+    """Writes where the model looks for each pair of an image, which runs through the network once more."""
+    attended = attend(inferencer, result.pixels, args.score_thr, args.top_k, args.max_pixels)
+    for query in attended.queries:
+        name = f'{number:06d}_{Path(result.image or "image").stem}_query{query}.jpg'
+        write_image(Path(args.out_dir, 'attention', name), attended.draw(query)[..., ::-1])
+
+
+def _infer_video(
+    inferencer: HOIInferencer, video: ImageInput, args: argparse.Namespace, broken: list[dict[str, str]]
+) -> None:
+    """Writes the annotated video and the timeline of a video, and prints the timeline."""
+    begin = min(max(args.score_thr - 1, 0.1), 1)  # the threshold as a confidence
+    result = detect_video(
+        inferencer,
+        video,
+        args.out_dir,
+        stride=args.stride,
+        smoothing=Smoothing(begin=begin, end=begin / 2),
+        batch_size=args.batch_size,
+        save_video=not args.no_vis,
+        max_pixels=args.max_pixels,
+    )
+    intervals = result.timeline.intervals
+    for each in intervals:
+        print(f'{each.from_seconds:.2f} to {each.to_seconds:.2f} s: {each.phrase} {each.confidence:.2f}')
+    print(f'{len(intervals)} interactions in {video}: see {", ".join(map(str, result.files))}')
+    if result.error:
+        broken.append(dict(image=str(video), error=result.error))

@@ -30,7 +30,7 @@ def run(monkeypatch, tmp_path):
     return call
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def weights(tmp_path_factory):
     """An untrained model's checkpoint as the Runner writes it: with config and dataset_meta."""
     init_default_scope('mmdet')

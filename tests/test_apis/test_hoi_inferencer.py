@@ -15,6 +15,7 @@ import genvlkt_mmdet  # noqa: F401  (registers)
 from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.apis.configs import find_config
 from genvlkt_mmdet.converters import load_checkpoint
+from genvlkt_mmdet.datasets.video_file import new_video
 from genvlkt_mmdet.engine import CheckpointError, ConfigError
 from genvlkt_mmdet.structures import HOIDataSample
 from genvlkt_mmdet.vocabulary import load_vocabulary
@@ -355,6 +356,82 @@ def test_broken_images_of_a_folder_are_listed_and_the_others_finished(inferencer
     assert only_broken['images'] == [] and len(only_broken['broken']) == 2
 
 
+def test_stream_gives_the_results_of_a_call(inferencer, folder, tmp_path):
+    (folder / 'aa.jpg').write_bytes(b'cut off')
+    expected = inferencer(folder, pred_score_thr=0, top_k=3, batch_size=2, out_dir=tmp_path / 'one')
+    broken = []
+    results = list(
+        inferencer.stream(
+            folder, pred_score_thr=0, top_k=3, batch_size=2, broken=broken, out_dir=tmp_path / 'two', no_save_vis=True
+        )
+    )
+    assert results == expected['predictions'] and broken == expected['broken'] and len(broken) == 1
+    assert [result.image for result in results] == expected['images']
+    for result, called in zip(results, expected['predictions'], strict=True):
+        np.testing.assert_array_equal(result.pixels, cv2.imread(result.image))
+        assert (result.height, result.width) == result.pixels.shape[:2] and called.pixels is None
+        name = f'preds/{Path(result.image).stem}.json'
+        record = json.loads((tmp_path / 'two' / name).read_text())
+        assert record == result.to_dict() == json.loads((tmp_path / 'one' / name).read_text())
+    assert [path.name for path in (tmp_path / 'two').iterdir()] == ['preds']
+    assert inferencer(_photo(0), pred_score_thr=0, top_k=1)['predictions'][0].plot().shape[2] == 3
+
+
+def test_stream_reads_one_batch_at_a_time(inferencer):
+    read = []
+
+    def endless():
+        while True:
+            read.append(len(read))
+            yield _photo(len(read), 32, 32)
+
+    results = inferencer.stream(endless(), batch_size=2, pred_score_thr=0, top_k=1)
+    assert read == []
+    first = [next(results) for _ in range(2)]
+    assert read == [0, 1]
+    next(results)
+    assert read == [0, 1, 2, 3] and all(len(result) == 1 for result in first)
+
+
+def test_stream_skips_or_raises(inferencer, folder, monkeypatch):
+    logged = []
+    monkeypatch.setattr('genvlkt_mmdet.apis.hoi_inferencer.print_log', lambda text, *_: logged.append(text))
+    (folder / 'aa.jpg').write_bytes(b'cut off')
+    assert len(list(inferencer.stream(folder))) == 3
+    assert len(logged) == 1 and "aa.jpg' is no image that can be decoded" in logged[0]
+    with pytest.raises(ValueError, match="aa.jpg' is no image"):
+        next(inferencer.stream(folder / 'aa.jpg'))
+    # before the first result is asked for
+    with pytest.raises(FileNotFoundError, match='gone.jpg'):
+        inferencer.stream([folder / 'a.png', 'gone.jpg'])
+    with pytest.raises(ValueError, match='stride must be a whole number'):
+        inferencer.stream(folder, stride=0)
+
+
+def test_video(inferencer, tmp_path):
+    with new_video(tmp_path / 'a.mp4', 10) as video:
+        for i in range(5):
+            video.write(_photo(i))
+    results = list(inferencer.stream(tmp_path / 'a.mp4', stride=2, pred_score_thr=0, top_k=2))
+    assert [result.frame for result in results] == [0, 2, 4] and results[1].time == pytest.approx(0.2, abs=1e-3)
+    assert all(len(result) == 2 and result.pixels.shape == (96, 128, 3) for result in results)
+    called = inferencer(tmp_path / 'a.mp4', stride=2, pred_score_thr=0, top_k=2, out_dir=tmp_path / 'out')
+    assert called['predictions'] == results and called['predictions'][0].pixels is None
+    assert sorted(path.name for path in (tmp_path / 'out' / 'vis').iterdir()) == [f'a_00000{i}.jpg' for i in (0, 2, 4)]
+    assert json.loads((tmp_path / 'out' / 'preds' / 'a_000002.json').read_text())['frame'] == 2
+
+
+def test_shipped_model_is_the_default(weights, inferencer, tmp_path, monkeypatch):
+    content = load_checkpoint(str(weights))
+    halved = {key: value.half() if value.is_floating_point() else value for key, value in content['state_dict'].items()}
+    torch.save(dict(state_dict=halved), tmp_path / 'gen_vlkt_tiny_minihoi.pth')  # as published checkpoints are
+    monkeypatch.setattr('genvlkt_mmdet.assets._FOLDER', tmp_path)
+    shipped = HOIInferencer(device='cpu', show_progress=False)
+    image = _photo(0)
+    one, other = (each(image, pred_score_thr=0, top_k=1)['predictions'][0][0] for each in (shipped, inferencer))
+    assert one['phrase'] == other['phrase'] and one['score'] == pytest.approx(other['score'], abs=0.01)
+
+
 @pytest.mark.parametrize(
     'option',
     [
@@ -371,6 +448,7 @@ def test_broken_images_of_a_folder_are_listed_and_the_others_finished(inferencer
         dict(top_k=0),
         dict(wait_time=float('nan')),
         dict(max_pixels=0),
+        dict(stride=0),
     ],
     ids=str,
 )

@@ -32,6 +32,14 @@ def test_writes_drawings_and_json(run, tmp_path, capsys):
     assert len(json.loads(Path('result/preds/two.json').read_text())['hois']) == 4
     run(*arguments, '--no-vis')
     assert [p.name for p in Path('out').iterdir()] == ['preds']
+    run(*arguments, '--no-vis', '--attention', '--out-dir', 'seen')
+    queries = [
+        dict.fromkeys(hoi['query'] for hoi in json.loads(Path(f'seen/preds/{name}.json').read_text())['hois'])
+        for name in ('one', 'two')
+    ]
+    assert sorted(p.name for p in Path('seen/attention').iterdir()) == sorted(
+        f'{i:06d}_{name}_query{query}.jpg' for i, name in enumerate(('one', 'two')) for query in queries[i]
+    )
 
 
 def test_mistakes_are_one_sentence(run, tmp_path):
@@ -78,3 +86,26 @@ def test_broken_images_give_an_exit_code_of_their_own(run, tmp_path, capsys):
 def test_options_out_of_range(run, arguments, message):
     with pytest.raises(SystemExit, match=f'^error: {message}'):
         run('photo.jpg', '--model', CONFIG, '--weights', 'gone.pth', *arguments)
+
+
+def test_a_folder_with_broken_images(run, weights, tmp_path, capsys):
+    """Of 20 images, 5 cannot be read: 15 results, 5 names and the exit code 3."""
+    bad = (2, 3, 11, 16, 19)
+    for i in range(20):
+        path = tmp_path / 'photos' / f'{i % 3}' / f'{i:02d}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.full((40, 60, 3), 10 * i, np.uint8))
+        if i in bad:
+            path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(SystemExit) as caught:
+        run('photos', '--recursive', '--weights', weights, '--device', 'cpu', '--no-vis', '--batch-size', '4')
+    assert caught.value.code == 3
+    printed = capsys.readouterr()
+    assert '5 inputs could not be read:' in printed.err
+    good = {f'{i:02d}' for i in range(20) if i not in bad}
+    assert {path.stem for path in Path('out/preds').iterdir()} == good
+    lines = printed.out.splitlines()
+    assert len(lines) == 16 and ' in 15 images: see out' in lines[-1]
+    assert {Path(line.partition(': ')[0]).stem for line in lines[:-1]} == good
+    for i in bad:
+        assert f"photos/{i % 3}/{i:02d}.png' is no image" in printed.err
