@@ -58,6 +58,9 @@ PLACES = {
     'drawn pairs': ('visualization/drawn_pairs.py', 'DrawnPair'),
     'MiniHOI': ('minihoi/rendering.py', 'render_minihoi'),
     'inferencer': ('apis/hoi_inferencer.py', 'HOIInferencer'),
+    'sources': ('apis/sources.py', 'find_images'),
+    'result': ('apis/hoi_result.py', 'HOIResult'),
+    'verbs': ('cli/__init__.py', 'run_verb'),
     'checkpoint converter': ('converters/official.py', 'official_to_genvlkt'),
 }
 
@@ -90,5 +93,8 @@ QUESTIONS = {
     'Which pairs are drawn': 'drawn pairs',
     'Rendering MiniHOI': 'MiniHOI',
     'Prediction from Python': 'inferencer',
+    'Images from files, folders, addresses and videos': 'sources',
+    'What is found in one image': 'result',
+    'The command line, a file for each verb': 'verbs',
     "Converting the authors' checkpoints": 'checkpoint converter',
 }
