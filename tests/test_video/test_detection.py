@@ -107,7 +107,9 @@ def test_smoothing_bridges_what_single_frames_miss(clip):
     raw = detect_video(model, path, smoothing=NO_SMOOTHING).timeline
     assert spans(smoothed) == spans(truth)
     # All of them go on then. Each is in four parts, and one frame has a wrong verb.
-    assert all(each.from_frame <= first.from_frame + 5 and first.from_frame + 9 < each.to_frame for each in truth.intervals)
+    assert all(
+        each.from_frame <= first.from_frame + 5 and first.from_frame + 9 < each.to_frame for each in truth.intervals
+    )
     assert len(raw.intervals) == 5 * len(truth.intervals)
     assert evaluate_timelines([smoothed], [truth]).f1 == 1.0 > evaluate_timelines([raw], [truth]).f1 > 0
 
