@@ -58,6 +58,10 @@ PLACES = {
     'drawn pairs': ('visualization/drawn_pairs.py', 'DrawnPair'),
     'MiniHOI': ('minihoi/rendering.py', 'render_minihoi'),
     'inferencer': ('apis/hoi_inferencer.py', 'HOIInferencer'),
+    'video': ('video/detection.py', 'detect_video'),
+    'tracking': ('video/tracking.py', 'PairTracker'),
+    'smoothing': ('video/smoothing.py', 'TimelineBuilder'),
+    'frame drawing': ('visualization/frame_drawing.py', 'draw_frame'),
     'checkpoint converter': ('converters/official.py', 'official_to_genvlkt'),
 }
 
@@ -90,5 +94,9 @@ QUESTIONS = {
     'Which pairs are drawn': 'drawn pairs',
     'Rendering MiniHOI': 'MiniHOI',
     'Prediction from Python': 'inferencer',
+    'The interactions in a video': 'video',
+    'Tracks of persons and objects': 'tracking',
+    'When an interaction in a video begins and ends': 'smoothing',
+    'Drawing video frames': 'frame drawing',
     "Converting the authors' checkpoints": 'checkpoint converter',
 }
