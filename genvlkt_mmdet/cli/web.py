@@ -10,22 +10,15 @@ The page is for this machine alone unless --host says otherwise. It needs the ex
 
 import argparse
 
-from ..apis import HOIInferencer
-from ..engine import add_optimization_arguments, command, in_range
+from ..engine import command, in_range
 from ..web import Limits, serve_page
+from .model_options import add_model, load_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the verb."""
     limits = Limits()
-    parser.add_argument(
-        '--model', help='config file or name of a shipped config (default: the config in the checkpoint)'
-    )
-    parser.add_argument(
-        '--weights', help='checkpoint file (default, without --model: the shipped model for images of MiniHOI)'
-    )
-    parser.add_argument('--vocabulary', metavar='FILE', help='text file with the interactions to detect, as for infer')
-    parser.add_argument('--device', help='cpu, cuda:0, ... (default: the best available)')
+    add_model(parser)
     parser.add_argument(
         '--host',
         default='127.0.0.1',
@@ -46,21 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=limits.pixels,
         help='largest image, width times height (default: %(default)s)',
     )
-    add_optimization_arguments(parser, dtype='auto')
 
 
 @command(OSError, ValueError, ImportError)
 def run(args: argparse.Namespace) -> None:
     """Serves the page as the command line says."""
-    inferencer = HOIInferencer(
-        args.model,
-        args.weights,
-        device=args.device,
-        show_progress=False,
-        vocabulary=args.vocabulary,
-        optimize=args.optimize,
-        dtype=args.dtype,
-        compile=args.compile,
-    )
+    inferencer = load_model(args, show_progress=False)
     limits = Limits(megabytes=args.max_megabytes, pixels=args.max_pixels)
     serve_page(inferencer, args.host, args.port, limits, open_browser=args.open)
