@@ -225,7 +225,8 @@ def serve_page(
         server_name=host,
         server_port=port,
         inbrowser=open_browser,
-        prevent_thread_lock=not wait,
+        prevent_thread_lock=True,
+        quiet=True,
         share=False,
         ssr_mode=False,
         max_file_size=f'{service.limits.megabytes}mb',
@@ -234,6 +235,9 @@ def serve_page(
         theme=gr.themes.Default(font=_FONTS, font_mono=_FONTS),
         css=_CSS,
     )
+    print(f'The page is at {page.local_url} until you press Ctrl-C.')
+    if wait:
+        page.block_thread()
     return page
 
 
