@@ -59,7 +59,7 @@ optim_wrapper = dict(optimizer=dict(lr={lr:g}))
 default_hooks = dict(
     logger=dict(interval=10),
     # Also keeps the checkpoint of the highest Full mAP on the validation images.
-    checkpoint=dict(save_best='hico/full', max_keep_ckpts=1),
+    checkpoint=dict(interval=5, max_keep_ckpts=1, save_best='hico/full'),
 )
 """
 
