@@ -149,21 +149,23 @@ def diagnosis_rows(
     summaries: Sequence[dict[str, Any]], names: Sequence[str]
 ) -> list[tuple[list[str], list[list[str]]]]:
     """Header and rows of the two tables: by kind of error, and pairs and interactions apart."""
-    header = ['error']
-    for name in names:
-        header += [f'{title} {name}'.strip() for title in ('mAP if fixed', 'gain', 'detections', 'annotations')]
     rows = []
     for fix in FIXES:
-        row = ['as detected' if fix == 'none' else TITLES[fix]]
-        for summary in summaries:
-            values, fate = summary['fixes'][fix], 'correct' if fix == 'none' else fix
-            row += [
-                percent(values['map']),
-                '' if fix == 'none' else points(values['gain']),
-                str(summary['detections'].get(fate, '')),
-                str(summary['annotations'].get(fate, '')),
-            ]
-        rows.append(row)
+        fate = 'correct' if fix == 'none' else fix
+        key = 'map' if fix == 'none' else 'gain'
+        values = [summary['fixes'][fix][key] for summary in summaries]
+        counts = [str(summary['annotations'].get(fate, '')) for summary in summaries]
+        shown = [percent(value) if fix == 'none' else points(value) for value in values]
+        if len(summaries) == 2:
+            title = 'mAP as detected' if fix == 'none' else TITLES[fix]
+            rows.append([title, *shown, points(None if None in values else values[1] - values[0]), *counts])
+        else:
+            fixed = percent(summaries[0]['fixes'][fix]['map'])
+            title, gain = ('as detected', '') if fix == 'none' else (TITLES[fix], shown[0])
+            rows.append([title, fixed, gain, str(summaries[0]['detections'].get(fate, '')), *counts])
+    header = ['error', 'mAP if fixed', 'gain', 'detections', 'annotations']
+    if len(summaries) == 2:
+        header = ['gain if fixed', *names, 'change', *(f'annotations {name}' for name in names)]
     pairs = [
         ['recall of pairs', *(percent(s['localisation']['recall']) for s in summaries)],
         ['precision of pairs', *(percent(s['localisation']['precision']) for s in summaries)],
