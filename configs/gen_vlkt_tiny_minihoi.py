@@ -28,4 +28,5 @@ param_scheduler = [
     ),
 ]
 
-default_hooks = dict(logger=dict(interval=100))
+# The best checkpoint of the validation split, which is not the test split.
+default_hooks = dict(logger=dict(interval=100), checkpoint=dict(save_best='hico/full'))

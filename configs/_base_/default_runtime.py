@@ -3,7 +3,8 @@ default_scope = 'mmdet'
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50),
+    # losses and metrics on one axis, that of the iterations
+    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
@@ -11,7 +12,7 @@ default_hooks = dict(
     checkpoint_start=dict(type='CheckpointStartHook'),
     # a killed and resumed training ends like one that was not killed
     reproducible_epochs=dict(type='ReproducibleEpochsHook'),
-    visualization=dict(type='DetVisualizationHook', score_thr=1.4),  # of 2, see docs/inference.md
+    visualization=dict(type='HOIVisualizationHook', score_thr=1.4),  # of 2, see docs/inference.md
 )
 env_cfg = dict(
     cudnn_benchmark=False,

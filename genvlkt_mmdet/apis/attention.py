@@ -85,8 +85,10 @@ class AttendedImage:
             )
         sides = self.result.height, self.result.width
         scale = min(1.0, _DRAWN_SIDE / max(sides))
-        maps = self.pair(query, tuple(max(1, round(side * scale)) for side in sides))
-        return HOIVisualizer().draw_attention(self.result.pixels[..., ::-1].copy(), pairs_from_triplets(own), *maps)
+        height, width = (max(1, round(side * scale)) for side in sides)
+        maps = self.pair(query, (height, width))
+        pixels: np.ndarray = self.result.pixels  # type: ignore[assignment]  # `attend` has kept them
+        return HOIVisualizer().draw_attention(pixels[..., ::-1].copy(), pairs_from_triplets(own), *maps)
 
     @property
     def queries(self) -> list[int]:
@@ -125,10 +127,12 @@ def attend(
     data = inferencer.model.data_preprocessor(data, False)
     with torch.no_grad():
         samples, *maps = inferencer.model.predict_with_attention(data['inputs'], data['data_samples'])
+    instance, interaction = (cells[0].float().cpu() for cells in maps)
     sample = select_triplets(samples[0].cpu(), images[0], pred_score_thr, top_k)
     return AttendedImage(
         inferencer._result(sample, images[0]),
-        *(m[0].float().cpu() for m in maps),
+        instance,
+        interaction,
         tuple(data['inputs'].shape[-2:]),
         tuple(sample.img_shape[:2]),
     )

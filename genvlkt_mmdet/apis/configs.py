@@ -23,7 +23,7 @@ def find_config(name: str) -> Path:
     Raises:
         FileNotFoundError: If there is no such config. The message lists similar names.
     """
-    shipped = {p.stem: p for p in sorted(CONFIGS.rglob('*.py')) if '_base_' not in p.parts}
+    shipped = _shipped_configs()
     key = name.removesuffix('.py')
     if key in shipped:
         return shipped[key]
@@ -31,6 +31,20 @@ def find_config(name: str) -> Path:
     other = 'check its path, or give a shipped name such as gen_vlkt_s_hico or gen_vlkt_tiny_minihoi.'
     hint = f'did you mean {" or ".join(near)}?' if near else other
     raise FileNotFoundError(f"Model '{name}' is neither a config file nor a shipped config: {hint}")
+
+
+def config_file(name: str) -> Path:
+    """Path of a config that a command line names: the shipped config of this name if there is no such file.
+
+    Example:
+        >>> config_file('gen_vlkt_s_hico') == find_config('gen_vlkt_s_hico'), config_file('mine.py').name
+        (True, 'mine.py')
+    """
+    return Path(name) if Path(name).is_file() else _shipped_configs().get(name.removesuffix('.py'), Path(name))
+
+
+def _shipped_configs() -> dict[str, Path]:
+    return {p.stem: p for p in sorted(CONFIGS.rglob('*.py')) if '_base_' not in p.parts}
 
 
 def read_config(model: str) -> Config:

@@ -11,7 +11,7 @@ each kind of error were fixed, and the page of the diagnosis.
 import argparse
 import json
 
-from ..apis import find_config
+from ..apis.configs import config_file
 from ..engine import command, in_range
 from ..evaluation.reporting.diagnosis import TITLES, points
 from ..minihoi import run_demo
@@ -21,8 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the verb."""
     parser.add_argument(
         '--config',
-        default=find_config('gen_vlkt_tiny_minihoi'),
-        help='config of the training (default: gen_vlkt_tiny_minihoi)',
+        type=config_file,
+        default='gen_vlkt_tiny_minihoi',
+        help='config of the training, or name of a shipped one (default: %(default)s)',
     )
     parser.add_argument(
         '--work-dir', default='work_dirs/demo', help='folder for logs, checkpoints and drawings (default: %(default)s)'

@@ -14,14 +14,16 @@ Exit codes: 0: all is done. 1: error. 2: wrong command line. 3: some inputs coul
 
 import argparse
 import sys
+from pathlib import Path
 
-from ..apis import HOIInferencer
+from ..apis import HOIInferencer, HOIResult, attend
 from ..apis.hoi_inferencer import check_options
-from ..apis.sources import ImageInput, find_images, is_video
-from ..datasets.image_file import MAX_PIXELS
-from ..engine import add_optimization_arguments, command
+from ..apis.sources import ImageInput, find_images, is_video, named
+from ..datasets.image_file import MAX_PIXELS, write_image
+from ..engine import command
 from ..video import Smoothing, detect_video
 from ..visualization import DEFAULT_SCORE_THR
+from .model_options import add_model, load_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,23 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--stride', type=int, default=1, metavar='N', help='take every N-th frame of videos (default: %(default)s)'
     )
-    parser.add_argument(
-        '--model', help='config file or name of a shipped config (default: the config in the checkpoint)'
-    )
-    parser.add_argument(
-        '--weights', help='checkpoint file (default, without --model: the shipped model for images of MiniHOI)'
-    )
-    parser.add_argument(
-        '--trust-config',
-        action='store_true',
-        help="without --model: run the checkpoint's config as Python and import the modules that it names, instead of reading it "
-        'as data. The author of the checkpoint can then run any code on this machine: use it only for files you trust',
-    )
-    parser.add_argument(
-        '--vocabulary',
-        metavar='FILE',
-        help='text file with the interactions to detect instead of those of the training, one phrase or `verb, object` per line',
-    )
+    add_model(parser)
     parser.add_argument('--out-dir', default='out', help='folder for the results (default: out)')
     parser.add_argument(
         '--score-thr',
@@ -68,12 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--max-pixels', type=int, default=MAX_PIXELS, help='do not decode larger images (default: %(default)s pixels)'
     )
-    parser.add_argument('--device', help='cpu, cuda:0, ... (default: the best available)')
-    add_optimization_arguments(parser, dtype='auto')
+    parser.add_argument(
+        '--attention',
+        action='store_true',
+        help='also draw where the model looks for each pair of an image, in attention/',
+    )
     parser.add_argument('--no-vis', action='store_true', help='write only JSON')
 
 
-@command(OSError, ValueError)
+@command(OSError, ValueError, ImportError)
 def run(args: argparse.Namespace) -> None:
     """Detects as the command line says."""
     options = dict(
@@ -84,20 +73,7 @@ def run(args: argparse.Namespace) -> None:
         stride=args.stride,
     )
     check_options(**options)  # before the model is loaded
-    if not (args.model or args.weights):
-        print(
-            'Using the shipped model, which knows the rendered images of MiniHOI only. For photographs, give --weights.'
-        )
-    inferencer = HOIInferencer(
-        args.model,
-        args.weights,
-        device=args.device,
-        vocabulary=args.vocabulary,
-        trust_config=args.trust_config,
-        optimize=args.optimize,
-        dtype=args.dtype,
-        compile=args.compile,
-    )
+    inferencer = load_model(args)
     source = find_images(args.source, args.recursive)
     videos = [item for item in source.items if is_video(item)]
     images = [item for item in source.items if not is_video(item)]
@@ -113,11 +89,13 @@ def run(args: argparse.Namespace) -> None:
             **options,
         ):
             print(result)
+            if args.attention and result:
+                _write_attention(inferencer, result, args, len(found))
             found.append(len(result))
         print(f'{sum(found)} interactions in {len(found)} images: see {args.out_dir}')
-    for video in videos:
+    for video, name in named(videos):
         try:
-            _infer_video(inferencer, video, args, broken)
+            _infer_video(inferencer, video, Path(name).stem, args, broken)
         except (OSError, ValueError) as error:
             if source.alone:
                 raise
@@ -129,8 +107,16 @@ def run(args: argparse.Namespace) -> None:
         sys.exit(3)
 
 
+def _write_attention(inferencer: HOIInferencer, result: HOIResult, args: argparse.Namespace, number: int) -> None:
+    """Writes where the model looks for each pair of an image, which runs through the network once more."""
+    attended = attend(inferencer, result.pixels, args.score_thr, args.top_k, args.max_pixels)
+    for query in attended.queries:
+        name = f'{number:06d}_{Path(result.image or "image").stem}_query{query}.jpg'
+        write_image(Path(args.out_dir, 'attention', name), attended.draw(query)[..., ::-1])
+
+
 def _infer_video(
-    inferencer: HOIInferencer, video: ImageInput, args: argparse.Namespace, broken: list[dict[str, str]]
+    inferencer: HOIInferencer, video: ImageInput, name: str, args: argparse.Namespace, broken: list[dict[str, str]]
 ) -> None:
     """Writes the annotated video and the timeline of a video, and prints the timeline."""
     begin = min(max(args.score_thr - 1, 0.1), 1)  # the threshold as a confidence
@@ -143,6 +129,7 @@ def _infer_video(
         batch_size=args.batch_size,
         save_video=not args.no_vis,
         max_pixels=args.max_pixels,
+        name=name,
     )
     intervals = result.timeline.intervals
     for each in intervals:

@@ -9,12 +9,13 @@ import argparse
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 
+from ..apis.configs import config_file
 from ..engine import add_optimization_arguments, add_runner_arguments, command, test_model, testing_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the verb."""
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', type=config_file, help='config file, or name of a shipped config')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='folder for logs and metrics (default: work_dirs/<name of the config>)')
     parser.add_argument('--out', help='dump the predictions to this pickle file')

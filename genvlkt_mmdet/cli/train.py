@@ -1,18 +1,19 @@
 """Trains a model from a config file.
 
 Examples:
-    genvlkt train configs/gen_vlkt_s_hico.py
+    genvlkt train gen_vlkt_tiny_minihoi
     genvlkt train configs/gen_vlkt_s_hico.py --resume --cfg-options model.bbox_head.num_queries=100
 """
 
 import argparse
 
+from ..apis.configs import config_file
 from ..engine import add_runner_arguments, command, train_model, training_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the verb."""
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', type=config_file, help='config file, or name of a shipped config')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/<name of the config>)')
     parser.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
     parser.add_argument(

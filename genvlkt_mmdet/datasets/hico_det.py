@@ -14,7 +14,7 @@ class HICODetDataset(HOIDataset):
     The format of the annotation file is recognised by its content. Boxes are converted to 0-based pixels:
 
     - ``trainval_hico.json`` / ``test_hico.json`` (QPIC / PPDM, 0-based),
-    - the JSON of ``tools/dataset_converters/hico_det.py`` (0-based),
+    - the JSON of ``genvlkt convert hico`` (0-based),
     - ``instances_*2015.json`` (UPT / PViC, 1-based),
     - the release's ``anno_bbox.mat`` (1-based). ``anno.mat`` in the same folder adds the image-level labels.
 
@@ -28,7 +28,7 @@ class HICODetDataset(HOIDataset):
     default_vocabulary = 'hico'
     dataset_name = 'hico'
     missing_hint = (
-        'put HICO-DET under `data_root` and let `python tools/download_dataset.py hico --root data/hico_20160224_det` '
+        'put HICO-DET under `data_root` and let `genvlkt data download hico --root data/hico_20160224_det` '
         'tell where its files come from and verify the folder'
     )
 

@@ -64,6 +64,11 @@ def leaves_folder(file_name: str) -> bool:
     return PurePosixPath(path).is_absolute() or bool(PureWindowsPath(path).drive) or path.split('/')[0] == '..'
 
 
+def is_finite(value: Any) -> bool:
+    """Whether a JSON value is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9
+
+
 def show(value: Any) -> str:
     """Formats a JSON value for an error message, in at most 60 characters."""
     try:

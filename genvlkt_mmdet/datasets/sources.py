@@ -78,7 +78,7 @@ DATASET_LAYOUTS = dict(
                 'trainval_hico.json and test_hico.json',
                 'https://drive.google.com/open?id=1WI-gsNLS-t0Kh8TVki1wXqc3y2Ow1f2R',
                 'annotations',
-                note='the files of PPDM; or make them from the release: python tools/dataset_converters/hico_det.py ROOT',
+                note='the files of PPDM; or make them from the release: genvlkt convert hico ROOT',
             ),
             _direct(
                 f'{_GITHUB}/hicodet/main/instances_test2015.json',
@@ -104,7 +104,7 @@ DATASET_LAYOUTS = dict(
                 'vcoco_{train,val,test}.json',
                 'https://github.com/s-gupta/v-coco',
                 'vcoco',
-                note='then: python tools/dataset_converters/vcoco.py ROOT/vcoco ROOT/coco/annotations/instances_*2014.json '
+                note='then: genvlkt convert vcoco ROOT/vcoco ROOT/coco/annotations/instances_*2014.json '
                 '--out-dir ROOT/annotations',
             ),
             *(

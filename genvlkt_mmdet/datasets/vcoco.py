@@ -18,7 +18,7 @@ class VCOCODataset(HOIDataset):
     The format of the annotation file is recognised by its content:
 
     - ``trainval_vcoco.json`` / ``test_vcoco.json`` (QPIC / PPDM, 0-based boxes),
-    - the JSON of ``tools/dataset_converters/vcoco.py`` (0-based),
+    - the JSON of ``genvlkt convert vcoco`` (0-based),
     - UPT / PViC's files (0-based, only the 24 roles with object),
     - the release's ``vcoco_*.json`` with ``coco_file``.
 
@@ -40,7 +40,7 @@ class VCOCODataset(HOIDataset):
     default_vocabulary = 'vcoco'
     dataset_name = 'vcoco'
     missing_hint = (
-        'put V-COCO under `data_root` and let `python tools/download_dataset.py vcoco --root data/v-coco` tell where '
+        'put V-COCO under `data_root` and let `genvlkt data download vcoco --root data/v-coco` tell where '
         'its files come from and verify the folder'
     )
 

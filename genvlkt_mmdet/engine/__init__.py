@@ -13,7 +13,7 @@ from .checkpoints import AtomicLocalBackend, CheckpointError, dataset_meta, late
 from .device import check_device
 from .embedded_config import embed_config, inference_pipeline, read_embedded_config, registered_names_only
 from .explanation import ConfigError, config_name, explained, one_line
-from .hooks import CheckpointStartHook, ReproducibleEpochsHook, SafeCheckpointHook
+from .hooks import CheckpointStartHook, HOIVisualizationHook, ReproducibleEpochsHook, SafeCheckpointHook
 from .launch import config_from_file, load_config, test_model, testing_config, train_model, training_config
 from .mmdet_tools import mmdet_tools, run_mmdet_tool
 from .preflight import build_model
@@ -24,6 +24,7 @@ __all__ = [
     'CheckpointError',
     'CheckpointStartHook',
     'ConfigError',
+    'HOIVisualizationHook',
     'ReproducibleEpochsHook',
     'SafeCheckpointHook',
     'add_cfg_options',

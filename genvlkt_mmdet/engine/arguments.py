@@ -1,6 +1,7 @@
 """What the command lines of the tools have in common."""
 
 import argparse
+import ast
 import contextlib
 import functools
 import os
@@ -18,7 +19,19 @@ from .explanation import ConfigError, one_line
 
 
 class _CfgOptions(DictAction):
-    """mmengine's action for settings. A text that it cannot read ends the program as any other wrong option does."""
+    """mmengine's action for settings, which also reads dicts: ``"[{'type':'A'}]"``.
+
+    A text that it cannot read ends the program as any other wrong option does.
+    """
+
+    @staticmethod
+    def _parse_iterable(val: str) -> Any:
+        if '{' not in val:
+            return DictAction._parse_iterable(val)
+        try:
+            return ast.literal_eval(val)
+        except SyntaxError as error:
+            raise ValueError(f'{val} is no list or dict ({error.msg})') from None
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
@@ -106,7 +119,7 @@ def command(*errors: type[Exception]) -> Callable[[Callable[..., None]], Callabl
             except (Exception, KeyboardInterrupt) as error:
                 if _interrupted(error):
                     print(
-                        'Interrupted. All files that were written are complete; tools/train.py goes on with --resume.',
+                        'Interrupted. All files that were written are complete; `genvlkt train` goes on with --resume.',
                         file=sys.stderr,
                     )
                     sys.exit(130)

@@ -145,15 +145,12 @@ def load_weights(model: nn.Module, checkpoint: Mapping, file: str, config: str) 
 
 def _check_classes(model: nn.Module, checkpoint: Mapping, file: str, config: str) -> None:
     """Refuses weights whose shapes fit, but whose classes are different."""
+    other = _vocabulary_of(checkpoint, file)
     head = getattr(model, 'bbox_head', None)
     own = getattr(head, 'trained_vocabulary', None)
-    meta = dataset_meta(checkpoint)
-    if own is None or 'vocabulary' not in meta:
+    if own is None or other is None:
         return
-    try:
-        other = load_vocabulary(meta['vocabulary'])
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise CheckpointError(f'The checkpoint {file} holds a vocabulary that cannot be read: {error}') from error
+    meta = dataset_meta(checkpoint)
     if difference := vocabulary_difference(other, own):
         raise CheckpointError(
             f'The checkpoint {file} was trained with another vocabulary than model.bbox_head.vocabulary of the config {config}: '
@@ -164,6 +161,17 @@ def _check_classes(model: nn.Module, checkpoint: Mapping, file: str, config: str
             f'The checkpoint {file} was trained with the zero-shot split {meta["zero_shot"]!r}, but model.bbox_head.zero_shot of '
             f'the config {config} is {head.zero_shot!r}{_origin(checkpoint)}.'
         )
+
+
+def _vocabulary_of(checkpoint: Mapping, file: str) -> HOIVocabulary | None:
+    """Vocabulary that a checkpoint was trained with. None if it does not have it."""
+    meta = dataset_meta(checkpoint)
+    if 'vocabulary' not in meta:
+        return None
+    try:
+        return load_vocabulary(meta['vocabulary'])
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise CheckpointError(f'The checkpoint {file} holds a vocabulary that cannot be read: {error}') from error
 
 
 def vocabulary_difference(one: HOIVocabulary, other: HOIVocabulary) -> str | None:
@@ -209,7 +217,75 @@ def check_resumable(checkpoint: Mapping, file: str) -> None:
 
 
 def fitting_weights(model: nn.Module, checkpoint: Mapping, file: str) -> frozenset[str]:
-    """Returns the names of a model's weights that a checkpoint has in the right shape. The model can be wrapped."""
+    """Returns the names of a model's weights that a checkpoint has in the right shape. The model can be wrapped.
+
+    The rows of the classifiers are not among them if the classes differ, see :func:`match_classes`.
+    """
     own = unwrapped(model).state_dict()
     weights = weights_of(checkpoint, file)
-    return frozenset(key for key, value in weights.items() if key in own and same_kind(value, own[key]))
+    names = frozenset(key for key, value in weights.items() if key in own and same_kind(value, own[key]))
+    if _other_vocabulary(model, checkpoint, file) is None:
+        return names
+    return names - {name for name, _ in _class_rows(model)}
+
+
+def match_classes(model: nn.Module, checkpoint: dict[str, Any], file: str) -> None:
+    """Prepares a checkpoint of other classes for a model: each class of both keeps its trained weights.
+
+    Without this, a checkpoint with the same number of classes would be loaded in the wrong order. The other classes of the model
+    keep the weights that the model has, such as text embeddings.
+
+    Args:
+        model (nn.Module): The initialised model. It can be wrapped.
+        checkpoint (dict): Content of the file. Its weights are changed. Nothing changes if it has the model's classes, or does
+            not say which it has.
+        file (str): The file's name, for a message.
+    """
+    other = _other_vocabulary(model, checkpoint, file)
+    if other is None:
+        return
+    head, weights = unwrapped(model).bbox_head, weights_of(checkpoint, file)
+    split = head.zero_shot or dataset_meta(checkpoint).get('zero_shot')  # then there are several sets of rows
+    for name, kind in _class_rows(model):
+        trained, mine = weights.pop(name, None), unwrapped(model).state_dict()[name].clone()
+        own, theirs = _class_names(head.trained_vocabulary, kind), _class_names(other, kind)
+        fits = (
+            trained is not None
+            and trained.shape[1:] == mine.shape[1:]
+            and (len(mine), len(trained)) == (len(own), len(theirs))
+        )
+        if split or not fits:
+            continue
+        rows = [(i, theirs.index(key)) for i, key in enumerate(own) if key in theirs]
+        for row, their_row in rows:
+            mine[row] = trained[their_row].to(mine)
+        weights[name] = mine
+        if name.endswith('weight'):
+            print_log(f'{len(rows)} of {len(own)} {kind} have weights in {file}.', logger='current')
+    checkpoint['state_dict'] = weights
+
+
+def _other_vocabulary(model: nn.Module, checkpoint: Mapping, file: str) -> HOIVocabulary | None:
+    """Vocabulary of a checkpoint, if its classes are not those of the model."""
+    own = getattr(getattr(unwrapped(model), 'bbox_head', None), 'trained_vocabulary', None)
+    other = None if own is None else _vocabulary_of(checkpoint, file)
+    return other if other is not None and vocabulary_difference(other, own) else None
+
+
+def _class_rows(model: nn.Module) -> list[tuple[str, str]]:
+    """Name and kind of each weight of the classifiers that has a row for each class."""
+    names = [key for key in unwrapped(model).state_dict() if key.startswith('bbox_head.')]
+    rows = []
+    for part, kind in (('hoi_classifier', 'HOI classes'), ('obj_classifier', 'object classes')):
+        for layer in ('fc', 'eval_fc', 'linear'):
+            rows += [(n, kind) for n in names if n.startswith(f'bbox_head.{part}.{layer}.')]
+    return rows
+
+
+def _class_names(vocabulary: HOIVocabulary, kind: str) -> list[tuple[str, ...]]:
+    """What identifies each class of a classifier, in order."""
+    objects = [*vocabulary.object_names, *['person only'] * vocabulary.has_no_object, 'nothing']
+    if kind == 'object classes':
+        return [(name,) for name in objects]
+    pairs = zip(vocabulary.hoi_verbs, vocabulary.hoi_objects, strict=True)
+    return [(vocabulary.verb_names[verb], objects[obj]) for verb, obj in pairs]

@@ -1,4 +1,4 @@
-"""Training and testing from a config file, for ``tools/train.py`` and ``tools/test.py``."""
+"""Training and testing from a config file, for ``genvlkt train`` and ``genvlkt test``."""
 
 import traceback
 from collections.abc import Callable, Mapping

@@ -1,5 +1,6 @@
 from .dataset import MiniHOIDataset
 from .demo import run_demo
+from .example import render_example
 from .rendering import SPLIT_SIZES, render_minihoi
 from .scenes import (
     DIFFICULTIES,
@@ -23,6 +24,7 @@ __all__ = [
     'annotate',
     'evaluate_on_videos',
     'get_difficulty',
+    'render_example',
     'render_minihoi',
     'render_minihoi_video',
     'render_scene',

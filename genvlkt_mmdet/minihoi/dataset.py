@@ -31,7 +31,7 @@ class MiniHOIDataset(HOIDataset):
 
     default_vocabulary = 'minihoi'
     dataset_name = 'minihoi'
-    missing_hint = 'render it with `python tools/dataset_converters/render_minihoi.py` or leave out `render=None`'
+    missing_hint = 'render it with `genvlkt data render` or leave out `render=None`'
 
     def __init__(self, *args: Any, render: Mapping[str, Any] | None = MappingProxyType({}), **kwargs: Any) -> None:
         # A read-only view could not be pickled for the workers of a data loader.

@@ -1,4 +1,4 @@
-from .detection import detect_video
+from .detection import VideoResult, detect_video
 from .smoothing import NO_SMOOTHING, Smoothing, TimelineBuilder
 from .timeline import Interval, Timeline, Track, read_timeline, timeline_schema
 from .tracking import PairTracker
@@ -11,6 +11,7 @@ __all__ = [
     'Timeline',
     'TimelineBuilder',
     'Track',
+    'VideoResult',
     'detect_video',
     'read_timeline',
     'timeline_schema',

@@ -25,12 +25,14 @@ class DrawnPair:
         object_box (np.ndarray | None): (4,) the same for the object. None for a pair without object.
         phrases (dict[str, float | None]): Phrase and score of each interaction. The score is None for ground truth.
         color (int): Index of the pair's colour.
+        queries (set[int]): Queries of its triplets.
     """
 
     human_box: np.ndarray
     object_box: np.ndarray | None
     phrases: dict[str, float | None] = field(default_factory=dict)
     color: int = 0
+    queries: set[int] = field(default_factory=set)
 
     @property
     def lines(self) -> list[str]:
@@ -161,6 +163,7 @@ def _group(
             pair.object_box = box
         if query is not None:
             pair_of_query.setdefault(query, pair)
+            pair.queries.add(query)
         # The triplets are sorted by score, so a phrase keeps its highest score.
         pair.phrases.setdefault(phrase, score)
     return pairs

@@ -209,6 +209,11 @@ class HOIVisualizer(DetLocalVisualizer):
         heat = {'instance decoder': instance, 'interaction decoder': interaction}
         return self._draw_sides(image, dict.fromkeys(heat, pairs), heat)
 
+    def scale(self, shape: tuple[int, int]) -> float:
+        """How much an image of this height and width is enlarged on a drawing. Its top left corner is that of the drawing."""
+        scale = max(1.0, min(self.min_side / min(shape), _MAX_ENLARGED_SIDE / max(shape)))
+        return min(scale, _MAX_SIDE / max(shape))
+
     def _vocabulary(self) -> HOIVocabulary:
         source = (self.dataset_meta or {}).get('vocabulary')
         if source is None:
@@ -222,9 +227,7 @@ class HOIVisualizer(DetLocalVisualizer):
         self, image: np.ndarray, sides: dict[str, list[DrawnPair]], heat: Mapping[str, np.ndarray] = {}
     ) -> np.ndarray:
         """Draws copies of the image with titles and pairs, and heat if the title has some, next to each other on one canvas."""
-        shortest, longest = min(image.shape[:2]), max(image.shape[:2])
-        scale = max(1.0, min(self.min_side / shortest, _MAX_ENLARGED_SIDE / longest))
-        scale = min(scale, _MAX_SIDE / longest)
+        scale = self.scale(image.shape[:2])
         if scale != 1:
             size = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
             image = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-from .hoi_list import read_hoi_list
+from .hoi_list import parse_hoi_list, read_hoi_list
 from .hoi_vocabulary import HOIVocabulary, action_slots, load_vocabulary
 from .open_vocabulary import HOIEntry, HOIReading, OpenVocabulary, open_vocabulary, readings_table
 
@@ -10,6 +10,7 @@ __all__ = [
     'action_slots',
     'load_vocabulary',
     'open_vocabulary',
+    'parse_hoi_list',
     'read_hoi_list',
     'readings_table',
 ]

@@ -24,19 +24,33 @@ def read_hoi_list(path: str | Path) -> list[HOIEntry]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"The list of phrases '{path}' does not exist: check its path.")
     try:
-        lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
+        text = Path(path).read_text(encoding='utf-8-sig')
     except UnicodeDecodeError:
         raise ValueError(f"The list of phrases '{path}' is no text in UTF-8.") from None
+    entries = parse_hoi_list(text, f" of '{path}'")
+    if not entries:
+        raise ValueError(f"The list of phrases '{path}' is empty: write a phrase or `verb, object` in each line.")
+    return entries
+
+
+def parse_hoi_list(text: str, place: str = '') -> list[HOIEntry]:
+    """Parses the text of such a file. It can be empty.
+
+    Args:
+        text (str): The text.
+        place (str): Where it is from, for the message about a line.
+
+    Raises:
+        ValueError: If a line has more than two parts.
+    """
     entries: list[HOIEntry] = []
-    for i, line in enumerate(lines, 1):
+    for i, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith('#'):
             continue
         first, *rest = (part.strip() for part in line.split('\t' if '\t' in line else ','))
         if len(rest) > 1:
             raise ValueError(
-                f"line {i} of '{path}' has {len(rest) + 1} parts: write a phrase without commas, or `verb, object`."
+                f'line {i}{place} has {len(rest) + 1} parts: write a phrase without commas, or `verb, object`.'
             )
         entries.append((first, rest[0] or None) if rest else first)
-    if not entries:
-        raise ValueError(f"The list of phrases '{path}' is empty: write a phrase or `verb, object` in each line.")
     return entries

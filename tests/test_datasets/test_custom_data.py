@@ -19,7 +19,7 @@ def kitchen(tmp_path, monkeypatch):
     folder = tmp_path / 'kitchen'
     (folder / 'photos').mkdir(parents=True)
     (folder / 'vocabulary.yaml').write_text(blocks['yaml'])
-    for part in ('train', 'test'):
+    for part in ('train', 'val', 'test'):
         (folder / f'{part}.json').write_text(blocks['json'])
     base = "_base_ = '../configs/gen_vlkt_s_hico.py'"
     assert base in blocks['python'] and (ROOT / 'configs' / 'gen_vlkt_s_hico.py').is_file()

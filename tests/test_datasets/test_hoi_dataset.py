@@ -183,7 +183,7 @@ def test_missing_annotation_file(tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         DATASETS.build(dict(type='HICODetDataset', data_root=str(tmp_path), ann_file='annotations/trainval_hico.json'))
     text = str(error.value)
-    assert 'annotations/trainval_hico.json' in text and 'tools/download_dataset.py' in text and 'HICO-DET' in text
+    assert 'annotations/trainval_hico.json' in text and 'genvlkt data download' in text and 'HICO-DET' in text
     assert '\n' not in text
 
 

@@ -209,7 +209,7 @@ def test_qpic_file(tmp_path):
 
 
 def test_missing_files(tmp_path):
-    with pytest.raises(FileNotFoundError, match='trainval_vcoco.json.*V-COCO.*tools/download_dataset.py vcoco'):
+    with pytest.raises(FileNotFoundError, match='trainval_vcoco.json.*V-COCO.*genvlkt data download vcoco'):
         VCOCODataset(data_root=str(tmp_path), ann_file='annotations/trainval_vcoco.json')
     (tmp_path / 'vcoco_test.json').write_text('[{"action_name": "hold", "image_id": [1]}]')
     with pytest.raises(FileNotFoundError, match="instances.json' is missing: COCO's annotations_trainval2014.zip"):

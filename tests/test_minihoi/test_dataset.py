@@ -101,6 +101,6 @@ def test_wrong_files_have_clear_errors(root, tmp_path):
     DATASETS.build(config(root))
     with pytest.raises(FileExistsError, match='was rendered with seed 0 instead of 2'):
         DATASETS.build({**config(root), 'render': dict(RENDER, seed=2)})
-    with pytest.raises(FileNotFoundError, match='render it with `python tools/dataset_converters/render_minihoi.py`'):
+    with pytest.raises(FileNotFoundError, match='render it with `genvlkt data render`'):
         DATASETS.build({**config(tmp_path), 'render': None})
     assert len(DATASETS.build({**config(root), 'render': None})) > 30

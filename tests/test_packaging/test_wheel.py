@@ -152,7 +152,7 @@ def test_mim_names_the_missing_file_of_hico(mim, tmp_path):
     printed = mim('train', 'genvlkt', 'configs/gen_vlkt_s_hico.py', cwd=tmp_path, code=1)
     message = next(line for line in printed.splitlines() if line.startswith('error: '))
     assert 'data/hico_20160224_det/annotations/trainval_hico.json' in message
-    assert 'python tools/' in message
+    assert 'genvlkt data download hico' in message
 
 
 def test_mim_lists_the_models(mim, tmp_path):

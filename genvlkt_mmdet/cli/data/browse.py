@@ -9,13 +9,14 @@ import argparse
 import numpy as np
 import torch
 
+from ...apis.configs import config_file
 from ...engine import add_cfg_options, command, in_range, load_config
 from ...visualization.browsing import browse_dataset
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the verb."""
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', type=config_file, help='config file, or name of a shipped config')
     parser.add_argument('--split', choices=['train', 'val', 'test'], default='train', help='which dataloader')
     parser.add_argument('--out-dir', default='browse', help='folder for the drawings (default: %(default)s)')
     parser.add_argument(

@@ -84,7 +84,7 @@ def read_annotations(
     hints = dict(
         coco='it is a COCO detection file, without human-object pairs',
         vcoco_release="it is V-COCO's release, which is read together with the COCO instances: give `coco_file`, or "
-        'convert both with tools/dataset_converters/vcoco.py',
+        'convert both with `genvlkt convert vcoco`',
         unknown='its content is of none of the known families: a list of images with `annotations` and '
         '`hoi_annotation` (QPIC / PPDM and this project), or UPT / PViC',
     )

@@ -58,7 +58,7 @@ class LoadHOIImage(LoadImageFromFile):
             folder = os.path.dirname(path)
             raise FileNotFoundError(
                 f"Image '{path}' is missing: check `data_root` and `data_prefix` in the dataset config, or list all "
-                'missing images with tools/analysis_tools/check_dataset.py.'
+                'missing images with `genvlkt data check`.'
                 if os.path.isdir(folder)
                 else f"Image folder '{folder}' is missing: check `data_root` and `data_prefix` in the dataset config."
             ) from None

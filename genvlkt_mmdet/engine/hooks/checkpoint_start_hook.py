@@ -1,12 +1,14 @@
 """Starts from a checkpoint without reading files whose weights the checkpoint replaces."""
 
+from typing import Any
+
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner, find_latest_checkpoint
 from mmengine.runner.loops import BaseLoop
 
 from ...converters import load_checkpoint
-from ..checkpoints import fitting_weights, unwrapped
+from ..checkpoints import fitting_weights, match_classes, unwrapped
 
 
 @HOOKS.register_module()
@@ -30,3 +32,8 @@ class CheckpointStartHook(Hook):
             file = find_latest_checkpoint(runner.work_dir)
         if file is not None:
             model.expect_weights(fitting_weights(model, load_checkpoint(file), file))
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Takes the trained weights of known classes from a checkpoint with other classes."""
+        if isinstance(runner._train_loop, BaseLoop):
+            match_classes(runner.model, checkpoint, runner._load_from)

@@ -26,7 +26,7 @@ class HOIMetric(BaseMetric):
         max_per_image (int, optional): Maximum number of triplets per image, highest score first. None: no limit. Default:
             100, as in papers.
         outfile_prefix (str, optional): Writes the detections to ``<outfile_prefix>.results.json``, the file that
-            ``tools/eval_results.py`` reads.
+            ``genvlkt eval`` reads.
         outfile_format (str): 'json', or 'npz' for ``<outfile_prefix>.results.npz``, which is smaller and faster to read, see
             :func:`genvlkt_mmdet.evaluation.io.write_results`. Default: 'json'.
         **kwargs: ``collect_device``, ``prefix`` and ``collect_dir`` of :class:`mmengine.evaluator.BaseMetric`.
@@ -136,7 +136,7 @@ class HOIMetric(BaseMetric):
             raise ValueError(
                 f'{type(self).__name__} has seen {len(entries)} different images, but the dataset has {self._size}: '
                 'either an image (the same `img_id` and file) occurs in it several times, or the sampler leaves images '
-                'out. tools/analysis_tools/check_dataset.py finds repeated images in an annotation file.'
+                'out. `genvlkt data check` finds repeated images in an annotation file.'
             )
         return self.evaluate_images(entries)
 
