@@ -26,10 +26,10 @@ class Smoothing:
         shortest (float): Shorter interactions are dropped, in seconds.
     """
 
-    seconds: float = 0.4
-    begin: float = 0.4
-    end: float = 0.2
-    shortest: float = 0.3
+    seconds: float = 0.6
+    begin: float = 0.5
+    end: float = 0.4
+    shortest: float = 0.5
 
     def __post_init__(self) -> None:
         for name, value, least, most in (
