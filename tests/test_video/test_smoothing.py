@@ -118,3 +118,14 @@ def test_uneven_times_count_as_they_are():
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Smoothing(**settings)
+
+
+def test_a_high_frame_rate_does_not_hinder_a_rise():
+    builder = TimelineBuilder(Timeline(None, 8, 8, 120.0), {1: 'person', 2: 'horse'}, Smoothing())
+    for frame in range(240):
+        builder.update(frame, frame / 120, {}, [(PAIR, dict(RIDE, confidence=0.7))] if frame % 2 else [])
+    assert builder.finish().intervals == []  # the mean is 0.35
+    builder = TimelineBuilder(Timeline(None, 8, 8, 120.0), {1: 'person', 2: 'horse'}, Smoothing())
+    for frame in range(240):
+        builder.update(frame, frame / 120, {1: np.zeros(4), 2: np.zeros(4)}, [(PAIR, dict(RIDE, confidence=0.7))])
+    assert spans(builder.finish()) == [(0, 239)]
