@@ -42,7 +42,7 @@ class Smoothing:
                 raise ValueError(f'{name} of Smoothing must be a number from {least:g} to {most:g}, not {value!r}.')
 
 
-NO_SMOOTHING = Smoothing(seconds=0, begin=0.4, end=0.4, shortest=0)
+NO_SMOOTHING = Smoothing(seconds=0, end=Smoothing.begin, shortest=0)
 """Every frame for itself: what a threshold on single images gives."""
 
 

@@ -28,11 +28,11 @@ def spans(timeline: Timeline) -> list[tuple[int, int]]:
 
 
 def test_without_smoothing_an_interval_is_a_run_of_frames_above_the_threshold():
-    timeline, shown = run([0, 0.5, 0.4, 0.39, 0.9, 0, 0, 0.8], NO_SMOOTHING)
+    timeline, shown = run([0, 0.6, 0.5, 0.49, 0.9, 0, 0, 0.8], NO_SMOOTHING)
     assert spans(timeline) == [(1, 2), (4, 4), (7, 7)]
     assert shown == [False, True, True, False, True, False, False, True]
     first = timeline.intervals[0]
-    assert (first.from_seconds, first.to_seconds, first.confidence) == (0.1, 0.3, 0.45)
+    assert (first.from_seconds, first.to_seconds, first.confidence) == (0.1, 0.3, 0.55)
     assert (first.human, first.object, first.object_name, first.verb) == (1, 2, 'horse', 'ride')
     assert timeline.frames == 8 and timeline.seconds == 0.8
     assert [(track.id, track.name, track.frames.tolist()) for track in timeline.tracks] == [
