@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..apis import HOIInferencer, HOIResult, attend
 from ..apis.hoi_inferencer import check_options
-from ..apis.sources import ImageInput, find_images, is_video
+from ..apis.sources import ImageInput, find_images, is_video, named
 from ..datasets.image_file import MAX_PIXELS, write_image
 from ..engine import command
 from ..video import Smoothing, detect_video
@@ -93,9 +93,9 @@ def run(args: argparse.Namespace) -> None:
                 _write_attention(inferencer, result, args, len(found))
             found.append(len(result))
         print(f'{sum(found)} interactions in {len(found)} images: see {args.out_dir}')
-    for video in videos:
+    for video, name in named(videos):
         try:
-            _infer_video(inferencer, video, args, broken)
+            _infer_video(inferencer, video, Path(name).stem, args, broken)
         except (OSError, ValueError) as error:
             if source.alone:
                 raise
@@ -117,7 +117,7 @@ def _write_attention(inferencer: HOIInferencer, result: HOIResult, args: argpars
 
 
 def _infer_video(
-    inferencer: HOIInferencer, video: ImageInput, args: argparse.Namespace, broken: list[dict[str, str]]
+    inferencer: HOIInferencer, video: ImageInput, name: str, args: argparse.Namespace, broken: list[dict[str, str]]
 ) -> None:
     """Writes the annotated video and the timeline of a video, and prints the timeline."""
     smoothing = None
@@ -133,6 +133,7 @@ def _infer_video(
         batch_size=args.batch_size,
         save_video=not args.no_vis,
         max_pixels=args.max_pixels,
+        name=name,
     )
     intervals = result.timeline.intervals
     for each in intervals:
