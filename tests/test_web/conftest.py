@@ -1,7 +1,6 @@
 import pytest
 
 
-
 @pytest.fixture(scope='session')
 def web_weights():
     """The shipped detector."""
