@@ -111,7 +111,7 @@ def build_page(service: HOIService) -> 'Blocks':
                 )
                 timeline = gr.Dataframe(
                     headers=list(TIMELINE_HEADER),
-                    column_widths=['22%', '20%', '33%', '25%'],
+                    column_widths=['21%', '19%', '32%', '28%'],
                     visible=False,
                     elem_id='timeline',
                     **rows,
