@@ -144,7 +144,7 @@ def diagnose_vcoco_image(image, slots, right_boxes):
     """V-COCO: flag of each role of each detection, and the true positive and best match of each annotated role.
 
     ``image``: ``persons`` (list of dicts with ``box``, ``annotated`` and ``roles``, {verb: object box or None}), ``boxes`` (all
-    annotated boxes) and ``preds`` (list of (person box, {verb: (object box or None, score)})). ``slots`` are the verbs with a role.
+    annotated boxes) and ``preds`` (list of (person box, {verb: (object box or None, score)})). ``slots``: verbs with a role.
     """
     persons, near = image['persons'], lambda a, b: a is not None and b is not None and person_overlap(a, b) >= 0.5
     actions = {verb: action for verb, (action, _) in slots.items()}
