@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--score-thr',
         type=float,
-        default=DEFAULT_SCORE_THR,
-        help='keep triplets with a higher score, 0 to 2; in videos, an interaction begins at this score (default: %(default)s)',
+        help='keep triplets with a higher score, 0 to 2; in videos, an interaction begins at this score '
+        f'(default: {DEFAULT_SCORE_THR}, in videos {1 + Smoothing().begin})',
     )
     parser.add_argument(
         '--top-k',
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
     """Detects as the command line says."""
     options = dict(
         batch_size=args.batch_size,
-        pred_score_thr=args.score_thr,
+        pred_score_thr=DEFAULT_SCORE_THR if args.score_thr is None else args.score_thr,
         top_k=args.top_k,
         max_pixels=args.max_pixels,
         stride=args.stride,
@@ -109,7 +109,8 @@ def run(args: argparse.Namespace) -> None:
 
 def _write_attention(inferencer: HOIInferencer, result: HOIResult, args: argparse.Namespace, number: int) -> None:
     """Writes where the model looks for each pair of an image, which runs through the network once more."""
-    attended = attend(inferencer, result.pixels, args.score_thr, args.top_k, args.max_pixels)
+    score_thr = DEFAULT_SCORE_THR if args.score_thr is None else args.score_thr
+    attended = attend(inferencer, result.pixels, score_thr, args.top_k, args.max_pixels)
     for query in attended.queries:
         name = f'{number:06d}_{Path(result.image or "image").stem}_query{query}.jpg'
         write_image(Path(args.out_dir, 'attention', name), attended.draw(query)[..., ::-1])
@@ -119,13 +120,16 @@ def _infer_video(
     inferencer: HOIInferencer, video: ImageInput, name: str, args: argparse.Namespace, broken: list[dict[str, str]]
 ) -> None:
     """Writes the annotated video and the timeline of a video, and prints the timeline."""
-    begin = min(max(args.score_thr - 1, 0.1), 1)  # the threshold as a confidence
+    smoothing = None
+    if args.score_thr is not None:
+        begin = min(max(args.score_thr - 1, 0.1), 1)  # the threshold as a confidence
+        smoothing = Smoothing(begin=begin, end=0.8 * begin)
     result = detect_video(
         inferencer,
         video,
         args.out_dir,
         stride=args.stride,
-        smoothing=Smoothing(begin=begin, end=begin / 2),
+        smoothing=smoothing,
         batch_size=args.batch_size,
         save_video=not args.no_vis,
         max_pixels=args.max_pixels,

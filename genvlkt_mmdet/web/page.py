@@ -40,7 +40,7 @@ _INTRODUCTION = (
 _KINDS = dict(csv='text/csv', json='application/json')
 _FONTS = ('system-ui', 'sans-serif')  # of the visitor's machine: nothing is loaded from the web
 _CSS = """
-.downloads a {margin-right: 1.5em}
+.downloads a {margin-right: 1.5em; display: inline-block}
 [role=columnheader] *, [role=gridcell] * {padding-left: 2px !important; padding-right: 2px !important; overflow-wrap: anywhere}
 [role=columnheader], [role=gridcell] {font-size: 0.85em}
 #video video {max-height: 480px}
@@ -111,7 +111,7 @@ def build_page(service: HOIService) -> 'Blocks':
                 )
                 timeline = gr.Dataframe(
                     headers=list(TIMELINE_HEADER),
-                    column_widths=['22%', '16%', '35%', '27%'],
+                    column_widths=['21%', '19%', '32%', '28%'],
                     visible=False,
                     elem_id='timeline',
                     **rows,
@@ -225,7 +225,8 @@ def serve_page(
         server_name=host,
         server_port=port,
         inbrowser=open_browser,
-        prevent_thread_lock=not wait,
+        prevent_thread_lock=True,
+        quiet=True,
         share=False,
         ssr_mode=False,
         max_file_size=f'{service.limits.megabytes}mb',
@@ -234,6 +235,9 @@ def serve_page(
         theme=gr.themes.Default(font=_FONTS, font_mono=_FONTS),
         css=_CSS,
     )
+    print(f'The page is at {page.local_url} until you press Ctrl-C.')
+    if wait:
+        page.block_thread()
     return page
 
 

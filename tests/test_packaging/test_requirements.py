@@ -12,7 +12,7 @@ from .test_environment import REPO, requirements
 DISTRIBUTIONS = {'PIL': 'pillow', 'open_clip': 'open-clip-torch', 'yaml': 'pyyaml'}
 # Two distributions bring each of these, so the user chooses by an extra; OpenCV comes with either flavour of mmcv.
 FROM_AN_EXTRA = {'cv2', 'mmcv'}
-OURS = {'genvlkt_mmdet', 'tools'}
+OURS = {'genvlkt_mmdet', 'genvlkt_start', 'tools'}
 
 
 def imported(folder: str) -> dict[str, str]:

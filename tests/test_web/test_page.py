@@ -182,7 +182,12 @@ def test_wrong_files_give_a_message(visit, tmp_path):
     page = visit()
     (tmp_path / 'huge.png').write_bytes(bytes(2_000_000))
     page.locator('#file input').set_input_files(tmp_path / 'huge.png')
-    page.get_by_text('exceeds the maximum').first.wait_for()
+    page.get_by_text('exceed the maximum allowed size').first.wait_for()
+
+    page = visit(PHONE)
+    (tmp_path / 'notes.txt').write_text('hello')
+    page.locator('#file input').set_input_files(tmp_path / 'notes.txt')
+    page.get_by_text('Invalid file type: notes.txt').first.wait_for()
 
     page.get_by_role('button', name='Detect').click()
     status(page, 'Choose a file first.')
