@@ -65,7 +65,7 @@ class PairTracker:
                     scores.setdefault(name, []).append(min(1.0, triplet['score'] / _CERTAIN_SCORE))
                 ends.append((name, int(same[0]) if len(same) else len(known) - 1))
             places.append(ends)
-        # Also the classes that are not there now, whose tracks get older. In a fixed order, so that ids are the same in every run.
+        # Also the classes that are not there now, whose tracks get older. In a fixed order: ids are the same in every run.
         names = dict.fromkeys([*boxes, *self._trackers])
         ids = {name: self._track(name, boxes.get(name, []), scores.get(name, [])) for name in names}
         found = {
