@@ -213,7 +213,7 @@ def serve_page(
 
     Raises:
         ImportError: If Gradio is not installed.
-        OSError: If the port is taken.
+        OSError: If the port is taken, or the host is no address of this machine.
     """
     gr = _gradio()
     if 'GRADIO_TEMP_DIR' not in os.environ:  # what users upload
@@ -221,20 +221,24 @@ def serve_page(
         atexit.register(shutil.rmtree, os.environ['GRADIO_TEMP_DIR'], ignore_errors=True)
     service = HOIService(inferencer, limits or Limits())
     page = build_page(service)
-    page.launch(
-        server_name=host,
-        server_port=port,
-        inbrowser=open_browser,
-        prevent_thread_lock=True,
-        quiet=True,
-        share=False,
-        ssr_mode=False,
-        max_file_size=f'{service.limits.megabytes}mb',
-        allowed_paths=[str(asset_path('example.jpg'))],
-        footer_links=[],
-        theme=gr.themes.Default(font=_FONTS, font_mono=_FONTS),
-        css=_CSS,
-    )
+    try:
+        page.launch(
+            server_name=host,
+            server_port=port,
+            inbrowser=open_browser,
+            prevent_thread_lock=True,
+            quiet=True,
+            share=False,
+            ssr_mode=False,
+            max_file_size=f'{service.limits.megabytes}mb',
+            allowed_paths=[str(asset_path('example.jpg'))],
+            footer_links=[],
+            theme=gr.themes.Default(font=_FONTS, font_mono=_FONTS),
+            css=_CSS,
+        )
+    except OSError as error:
+        place = f'{host}, port {port}' if port else f'any port of {host} from 7860'
+        raise OSError(f'The page cannot listen on {place}: choose another host or port.') from error
     print(f'The page is at {page.local_url} until you press Ctrl-C.')
     if wait:
         page.block_thread()

@@ -3,7 +3,6 @@
 import base64
 import json
 import shutil
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,7 +14,7 @@ from genvlkt_mmdet.web import Limits, build_page, serve_page
 from genvlkt_mmdet.web.service import HOIService
 
 pytestmark = pytest.mark.web
-gradio = pytest.importorskip('gradio', reason='the page needs Gradio: the extra `web`')
+pytest.importorskip('gradio', reason='the page needs Gradio: the extra `web`')
 
 WAIT = 60_000  # milliseconds; a busy machine is slow
 DESKTOP, PHONE = dict(width=1280, height=900), dict(width=390, height=844)
@@ -235,4 +234,6 @@ def test_it_listens_on_this_machine_only_and_keeps_to_itself(address, inferencer
     page = build_page(HOIService(inferencer))
     assert page.analytics_enabled is False
     assert not [dependency for dependency in page.fns.values() if dependency.api_visibility == 'public']
-    assert Path(gradio.__file__).exists()
+    port = int(address.rstrip('/').rpartition(':')[2])
+    with pytest.raises(OSError, match=f'cannot listen on 127.0.0.1, port {port}: choose another'):
+        serve_page(inferencer, port=port, wait=False)
