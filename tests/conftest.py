@@ -27,7 +27,7 @@ def own_visualizer():
 
 @pytest.fixture(autouse=True)
 def free_lock():
-    """mmengine keeps its lock if it cannot make an instance (a logger whose file is refused): other threads would wait for ever."""
+    """mmengine keeps its lock if it cannot make an instance, e.g. a logger with a bad file. Other threads would wait for ever."""
     yield
     while mmengine.utils.manager._lock._is_owned():
         mmengine.utils.manager._lock.release()
