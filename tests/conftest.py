@@ -6,6 +6,7 @@ import copy
 import sys
 from pathlib import Path
 
+import mmengine.utils.manager
 import pytest
 
 from genvlkt_mmdet.visualization import HOIVisualizer
@@ -22,6 +23,14 @@ def own_visualizer():
     """mmengine keeps one visualizer per name and process; a test must not write into the work folder of another."""
     yield
     HOIVisualizer._instance_dict.clear()
+
+
+@pytest.fixture(autouse=True)
+def free_lock():
+    """mmengine keeps its lock if it cannot make an instance, e.g. a logger with a bad file. Other threads would wait for ever."""
+    yield
+    while mmengine.utils.manager._lock._is_owned():
+        mmengine.utils.manager._lock.release()
 
 
 @pytest.fixture

@@ -58,6 +58,13 @@ PLACES = {
     'drawn pairs': ('visualization/drawn_pairs.py', 'DrawnPair'),
     'MiniHOI': ('minihoi/rendering.py', 'render_minihoi'),
     'inferencer': ('apis/hoi_inferencer.py', 'HOIInferencer'),
+    'sources': ('apis/sources.py', 'find_images'),
+    'result': ('apis/hoi_result.py', 'HOIResult'),
+    'verbs': ('cli/__init__.py', 'run_verb'),
+    'video': ('video/detection.py', 'detect_video'),
+    'tracking': ('video/tracking.py', 'PairTracker'),
+    'smoothing': ('video/smoothing.py', 'TimelineBuilder'),
+    'frame drawing': ('visualization/frame_drawing.py', 'draw_frame'),
     'checkpoint converter': ('converters/official.py', 'official_to_genvlkt'),
 }
 
@@ -90,5 +97,12 @@ QUESTIONS = {
     'Which pairs are drawn': 'drawn pairs',
     'Rendering MiniHOI': 'MiniHOI',
     'Prediction from Python': 'inferencer',
+    'Images from files, folders, addresses and videos': 'sources',
+    'What is found in one image': 'result',
+    'The command line, a file for each verb': 'verbs',
+    'The interactions in a video': 'video',
+    'Tracks of persons and objects': 'tracking',
+    'When an interaction in a video begins and ends': 'smoothing',
+    'Drawing video frames': 'frame drawing',
     "Converting the authors' checkpoints": 'checkpoint converter',
 }

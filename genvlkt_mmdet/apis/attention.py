@@ -84,12 +84,11 @@ class AttendedImage:
             raise ValueError(
                 f'No triplet above the threshold has query {query}; the queries of those above it: {found or "none"}.'
             )
-        sides = self.result.height, self.result.width
-        scale = min(1.0, _DRAWN_SIDE / max(sides))
-        height, width = (max(1, round(side * scale)) for side in sides)
-        maps = self.pair(query, (height, width))
-        pixels: np.ndarray = self.result.pixels  # type: ignore[assignment]  # `attend` has kept them
-        return HOIVisualizer().draw_attention(pixels[..., ::-1].copy(), pairs_from_triplets(own), *maps)
+        height, width = self.result.height, self.result.width
+        scale = min(1.0, _DRAWN_SIDE / max(height, width))
+        maps = self.pair(query, (max(1, round(height * scale)), max(1, round(width * scale))))
+        assert self.result.pixels is not None  # `attend` keeps them
+        return HOIVisualizer().draw_attention(self.result.pixels[..., ::-1].copy(), pairs_from_triplets(own), *maps)
 
     @property
     def queries(self) -> list[int]:
@@ -128,15 +127,15 @@ def attend(
     (images, data), *_ = inferencer.preprocess(source.items, 1, max_pixels)
     data = inferencer.model.data_preprocessor(data, False)
     with torch.no_grad():
-        samples, *maps = inferencer.model.predict_with_attention(data['inputs'], data['data_samples'])
-    instance, interaction = (cells[0].float().cpu() for cells in maps)
+        samples, instance, interaction = inferencer.model.predict_with_attention(data['inputs'], data['data_samples'])
     sample = select_triplets(samples[0].cpu(), images[0], pred_score_thr, top_k)
+    height, width = data['inputs'].shape[-2:]
     return AttendedImage(
         inferencer._result(sample, images[0]),
-        instance,
-        interaction,
-        tuple(data['inputs'].shape[-2:]),
-        tuple(sample.img_shape[:2]),
+        instance[0].float().cpu(),
+        interaction[0].float().cpu(),
+        (height, width),
+        sample.img_shape[:2],
     )
 
 

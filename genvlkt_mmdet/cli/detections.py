@@ -24,3 +24,14 @@ def add_detections(parser: argparse.ArgumentParser, required: bool = True) -> No
         '--coco-file', nargs='+', help="COCO instances, when --ann-file is vcoco_*.json of V-COCO's release"
     )
     parser.add_argument('--split-ids', help='text file with the image ids of the split, with --coco-file')
+
+
+def add_vocabulary(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--vocabulary`` to the options of :func:`add_detections`."""
+    parser.add_argument('--vocabulary', help='vocabulary of a custom dataset (file or shipped name), with task hico')
+
+
+def check_vocabulary(args: argparse.Namespace) -> None:
+    """Refuses a vocabulary for V-COCO."""
+    if args.vocabulary and args.task == 'vcoco':
+        raise ValueError('--vocabulary goes with the task hico: vcoco has its own vocabulary.')

@@ -23,7 +23,7 @@ from ..evaluation.reporting.files import write_report
 from ..evaluation.reporting.tables import hico_table, vcoco_table
 from ..files import write_file
 from ..vocabulary import HOIVocabulary, load_vocabulary
-from .detections import add_detections
+from .detections import add_detections, add_vocabulary, check_vocabulary
 
 _MINIHOI = Path('data/minihoi')
 
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='writes a report to this folder: classes.csv and classes.png, or diagnosis.html, .png and .json',
     )
     parser.add_argument('--classwise', action='store_true', help='prints every class')
-    parser.add_argument('--vocabulary', help='vocabulary of a custom dataset (file or shipped name), with task hico')
+    add_vocabulary(parser)
     parser.add_argument(
         '--protocol',
         choices=tuple(dict.fromkeys(PROTOCOLS + DIAGNOSIS_PROTOCOLS)),
@@ -59,8 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @command(OSError, ValueError, KeyError)
 def run(args: argparse.Namespace) -> None:
     """Evaluates as the command line says."""
-    if args.vocabulary and args.task == 'vcoco':
-        raise ValueError('--vocabulary goes with the task hico: vcoco has its own vocabulary.')
+    check_vocabulary(args)
     if (args.results is None) == (args.diagnose is None):
         raise ValueError('Give the detections either with --results or with --diagnose.')
     if args.task is None and args.ann_file is None:

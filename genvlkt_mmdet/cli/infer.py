@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..apis import HOIInferencer, HOIResult, attend
 from ..apis.hoi_inferencer import check_options
-from ..apis.sources import ImageInput, find_images, is_video
+from ..apis.sources import ImageInput, find_images, is_video, named
 from ..datasets.image_file import MAX_PIXELS, write_image
 from ..engine import command
 from ..video import Smoothing, detect_video
@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--score-thr',
         type=float,
-        default=DEFAULT_SCORE_THR,
-        help='keep triplets with a higher score, 0 to 2; in videos, an interaction begins at this score (default: %(default)s)',
+        help='keep triplets with a higher score, 0 to 2; in videos, an interaction begins at this score '
+        f'(default: {DEFAULT_SCORE_THR}, in videos {1 + Smoothing().begin})',
     )
     parser.add_argument(
         '--top-k',
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
     """Detects as the command line says."""
     options = dict(
         batch_size=args.batch_size,
-        pred_score_thr=args.score_thr,
+        pred_score_thr=DEFAULT_SCORE_THR if args.score_thr is None else args.score_thr,
         top_k=args.top_k,
         max_pixels=args.max_pixels,
         stride=args.stride,
@@ -93,9 +93,9 @@ def run(args: argparse.Namespace) -> None:
                 _write_attention(inferencer, result, args, len(found))
             found.append(len(result))
         print(f'{sum(found)} interactions in {len(found)} images: see {args.out_dir}')
-    for video in videos:
+    for video, name in named(videos):
         try:
-            _infer_video(inferencer, video, args, broken)
+            _infer_video(inferencer, video, Path(name).stem, args, broken)
         except (OSError, ValueError) as error:
             if source.alone:
                 raise
@@ -109,26 +109,31 @@ def run(args: argparse.Namespace) -> None:
 
 def _write_attention(inferencer: HOIInferencer, result: HOIResult, args: argparse.Namespace, number: int) -> None:
     """Writes where the model looks for each pair of an image, which runs through the network once more."""
-    attended = attend(inferencer, result.pixels, args.score_thr, args.top_k, args.max_pixels)
+    score_thr = DEFAULT_SCORE_THR if args.score_thr is None else args.score_thr
+    attended = attend(inferencer, result.pixels, score_thr, args.top_k, args.max_pixels)
     for query in attended.queries:
         name = f'{number:06d}_{Path(result.image or "image").stem}_query{query}.jpg'
         write_image(Path(args.out_dir, 'attention', name), attended.draw(query)[..., ::-1])
 
 
 def _infer_video(
-    inferencer: HOIInferencer, video: ImageInput, args: argparse.Namespace, broken: list[dict[str, str]]
+    inferencer: HOIInferencer, video: ImageInput, name: str, args: argparse.Namespace, broken: list[dict[str, str]]
 ) -> None:
     """Writes the annotated video and the timeline of a video, and prints the timeline."""
-    begin = min(max(args.score_thr - 1, 0.1), 1)  # the threshold as a confidence
+    smoothing = None
+    if args.score_thr is not None:
+        begin = min(max(args.score_thr - 1, 0.1), 1)  # the threshold as a confidence
+        smoothing = Smoothing(begin=begin, end=0.8 * begin)
     result = detect_video(
         inferencer,
         video,
         args.out_dir,
         stride=args.stride,
-        smoothing=Smoothing(begin=begin, end=begin / 2),
+        smoothing=smoothing,
         batch_size=args.batch_size,
         save_video=not args.no_vis,
         max_pixels=args.max_pixels,
+        name=name,
     )
     intervals = result.timeline.intervals
     for each in intervals:

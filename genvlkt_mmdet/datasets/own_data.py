@@ -54,12 +54,12 @@ test_dataloader = dict(dataset=dict(ann_file='test.json', **files))
 max_epochs = {epochs}
 train_cfg = dict(max_epochs=max_epochs, val_interval=5)
 param_scheduler = [dict(type='MultiStepLR', begin=0, end=max_epochs, milestones=[max_epochs * 2 // 3], gamma=0.1)]
-optim_wrapper = dict(optimizer=dict(lr=1e-4))
+optim_wrapper = dict(optimizer=dict(lr={lr:g}))
 
 default_hooks = dict(
     logger=dict(interval=10),
     # Also keeps the checkpoint of the highest Full mAP on the validation images.
-    checkpoint=dict(save_best='hico/full', max_keep_ckpts=1),
+    checkpoint=dict(interval=5, max_keep_ckpts=1, save_best='hico/full'),
 )
 """
 
@@ -70,6 +70,7 @@ def write_project(
     weights: str | None = None,
     vocabulary: str = VOCABULARY_TEMPLATE,
     epochs: int = 30,
+    lr: float = 1e-4,
 ) -> list[Path]:
     """Writes ``vocabulary.yaml`` and a config to a folder, and makes its folder ``photos``.
 
@@ -81,6 +82,7 @@ def write_project(
         weights (str, optional): Checkpoint to start from. None: the start of the base config.
         vocabulary (str): Text of the vocabulary file.
         epochs (int): Number of training epochs.
+        lr (float): Learning rate.
 
     Returns:
         list[Path]: The two files.
@@ -92,7 +94,7 @@ def write_project(
     config = folder / f'{folder.resolve().name}.py'
     texts = {
         folder / 'vocabulary.yaml': vocabulary,
-        config: _CONFIG_TEMPLATE.format(base=base, weights=weights, epochs=epochs),
+        config: _CONFIG_TEMPLATE.format(base=base, weights=weights, epochs=epochs, lr=lr),
     }
     for path in texts:
         if path.exists():

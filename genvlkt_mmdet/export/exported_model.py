@@ -23,7 +23,7 @@ from ..models.layers.classifier import encode_new_classes
 from ..structures import HOIDataSample
 from ..structures.selection import TripletNMS, TripletSelection, select_triplets
 from ..version import __version__
-from ..vocabulary import HOIEntry, HOIReading, HOIVocabulary, load_vocabulary, open_vocabulary, readings_table
+from ..vocabulary import HOIEntry, HOIReading, HOIVocabulary, open_vocabulary, readings_table
 from .formats import SUFFIXES, Session, open_session, write_program
 from .network import INPUTS, OUTPUTS, ExportableNetwork
 
@@ -167,7 +167,8 @@ class ExportedModel(BaseModel):
             self._selection = _selection(settings.get('test_cfg') or {})
             self._clip = settings.get('clip')
             self._text = meta['text_classifiers']
-            self.trained_vocabulary = load_vocabulary(meta['dataset_meta']['vocabulary'])
+            # not a name, which could be that of a file
+            self.trained_vocabulary = HOIVocabulary.from_dict(dict(meta['dataset_meta']['vocabulary']))
             self._trained = _decoded_weights(meta['class_weights'], self.trained_vocabulary)
             self._zero_shot = meta['dataset_meta'].get('zero_shot')
         self._file = file

@@ -57,7 +57,9 @@ def render_example(folder: str | Path, num_images: int = 40, seed: int = 0) -> P
         FileExistsError: If the folder has a project already.
     """
     folder = Path(folder)
-    write_project(folder, 'gen_vlkt_tiny_minihoi', 'genvlkt://gen_vlkt_tiny_minihoi.pth', EXAMPLE_VOCABULARY, epochs=30)
+    weights = 'genvlkt://gen_vlkt_tiny_minihoi.pth'
+    # A network of this size wants larger steps than the paper's.
+    write_project(folder, 'gen_vlkt_tiny_minihoi', weights, EXAMPLE_VOCABULARY, lr=3e-4)
     vocabulary = load_vocabulary(folder / 'vocabulary.yaml')
     tasks = []
     for number, (scene, record) in enumerate(_example_scenes(vocabulary, num_images, seed), 1):

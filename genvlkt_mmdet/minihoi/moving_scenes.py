@@ -23,8 +23,8 @@ _COMES_TO_THE_OBJECT = ('ride', 'jump_over')
 _ACTORS = (0.6, 0.4)  # probability of 1, 2 ... persons
 _WALK = 0.3  # furthest way from the place of rest, in person heights
 _SWAY = 0.03  # movement at rest, in person heights
-_GAP = 0.12  # between a person and its object at rest, in person heights
-_EXTENT_STEPS = 120  # moments at which the room that an actor needs is measured
+_GAP = 0.4  # between a person and its object at rest, in person heights. Nearer, the person would seem to push it
+_EXTENT_STEPS = 60  # moments at which the room that an actor needs is measured
 
 
 @dataclass

@@ -18,6 +18,13 @@ def onednn_takes(x: Tensor) -> bool:
     return x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
+def autocast_dtype(x: Tensor) -> torch.dtype | None:
+    """Type of the autocast that is on for the device of a tensor. None: it is off, or the device ('meta') has none."""
+    kind = x.device.type
+    enabled = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.get_autocast_dtype(kind) if enabled else None
+
+
 class _OneDNNLinear(torch.autograd.Function):
     """A linear layer in oneDNN, whose products are faster than those of torch's BLAS on some CPUs."""
 
@@ -44,7 +51,7 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``functional.linear``: (..., I) to (..., O)."""
     # torch itself takes oneDNN for bfloat16, and so for autocast
-    if x.dtype != torch.float32 or not onednn_takes(x) or torch.is_autocast_enabled(x.device.type) or not x.numel():
+    if x.dtype != torch.float32 or not onednn_takes(x) or autocast_dtype(x) is not None or not x.numel():
         return functional.linear(x, weight, bias)
     return _OneDNNLinear.apply(x.flatten(0, -2), weight, bias).unflatten(0, x.shape[:-1])
 

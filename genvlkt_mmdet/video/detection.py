@@ -69,6 +69,7 @@ def detect_video(
     save_video: bool = True,
     max_frames: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    name: str | None = None,
 ) -> VideoResult:
     """Detects the interactions in a video, a camera or a stream, and follows them over time.
 
@@ -85,6 +86,7 @@ def detect_video(
         save_video (bool): Whether to write the annotated video. Default: True.
         max_frames (int, optional): Maximum number of frames that the model looks at. None: no limit.
         max_pixels (int): Maximum width times height of a frame.
+        name (str, optional): Name of the files without suffix. None: that of the source.
 
     Returns:
         VideoResult: The timeline, and the files.
@@ -101,7 +103,7 @@ def detect_video(
         tracker = PairTracker(video.frame_rate / stride)
         timeline = Timeline(video.source, video.width, video.height, video.frame_rate, stride)
         builder = TimelineBuilder(timeline, tracker.names, smoothing or Smoothing())
-        stem = Path(out_dir or '', _name(source))
+        stem = Path(out_dir or '', name or _name(source))
         writer = None
         if out_dir is not None and save_video:
             files.append(stem.with_name(f'{stem.name}.mp4'))

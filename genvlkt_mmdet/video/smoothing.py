@@ -26,10 +26,10 @@ class Smoothing:
         shortest (float): Shorter interactions are dropped, in seconds.
     """
 
-    seconds: float = 0.4
-    begin: float = 0.4
-    end: float = 0.2
-    shortest: float = 0.3
+    seconds: float = 0.6
+    begin: float = 0.5
+    end: float = 0.4
+    shortest: float = 0.5
 
     def __post_init__(self) -> None:
         for name, value, least, most in (
@@ -42,7 +42,7 @@ class Smoothing:
                 raise ValueError(f'{name} of Smoothing must be a number from {least:g} to {most:g}, not {value!r}.')
 
 
-NO_SMOOTHING = Smoothing(seconds=0, begin=0.4, end=0.4, shortest=0)
+NO_SMOOTHING = Smoothing(seconds=0, end=Smoothing.begin, shortest=0)
 """Every frame for itself: what a threshold on single images gives."""
 
 
@@ -112,7 +112,7 @@ class TimelineBuilder:
             self._step_interaction(each, confidence, keep, frame, seconds)
             if each.on:
                 going_on.setdefault(key[0], []).append(key[1])
-            elif each.mean < _FORGOTTEN:
+            elif key not in found and each.mean < _FORGOTTEN:
                 del self._open[key]
         self._time = seconds
         self._timeline.frames += 1
@@ -151,6 +151,8 @@ class TimelineBuilder:
             if each.first is None:
                 each.first, each.total, each.count = (frame, seconds), confidence, 1
             each.last, each.sums = (frame, seconds), (each.total, each.count)
+        elif not each.on and seconds - each.last[1] > self._smoothing.seconds / 2:
+            each.first = None  # what comes is a new rise
         if not each.on and each.mean >= self._smoothing.begin:
             each.on = True
         elif each.on and each.mean < self._smoothing.end:

@@ -13,7 +13,7 @@ PERSON = 'person'
 Pair = tuple[int, int | None]
 """Track of the human and of the object. None: an interaction without object."""
 
-_SAME_BOX_IOU = 0.7  # boxes of one class in a frame with at least this overlap are one person or object
+_SAME_BOX_IOU = 0.5  # boxes of one class in a frame with at least this overlap are one person or object
 # Scores of triplets are in [0, 2], and one of about 1 says that the object is certain. ByteTrack's thresholds are in [0, 1].
 _CERTAIN_SCORE = 1.0
 _THRESHOLDS = dict(high_conf_det_threshold=0.5, track_activation_threshold=0.7)
@@ -24,13 +24,13 @@ class PairTracker:
 
     Args:
         frame_rate (float): Frames per second that the tracker sees.
-        memory (float): Seconds for which a track that is not detected is kept. Default: 2.
+        memory (float): Seconds for which a track that is not detected is kept. Default: 3.
 
     Raises:
         ModuleNotFoundError: If the extra ``video`` is not installed.
     """
 
-    def __init__(self, frame_rate: float, memory: float = 2.0) -> None:
+    def __init__(self, frame_rate: float, memory: float = 3.0) -> None:
         _import_trackers()
         self._frame_rate, self._memory = frame_rate, memory
         self._trackers: dict[str, Any] = {}
@@ -65,7 +65,9 @@ class PairTracker:
                     scores.setdefault(name, []).append(min(1.0, triplet['score'] / _CERTAIN_SCORE))
                 ends.append((name, int(same[0]) if len(same) else len(known) - 1))
             places.append(ends)
-        ids = {name: self._track(name, boxes.get(name, []), scores.get(name, [])) for name in {*boxes, *self._trackers}}
+        # Also the classes that are not there now, whose tracks get older. In a fixed order: ids are the same in every run.
+        names = dict.fromkeys([*boxes, *self._trackers])
+        ids = {name: self._track(name, boxes.get(name, []), scores.get(name, [])) for name in names}
         found = {
             track: np.array(box)
             for name, known in boxes.items()

@@ -114,22 +114,23 @@ def _free_corner(
 ) -> tuple[int, int] | None:
     """Top left corner (x, y) of a label near a box that overlaps no other label. None: there is no room in the frame."""
     h, w = size
-    height, width = frame
     x1, y1, x2, y2 = box.tolist()
+    limit = np.array([frame[1] - w, frame[0] - h])
+    others = np.array(taken, dtype=int).reshape(-1, 4)
 
-    def inside(x: int, y: int) -> tuple[int, int]:
-        return min(max(x, 0), width - w), min(max(y, 0), height - h)
-
-    def free(x: int, y: int) -> bool:
-        return all(x >= right or x + w <= left or y >= bottom or y + h <= top for left, top, right, bottom in taken)
+    def first_free(corners: np.ndarray) -> tuple[int, int] | None:
+        x, y = corners.T[:, :, None]
+        left, top, right, bottom = others.T
+        hit = ((x < right) & (x + w > left) & (y < bottom) & (y + h > top)).any(axis=1)
+        return None if hit.all() else tuple(corners[hit.argmin()].tolist())
 
     # Above, below, right and left of the box, then inside it at the top.
-    near = [(x1, y1 - h), (x2 - w, y1 - h), (x1, y2), (x2, y1), (x1 - w, y1), (x1, y1)]
-    for corner in (inside(x, y) for x, y in near):
-        if free(*corner):
-            return corner
-    # A free place touches other labels or the edges, so these positions are enough.
-    xs = {inside(x, 0)[0] for x in (x1, 0, width, *(v for t in taken for v in (t[0], t[2], t[0] - w)))}
-    ys = {inside(0, y)[1] for y in (y1, 0, height, *(v for t in taken for v in (t[1] - h, t[3])))}
-    corners = sorted(((x, y) for x in xs for y in ys), key=lambda c: (c[0] - x1) ** 2 + (c[1] - y1) ** 2)
-    return next((corner for corner in corners if free(*corner)), None)
+    near = np.array([(x1, y1 - h), (x2 - w, y1 - h), (x1, y2), (x2, y1), (x1 - w, y1), (x1, y1)])
+    corner = first_free(near.clip(0, limit))
+    if corner is not None:
+        return corner
+    # The nearest free place touches other labels or the edges, or is in line with the box.
+    xs = np.unique(np.concatenate([[x1, 0, limit[0]], others[:, 2], others[:, 0] - w]).clip(0, limit[0]))
+    ys = np.unique(np.concatenate([[y1, 0, limit[1]], others[:, 3], others[:, 1] - h]).clip(0, limit[1]))
+    corners = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+    return first_free(corners[np.hypot(*(corners - [x1, y1]).T).argsort(kind='stable')])

@@ -8,6 +8,8 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..apis import AttendedImage, HOIInferencer
 from ..apis.sources import is_video
 from ..assets import asset_path
@@ -38,9 +40,10 @@ _INTRODUCTION = (
 _KINDS = dict(csv='text/csv', json='application/json')
 _FONTS = ('system-ui', 'sans-serif')  # of the visitor's machine: nothing is loaded from the web
 _CSS = """
-.downloads a {margin-right: 1.5em}
+.downloads a {margin-right: 1.5em; display: inline-block}
 [role=columnheader] *, [role=gridcell] * {padding-left: 2px !important; padding-right: 2px !important; overflow-wrap: anywhere}
 [role=columnheader], [role=gridcell] {font-size: 0.85em}
+#video video {max-height: 480px}
 footer {display: none !important}
 """
 
@@ -91,8 +94,12 @@ def build_page(service: HOIService) -> 'Blocks':
             with gr.Column(scale=2, min_width=300):
                 status = gr.Textbox(label='Result', interactive=False, lines=1, max_lines=6, elem_id='status')
                 drawing = gr.Image(**picture, elem_id='drawing')
-                gr.Markdown('Click a pair in the image, or a line of the table, to see where the model looks for it.')
-                attention = gr.Image(**picture, visible=False, elem_id='attention')
+                hint = gr.Markdown(
+                    'Click a pair in the image, or a line of the table, to see where the model looks for it.'
+                )
+                with gr.Row(elem_id='attention'):  # beside each other, or one below the other on a phone
+                    instance = gr.Image(**picture, visible=False, min_width=280)
+                    interaction = gr.Image(**picture, visible=False, min_width=280)
                 video = gr.Video(show_label=False, buttons=[], interactive=False, visible=False, elem_id='video')
                 table = gr.Dataframe(
                     headers=list(TABLE_HEADER),
@@ -104,7 +111,7 @@ def build_page(service: HOIService) -> 'Blocks':
                 )
                 timeline = gr.Dataframe(
                     headers=list(TIMELINE_HEADER),
-                    column_widths=['22%', '16%', '35%', '27%'],
+                    column_widths=['21%', '19%', '32%', '28%'],
                     visible=False,
                     elem_id='timeline',
                     **rows,
@@ -114,14 +121,9 @@ def build_page(service: HOIService) -> 'Blocks':
         def detect(path: str | None, thr: float, count: float, text: str) -> Iterator[dict]:
             hidden, unseen = gr.update(value=None, visible=False), gr.update(visible=False)
             empty = {
-                **{
-                    state: None,
-                    status: '',
-                    drawing: gr.update(value=None, visible=True),
-                    attention: hidden,
-                    video: hidden,
-                },
-                **{table: gr.update(value=[], visible=True), timeline: unseen, downloads: '', readings: unseen},
+                **{state: None, status: '', downloads: '', timeline: unseen, readings: unseen},
+                **{instance: hidden, interaction: hidden, video: hidden, hint: gr.update(visible=True)},
+                **{drawing: gr.update(value=None, visible=True), table: gr.update(value=[], visible=True)},
             }
             if path is None:
                 yield {**empty, status: 'Choose a file first.'}
@@ -138,6 +140,7 @@ def build_page(service: HOIService) -> 'Blocks':
                             **empty,
                             status: shown,
                             drawing: hidden,
+                            hint: unseen,
                             video: gr.update(value=str(found.files[0]), visible=True),
                             table: unseen,
                             timeline: gr.update(value=timeline_rows(found.timeline), visible=True),
@@ -160,25 +163,27 @@ def build_page(service: HOIService) -> 'Blocks':
             except (ValueError, OSError, ImportError) as error:
                 yield {**empty, status: one_line(error).replace(path, name)}
 
-        def show(attended: AttendedImage, query: int | None) -> dict:
+        def show(attended: AttendedImage, query: int | None) -> list[dict]:
             if query is None:
-                return gr.skip()
-            return gr.update(value=service.draw(attended, query), visible=True)
+                return [gr.skip(), gr.skip()]
+            return [
+                gr.update(value=side, visible=True) for side in np.array_split(service.draw(attended, query), 2, axis=1)
+            ]
 
-        def clicked(attended: AttendedImage | None, event: gr.SelectData) -> dict:
+        def clicked(attended: AttendedImage | None, event: gr.SelectData) -> list[dict]:
             return show(attended, attended and pair_at(attended.result, event.index))
 
-        def chosen(attended: AttendedImage | None, event: gr.SelectData) -> dict:
+        def chosen(attended: AttendedImage | None, event: gr.SelectData) -> list[dict]:
             return show(attended, attended and query_of_row(attended.result, event.row_value))
 
         inputs = [file, threshold, top_k, phrases]
-        outputs = [state, status, drawing, attention, video, table, timeline, downloads, readings]
+        outputs = [state, status, drawing, hint, instance, interaction, video, table, timeline, downloads, readings]
         for event in (file.upload, button.click, threshold.release, top_k.release):
             event(detect, inputs, outputs, **model)
         took = example.click(lambda: str(asset_path('example.jpg')), None, file, api_visibility='private')
         took.then(detect, inputs, outputs, **model)
-        drawing.select(clicked, state, attention, **model)
-        table.select(chosen, state, attention, **model)
+        drawing.select(clicked, state, [instance, interaction], **model)
+        table.select(chosen, state, [instance, interaction], **model)
     return page.queue(max_size=limits.waiting)
 
 
@@ -208,7 +213,7 @@ def serve_page(
 
     Raises:
         ImportError: If Gradio is not installed.
-        OSError: If the port is taken.
+        OSError: If the port is taken, or the host is no address of this machine.
     """
     gr = _gradio()
     if 'GRADIO_TEMP_DIR' not in os.environ:  # what users upload
@@ -216,19 +221,27 @@ def serve_page(
         atexit.register(shutil.rmtree, os.environ['GRADIO_TEMP_DIR'], ignore_errors=True)
     service = HOIService(inferencer, limits or Limits())
     page = build_page(service)
-    page.launch(
-        server_name=host,
-        server_port=port,
-        inbrowser=open_browser,
-        prevent_thread_lock=not wait,
-        share=False,
-        ssr_mode=False,
-        max_file_size=f'{service.limits.megabytes}mb',
-        allowed_paths=[str(asset_path('example.jpg'))],
-        footer_links=[],
-        theme=gr.themes.Default(font=_FONTS, font_mono=_FONTS),
-        css=_CSS,
-    )
+    try:
+        page.launch(
+            server_name=host,
+            server_port=port,
+            inbrowser=open_browser,
+            prevent_thread_lock=True,
+            quiet=True,
+            share=False,
+            ssr_mode=False,
+            max_file_size=f'{service.limits.megabytes}mb',
+            allowed_paths=[str(asset_path('example.jpg'))],
+            footer_links=[],
+            theme=gr.themes.Default(font=_FONTS, font_mono=_FONTS),
+            css=_CSS,
+        )
+    except OSError as error:
+        place = f'{host}, port {port}' if port else f'any port of {host} from 7860'
+        raise OSError(f'The page cannot listen on {place}: choose another host or port.') from error
+    print(f'The page is at {page.local_url} until you press Ctrl-C.')
+    if wait:
+        page.block_thread()
     return page
 
 

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from genvlkt_mmdet.apis.configs import find_config
+from genvlkt_mmdet.datasets.video_file import new_video, read_video
 from genvlkt_mmdet.vocabulary import load_vocabulary
 
 CONFIG = find_config('gen_vlkt_tiny_minihoi')
@@ -109,3 +110,31 @@ def test_a_folder_with_broken_images(run, weights, tmp_path, capsys):
     assert {Path(line.partition(': ')[0]).stem for line in lines[:-1]} == good
     for i in bad:
         assert f"photos/{i % 3}/{i:02d}.png' is no image" in printed.err
+
+
+def test_videos_become_videos_and_timelines(run, weights, tmp_path, capsys):
+    """Beside an image, in folders where two videos have the same name; a file that is none is named at the end."""
+    for name in ('a/x.mp4', 'b/x.mp4'):
+        (tmp_path / name).parent.mkdir()
+        with new_video(tmp_path / name, 10) as video:
+            for i in range(4):
+                video.write(np.full((64, 96, 3), 50 * i, np.uint8))
+    (tmp_path / 'a' / 'bad.mp4').write_bytes(b'no video')
+    cv2.imwrite(str(tmp_path / 'b' / 'photo.png'), np.full((64, 96, 3), 90, np.uint8))
+    options = ('--weights', weights, '--device', 'cpu')
+    with pytest.raises(SystemExit) as caught:
+        run('[ab]/*.*', *options, '--stride', '2')
+    assert caught.value.code == 3
+    printed = capsys.readouterr()
+    assert '1 inputs could not be read:' in printed.err and "a/bad.mp4' is no video" in printed.err
+    assert 'b/photo.png: ' in printed.out and ' in 1 images: see out' in printed.out
+    assert ' interactions in b/x.mp4: see out/x_1.mp4, out/x_1.json, out/x_1.csv' in printed.out
+    assert {path.name for path in Path('out').iterdir()} == {
+        *(f'{stem}.{suffix}' for stem in ('x', 'x_1') for suffix in ('mp4', 'json', 'csv')),
+        'vis',
+        'preds',
+    }
+    with read_video('out/x.mp4') as video:
+        assert [frame for frame, _, _ in video] == [0, 1]
+    with pytest.raises(SystemExit, match="^error: 'a/bad.mp4' is no video"):
+        run('a/bad.mp4', *options)

@@ -1,3 +1,5 @@
+import cv2
+import numpy as np
 import pytest
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
@@ -6,6 +8,7 @@ from torch import nn
 import genvlkt_mmdet.assets as assets
 from genvlkt_mmdet.assets import asset_path
 from genvlkt_mmdet.converters.publish import publish_checkpoint
+from genvlkt_mmdet.minihoi.scenes import render_scene, sample_scene
 
 
 @pytest.fixture
@@ -85,3 +88,11 @@ def test_publish_needs_weights(tmp_path):
         publish_checkpoint(tmp_path / 'x.pth', tmp_path / 'y.pth')
     with pytest.raises(FileNotFoundError, match='does not exist'):
         publish_checkpoint(tmp_path / 'absent.pth', tmp_path / 'y.pth')
+
+
+def test_the_example_is_a_rendered_scene():
+    scene = sample_scene(np.random.default_rng([77, 14]), num_pairs=3)
+    rendered = render_scene(scene)[0]
+    shipped = cv2.imread(str(asset_path('genvlkt://example.jpg')))[..., ::-1]
+    assert shipped.shape == rendered.shape and np.abs(shipped.astype(int) - rendered).mean() < 5  # JPEG
+    assert asset_path('example.jpg').stat().st_size < 10_000

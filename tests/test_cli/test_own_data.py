@@ -17,7 +17,7 @@ from genvlkt_start import find_verb
 from tests.docs_pages import ROOT, commands
 
 EPOCHS = 2
-# Shorter, without worker processes, with TensorBoard; the pages' start is the shipped detector.
+# Shorter, without worker processes, with TensorBoard.
 SHORTER = {
     'train_cfg.max_epochs': EPOCHS,
     'train_cfg.val_interval': EPOCHS,
@@ -25,7 +25,6 @@ SHORTER = {
     **{f'{part}_dataloader.persistent_workers': False for part in ('train', 'val')},
     'visualizer.vis_backends': '[{"type":"LocalVisBackend"},{"type":"TensorboardVisBackend"}]',
     'default_hooks.visualization.num_val_images': 2,
-    'load_from': None,
 }
 
 

@@ -64,9 +64,9 @@ def test_groups_show_their_verbs(capsys):
     [
         (['inferr', 'a.jpg'], "error: genvlkt has no verb 'inferr': did you mean 'infer'?"),
         (['data', 'chekc'], "error: genvlkt data has no verb 'chekc': did you mean 'check'?"),
-        (['qqq'], "error: genvlkt has no verb 'qqq': it has demo, infer, train, "),
-        (['a.jpg'], "error: genvlkt has no verb 'a.jpg': it has demo, infer, train, "),
-        ([''], "error: genvlkt has no verb '': it has demo, infer, train, "),
+        (['qqq'], "error: genvlkt has no verb 'qqq': it has demo, infer, "),
+        (['a.jpg'], "error: genvlkt has no verb 'a.jpg': it has demo, infer, "),
+        ([''], "error: genvlkt has no verb '': it has demo, infer, "),
     ],
 )
 def test_unknown_verbs(capsys, words, sentence):

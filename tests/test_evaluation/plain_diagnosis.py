@@ -127,3 +127,80 @@ def pair_localisation(images, credit_first):
         firsts = {row.index(True) for row in hits if any(row)}
         right += len(firsts) if credit_first else sum(map(any, zip(*hits)))
     return hit / annotated, right / detected
+
+
+def person_overlap(box, other):
+    """IoU with +1, without the test for strict overlap; 0 for an empty box."""
+    if any(v != v for v in (*box, *other)):
+        return 0.0
+    width = min(box[2], other[2]) - max(box[0], other[0]) + 1
+    height = min(box[3], other[3]) - max(box[1], other[1]) + 1
+    inter = max(width, 0) * max(height, 0)
+    areas = [(b[2] - b[0] + 1) * (b[3] - b[1] + 1) for b in (box, other)]
+    return inter / (areas[0] + areas[1] - inter)
+
+
+def diagnose_vcoco_image(image, slots, right_boxes):
+    """V-COCO: flag of each role of each detection, and the true positive and best match of each annotated role.
+
+    ``image``: ``persons`` (list of dicts with ``box``, ``annotated`` and ``roles``, {verb: object box or None}), ``boxes`` (all
+    annotated boxes) and ``preds`` (list of (person box, {verb: (object box or None, score)})). ``slots``: verbs with a role.
+    """
+    persons, near = image['persons'], lambda a, b: a is not None and b is not None and person_overlap(a, b) >= 0.5
+    actions = {verb: action for verb, (action, _) in slots.items()}
+    gts = [
+        (p, verb)
+        for p, person in enumerate(persons)
+        if person['annotated']
+        for verb in slots
+        if actions[verb] in {actions[v] for v in person['roles']}
+    ]
+    flags, gt_tp, taken_by = {}, {}, {}
+    listed = [(d, verb) for verb in slots for d, (_, roles) in enumerate(image['preds']) if verb in roles]
+
+    def score(pred):
+        return image['preds'][pred[0]][1][pred[1]][1]
+
+    # Of equal scores, the later detection is first.
+    by_score = sorted(listed, key=lambda pred: (score(pred), pred), reverse=True)
+    for d, verb in by_score:
+        human, roles = image['preds'][d]
+        obj = roles[verb][0]
+        overlaps = [person_overlap(human, person['box']) for person in persons]
+        best = overlaps.index(max(overlaps)) if persons else None
+        person = persons[best] if persons else dict(annotated=True, roles={})
+        if not person['annotated']:
+            flags[d, verb] = -1
+            continue
+        human_right = bool(persons) and overlaps[best] >= 0.5
+        target = person['roles'].get(verb)
+        object_right = near(target, obj) if target is not None else obj is None
+        acts = actions[verb] in {actions[v] for v in person['roles']}
+        if human_right and object_right:
+            flag = 5 if not acts else 6 if (best, verb) in gt_tp else 0
+            if flag == 0:
+                gt_tp[best, verb] = d, verb
+        elif human_right:
+            flag = 4 if any(near(obj, box) for box in image['boxes']) else 2
+        elif object_right:
+            flag = 4 if any(near(human, box) for box in image['boxes']) else 1
+        else:
+            flag = 3
+        flags[d, verb] = flag
+    gt_best = {}
+    for p, verb in gts:
+        for pred in by_score[:100]:
+            if gt_tp.get((p, verb)) == pred:
+                break
+            if flags[pred] == 0 or pred in taken_by:
+                continue
+            own = pred
+            if not right_boxes:
+                same = [other for other in by_score if other[1] == pred[1]]
+                own = [other for other in listed if other[1] == pred[1]][same.index(pred)]
+            human, roles = image['preds'][own[0]]
+            if near(human, persons[p]['box']) or near(roles[own[1]][0], persons[p]['roles'].get(verb)):
+                gt_best[p, verb] = pred
+                taken_by[pred] = p, verb
+                break
+    return flags, gts, gt_tp, gt_best

@@ -167,6 +167,7 @@ def name_a_module(meta):
         (lambda meta: meta.update(version=99), 'another version of genvlkt'),
         (lambda meta: meta.pop('dataset_meta'), "field 'dataset_meta' is missing"),
         (lambda meta: meta.update(text_classifiers='yes'), 'does not hold what it should'),
+        (lambda meta: meta['dataset_meta'].update(vocabulary='hico'), 'does not hold what it should'),
         (set_shape, 'does not hold what it should'),
         (shorten, 'obj_bias does not fit the vocabulary'),
         (name_a_module, "names 'os.system'"),

@@ -12,7 +12,7 @@ from .test_environment import REPO, requirements
 DISTRIBUTIONS = {'PIL': 'pillow', 'open_clip': 'open-clip-torch', 'yaml': 'pyyaml'}
 # Two distributions bring each of these, so the user chooses by an extra; OpenCV comes with either flavour of mmcv.
 FROM_AN_EXTRA = {'cv2', 'mmcv'}
-OURS = {'genvlkt_mmdet', 'tools'}
+OURS = {'genvlkt_mmdet', 'genvlkt_start', 'tools'}
 
 
 def imported(folder: str) -> dict[str, str]:
@@ -34,8 +34,8 @@ def imported(folder: str) -> dict[str, str]:
 
 @pytest.mark.parametrize('folder', ['genvlkt_mmdet', 'tools'])
 def test_every_import_is_declared(folder):
-    everywhere, videos = requirements('options', 'install_requires'), requirements('options.extras_require', 'video')
-    declared = {r.name.lower().replace('_', '-') for r in [*everywhere, *videos]}
+    extras = [requirements('options.extras_require', extra) for extra in ('video', 'web')]
+    declared = {r.name.lower().replace('_', '-') for r in sum(extras, requirements('options', 'install_requires'))}
     missing = {
         name: file
         for name, file in imported(folder).items()

@@ -137,6 +137,17 @@ def test_package_and_configs_come_from_the_wheel(python, tmp_path):
     assert kind == 'GENVLKT'
 
 
+def test_use_section_of_the_readme_runs_in_an_empty_folder(python, tmp_path):
+    """The first commands of the section, as printed, on the shipped model."""
+    use = (REPO / 'README.md').read_text().partition('### Detect interactions')[2]
+    commands = [line.partition('  #')[0].split() for line in use.split('\n\n')[1].splitlines()]
+    assert len(commands) == 3 and all(words[0] == 'genvlkt' for words in commands)
+    printed = [run(python.with_name('genvlkt'), *words[1:], cwd=tmp_path) for words in commands]
+    assert ' in 20 images: see out' in printed[1] and printed[1].count('.jpg: person ') > 10
+    assert 'scenes/images/test/000000.jpg: person ' in printed[2]
+    assert len(list((tmp_path / 'out' / 'vis').iterdir())) == len(list((tmp_path / 'out' / 'preds').iterdir())) == 20
+
+
 def test_mim_trains_and_tests_from_an_empty_folder(mim, tmp_path):
     printed = mim('train', 'genvlkt', TINY, '--cfg-options', *CUT, cwd=tmp_path)
     work_dir = tmp_path / 'work_dirs' / 'gen_vlkt_tiny_minihoi'

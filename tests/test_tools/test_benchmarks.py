@@ -137,6 +137,23 @@ def test_data_and_page(run, script, tmp_path):
     assert figures['date'] in text and '| PIL + torchvision |' in text and 'Nothing has been measured' not in text
 
 
+def test_diagnosis(script):
+    figures = script('bench_diagnosis').measure(30, 20, 'official')
+    parts = [figures[f'{part}_cpu_seconds'] for part in ('errors', 'fixes', 'pairs')]
+    assert figures['all_cpu_seconds'] == pytest.approx(sum(parts)) and min(parts) >= 0
+    assert 0 < figures['map'] < 1 and 0 < figures['pair_recall'] <= 1
+
+
+def test_drawing(script, monkeypatch, capsys):
+    arguments = ['drawing', '--size', '96x128', '--pairs', '0', '3', '--frames', '4']
+    monkeypatch.setattr(sys, 'argv', arguments)
+    script('bench_drawing').main()
+    printed = capsys.readouterr().out
+    rates = json.loads(printed.splitlines()[-1])
+    assert set(rates) == {'0', '3'} and all(0 < each['slowest'] <= each['median'] for each in rates.values())
+    assert '128 x 96 pixels, 4 frames' in printed
+
+
 def test_page_is_that_of_its_figures(script):
     write_page = script('write_page')
     runs = json.loads(write_page.FIGURES.read_text()) if write_page.FIGURES.is_file() else []

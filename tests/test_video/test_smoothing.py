@@ -28,11 +28,11 @@ def spans(timeline: Timeline) -> list[tuple[int, int]]:
 
 
 def test_without_smoothing_an_interval_is_a_run_of_frames_above_the_threshold():
-    timeline, shown = run([0, 0.5, 0.4, 0.39, 0.9, 0, 0, 0.8], NO_SMOOTHING)
+    timeline, shown = run([0, 0.6, 0.5, 0.49, 0.9, 0, 0, 0.8], NO_SMOOTHING)
     assert spans(timeline) == [(1, 2), (4, 4), (7, 7)]
     assert shown == [False, True, True, False, True, False, False, True]
     first = timeline.intervals[0]
-    assert (first.from_seconds, first.to_seconds, first.confidence) == (0.1, 0.3, 0.45)
+    assert (first.from_seconds, first.to_seconds, first.confidence) == (0.1, 0.3, 0.55)
     assert (first.human, first.object, first.object_name, first.verb) == (1, 2, 'horse', 'ride')
     assert timeline.frames == 8 and timeline.seconds == 0.8
     assert [(track.id, track.name, track.frames.tolist()) for track in timeline.tracks] == [
@@ -118,3 +118,14 @@ def test_uneven_times_count_as_they_are():
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Smoothing(**settings)
+
+
+def test_a_high_frame_rate_does_not_hinder_a_rise():
+    builder = TimelineBuilder(Timeline(None, 8, 8, 120.0), {1: 'person', 2: 'horse'}, Smoothing())
+    for frame in range(240):
+        builder.update(frame, frame / 120, {}, [(PAIR, dict(RIDE, confidence=0.7))] if frame % 2 else [])
+    assert builder.finish().intervals == []  # the mean is 0.35
+    builder = TimelineBuilder(Timeline(None, 8, 8, 120.0), {1: 'person', 2: 'horse'}, Smoothing())
+    for frame in range(240):
+        builder.update(frame, frame / 120, {1: np.zeros(4), 2: np.zeros(4)}, [(PAIR, dict(RIDE, confidence=0.7))])
+    assert spans(builder.finish()) == [(0, 239)]

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -39,6 +40,12 @@ def test_the_file_validates_and_comes_back(timeline, tmp_path):
     assert again.to_dict() == timeline.to_dict() == content
     assert again.intervals == timeline.intervals
     np.testing.assert_array_equal(again.tracks[1].boxes, timeline.tracks[1].boxes)
+
+
+def test_the_docs_show_the_schema():
+    page = (Path(__file__).parents[2] / 'docs' / 'video.md').read_text()
+    (shown,) = (block for block in page.split('```json\n')[1:] if '$schema' in block)
+    assert json.loads(shown.partition('```')[0]) == timeline_schema()
 
 
 def test_an_empty_timeline_validates(tmp_path):

@@ -1,5 +1,6 @@
 """What the page does, without Gradio."""
 
+import sys
 import threading
 
 import cv2
@@ -8,7 +9,10 @@ import pytest
 
 from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.assets import asset_path
+from genvlkt_mmdet.minihoi.videos import render_minihoi_video
+from genvlkt_mmdet.video import Interval
 from genvlkt_mmdet.vocabulary import load_vocabulary
+from genvlkt_mmdet.web import build_page
 from genvlkt_mmdet.web.service import (
     HOIService,
     Limits,
@@ -16,6 +20,7 @@ from genvlkt_mmdet.web.service import (
     pair_rows,
     query_of_row,
     reading_rows,
+    timeline_rows,
 )
 
 EXAMPLE = asset_path('example.jpg')
@@ -149,3 +154,26 @@ def test_rows_have_the_numbers_of_the_drawing(service):
     ]
     assert [query_of_row(result, row) for row in rows] == [9, 3, 9, 5, 2]
     assert query_of_row(result, [4, 'a', 1, 1]) is None
+
+
+def test_video(service, tmp_path):
+    render_minihoi_video(tmp_path / 'street.mp4', seed=1, num_frames=20)
+    found, readings = service.detect_video(tmp_path / 'street.mp4', tmp_path / 'out', 1.2, 'push, chair\nlift, bicycle')
+    line = found.timeline
+    assert (line.video, line.frames, line.stride) == ('street.mp4', 20, 1) and len(readings) == 2
+    assert found.files[0].parent == tmp_path / 'out' and found.files[0].stat().st_size > 1000
+    assert {each.phrase for each in line.intervals} <= {'person pushing a chair', 'person lifting a bicycle'}
+    line.intervals[:] = [Interval(4, 5, 'chair', 'push', 'person pushing a chair', 3, 9, 0.3, 1.04, 0.456)]
+    assert timeline_rows(line) == [['0.3 to 1.0', 4, 'person pushing a chair', 0.46]]
+    # A model that is too slow looks at fewer frames.
+    slow = HOIService(service.inferencer, Limits(seconds=1e-9))
+    line = slow.detect_video(tmp_path / 'street.mp4', tmp_path / 'slow', 1.2)[0].timeline
+    assert (line.frames, line.stride) == (1, 20)
+    with pytest.raises(ValueError, match="'street.mp4' lasts 2 seconds, more than the 1.5 allowed"):
+        HOIService(service.inferencer, Limits(video_seconds=1.5)).detect_video(tmp_path / 'street.mp4', tmp_path, 1.2)
+
+
+def test_without_gradio_the_message_says_what_to_install(service, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'gradio', None)
+    with pytest.raises(ImportError, match=r"pip install 'genvlkt\[web\]'"):
+        build_page(service)

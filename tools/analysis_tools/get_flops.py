@@ -1,6 +1,6 @@
-"""The verb `genvlkt flops` as a script."""
+"""The verb `genvlkt analyze flops` as a script."""
 
 from genvlkt_start import start
 
 if __name__ == '__main__':
-    start('flops')
+    start('analyze flops')

@@ -1,6 +1,6 @@
-"""The verb `genvlkt robustness` as a script."""
+"""The verb `genvlkt analyze robustness` as a script."""
 
 from genvlkt_start import start
 
 if __name__ == '__main__':
-    start('robustness')
+    start('analyze robustness')

@@ -17,13 +17,13 @@ from ...evaluation import load_detections, load_ground_truth
 from ...evaluation.evaluate import diagnose_detections
 from ...evaluation.reporting.fiftyone_dataset import write_fiftyone
 from ...vocabulary import load_vocabulary
-from ..detections import add_detections
+from ..detections import add_detections, add_vocabulary, check_vocabulary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the verb."""
     add_detections(parser)
-    parser.add_argument('--vocabulary', help='vocabulary of a custom dataset (file or shipped name), with task hico')
+    add_vocabulary(parser)
     parser.add_argument('--images', type=Path, required=True, help='folder of the images')
     parser.add_argument('--out', required=True, help='folder for samples.json and metadata.json')
     parser.add_argument(
@@ -37,8 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @command(OSError, ValueError)
 def run(args: argparse.Namespace) -> None:
     """Writes as the command line says."""
-    if args.vocabulary and args.task == 'vcoco':
-        raise ValueError('--vocabulary goes with the task hico: vcoco has its own vocabulary.')
+    check_vocabulary(args)
     vocabulary = load_vocabulary(args.vocabulary or args.task)
     images = load_ground_truth(args.ann_file, vocabulary, args.coco_file, args.split_ids)
     detections = load_detections(args.results, images, vocabulary)

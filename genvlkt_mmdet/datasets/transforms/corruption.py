@@ -73,11 +73,6 @@ def _pixels(image: np.ndarray, per_thousand: float) -> float:
     return per_thousand * (image.shape[0] * image.shape[1]) ** 0.5 / 1000
 
 
-def _kernel_size(image: np.ndarray, per_thousand: float) -> int:
-    """An odd number of pixels, at least 3."""
-    return max(3, round(_pixels(image, per_thousand)) // 2 * 2 + 1)
-
-
 def _grid(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates x and y of every pixel, from -1 to 1, (1, W) and (H, 1)."""
     return np.linspace(-1, 1, image.shape[1])[None], np.linspace(-1, 1, image.shape[0])[:, None]
@@ -105,18 +100,28 @@ def _blend(image: np.ndarray, colour: float | np.ndarray, weight: np.ndarray | f
 
 
 def _defocus_blur(image: np.ndarray, level: int, rng: Generator) -> np.ndarray:
-    size = _kernel_size(image, (8, 14, 20, 28, 38)[level])
-    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)).astype(np.float32)
-    return cv2.filter2D(image, -1, disk / disk.sum())
+    """Every point becomes a disk."""
+    radius = _pixels(image, (10, 18, 28, 40, 55)[level]) / 2
+    x, y = _around_centre(radius)
+    return _filtered(image, np.clip(radius + 0.5 - np.hypot(x, y), 0, 1))
 
 
 def _motion_blur(image: np.ndarray, level: int, rng: Generator) -> np.ndarray:
-    size = _kernel_size(image, (12, 20, 30, 42, 58)[level])
-    line, centre = np.zeros((size, size), np.float32), size // 2
-    angle = rng.uniform(0, np.pi)
-    end = np.rint(centre * np.array([np.cos(angle), np.sin(angle)])).astype(int)
-    cv2.line(line, (centre - end[0], centre - end[1]), (centre + end[0], centre + end[1]), 1.0)
-    return cv2.filter2D(image, -1, line / line.sum())
+    """Every point becomes a line."""
+    half, angle = _pixels(image, (16, 28, 44, 64, 90)[level]) / 2, rng.uniform(0, np.pi)
+    x, y = _around_centre(half)
+    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    return _filtered(image, np.clip(half + 0.5 - np.abs(along), 0, 1) * np.clip(1 - np.abs(across), 0, 1))
+
+
+def _around_centre(radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates x and y of a square of pixels that has everything up to a distance from its centre."""
+    places = np.arange(-int(np.ceil(radius)), int(np.ceil(radius)) + 1, dtype=np.float32)
+    return np.meshgrid(places, places)
+
+
+def _filtered(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
 
 
 def _glass_blur(image: np.ndarray, level: int, rng: Generator) -> np.ndarray:
@@ -178,7 +183,7 @@ def _recoded(image: np.ndarray, quality: int) -> np.ndarray:
 
 def _pixelation(image: np.ndarray, level: int, rng: Generator) -> np.ndarray:
     height, width = image.shape[:2]
-    block = max(2.0, _pixels(image, (8, 13, 18, 25, 34)[level]))
+    block = _pixels(image, (12, 18, 26, 36, 50)[level])
     small = max(1, round(width / block)), max(1, round(height / block))
     return cv2.resize(
         cv2.resize(image, small, interpolation=cv2.INTER_AREA), (width, height), interpolation=cv2.INTER_NEAREST
@@ -236,8 +241,8 @@ def _fog(image: np.ndarray, level: int, rng: Generator) -> np.ndarray:
 
 
 def _low_light(image: np.ndarray, level: int, rng: Generator) -> np.ndarray:
-    dark = (image / 255) ** (1.5, 1.9, 2.4, 3.0, 3.8)[level] * (0.8, 0.65, 0.5, 0.4, 0.3)[level] * 255
-    return dark + rng.normal(0, (2, 3, 4, 6, 8)[level], image.shape)
+    dark = (image / 255) ** (1.2, 1.5, 1.9, 2.4, 3.0)[level] * (0.85, 0.72, 0.6, 0.48, 0.36)[level] * 255
+    return dark + rng.normal(0, (1, 2, 3, 4, 6)[level], image.shape)
 
 
 def _overexposure(image: np.ndarray, level: int, rng: Generator) -> np.ndarray:

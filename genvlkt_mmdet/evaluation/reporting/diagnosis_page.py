@@ -91,6 +91,7 @@ def write_diagnosis(
         tables=diagnosis_rows(summaries, names),
         pictures=pictures,
         classes=list(_class_rows(summaries)),
+        listed={row['index'] for row in summaries[0]['classes']},
         changed=changed,
         examples=examples,
         has_images=image_folder is not None,

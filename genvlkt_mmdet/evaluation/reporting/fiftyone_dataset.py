@@ -123,11 +123,11 @@ def _names(
         obj = vocabulary.hoi_objects[label]
         name = vocabulary.object_names[obj] if obj < vocabulary.num_objects else 'object'
         return vocabulary.verb_names[vocabulary.hoi_verbs[label]], vocabulary.phrase(label), name
-    verb, gt = vocabulary.verb_names[label], image['eval_gt']
-    annotated = (
-        np.flatnonzero((gt.boxes == object_box.astype(gt.boxes.dtype)).all(axis=1)) if gt.boxes is not None else ()
-    )
-    return verb, verb, vocabulary.object_names[gt.box_labels[annotated[0]]] if len(annotated) else 'object'
+    verb, gt, name = vocabulary.verb_names[label], image['eval_gt'], 'object'
+    if gt.boxes is not None and gt.box_labels is not None:
+        annotated = np.flatnonzero((gt.boxes == object_box.astype(gt.boxes.dtype)).all(axis=1))
+        name = vocabulary.object_names[gt.box_labels[annotated[0]]] if len(annotated) else name
+    return verb, verb, name
 
 
 def _relative(box: np.ndarray, size: tuple[int, int]) -> list[float]:

@@ -16,6 +16,7 @@ from torch.func import functional_call
 from ...converters import current_name
 from ...structures import HOIDataSample
 from ...vocabulary import HOIEntry, HOIReading, HOIVocabulary, load_vocabulary, open_vocabulary
+from ..kernels import autocast_dtype
 from ..layers import GuidedDecoder, TextClassifier, extend_classifiers, recorded_weights
 from ..task_modules import PairMatches, triplet_scores
 
@@ -254,8 +255,8 @@ class GENHead(BaseModule):
                     'model.bbox_head.loss_mimic=None.'
                 )
             clip_images = torch.stack([sample.clip_image for sample in batch_data_samples])
-            if torch.is_autocast_enabled(memory.device.type):
-                clip_images = clip_images.to(torch.get_autocast_dtype(memory.device.type))
+            if (dtype := autocast_dtype(memory)) is not None:
+                clip_images = clip_images.to(dtype)
         # Costs and losses add up small numbers, so they are not computed in half precision.
         with torch.autocast(memory.device.type, enabled=False):
             return self.loss_by_feat(_at_least_float32(outputs), targets, clip_images)

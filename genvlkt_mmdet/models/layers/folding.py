@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 from torch.utils.checkpoint import checkpoint
 
-from ..kernels import onednn_takes
+from ..kernels import autocast_dtype, onednn_takes
 
 # Of a convolution: padding, stride, dilation, groups
 Geometry = tuple[list[int], list[int], list[int], int]
@@ -244,8 +244,7 @@ def _conv_norm(
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
     weight = conv.weight * scale[:, None, None, None]
     bias = norm.bias - norm.running_mean * scale
-    if torch.is_autocast_enabled(x.device.type):
-        dtype = torch.get_autocast_dtype(x.device.type)
+    if (dtype := autocast_dtype(x)) is not None:
         x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
     if not torch.is_grad_enabled() or not (x.requires_grad or weight.requires_grad):
         return _fused_conv(x, weight, bias, _geometry(conv), relu, residual, overwrite)

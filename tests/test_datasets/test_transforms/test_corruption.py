@@ -13,7 +13,7 @@ def image():
     return np.ascontiguousarray(render_scene(sample_scene(np.random.default_rng(3)))[0][:, :, ::-1])
 
 
-def damage(image, name, level, seeds=20):
+def damage(image, name, level, seeds=10):
     """Mean change of a level, over several random numbers."""
     changes = [corrupt(image, name, level, np.random.default_rng(seed)) for seed in range(seeds)]
     assert all(changed.shape == image.shape and changed.dtype == np.uint8 for changed in changes)

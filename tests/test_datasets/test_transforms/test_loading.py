@@ -23,7 +23,7 @@ def test_image_is_bgr_and_ignores_exif_orientation(tmp_path, loader):
 
 def test_missing_image(tmp_path, loader):
     with pytest.raises(
-        FileNotFoundError, match=r"Image '.*none\.jpg' is missing: check `data_root`.*check_dataset\.py"
+        FileNotFoundError, match=r"Image '.*none\.jpg' is missing: check `data_root`.*genvlkt data check"
     ):
         loader(dict(img_path=str(tmp_path / 'none.jpg')))
     with pytest.raises(FileNotFoundError, match=r"Image folder '.*train2015' is missing"):

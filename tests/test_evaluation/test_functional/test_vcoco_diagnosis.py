@@ -8,10 +8,19 @@ import pytest
 
 from genvlkt_mmdet.evaluation import load_detections
 from genvlkt_mmdet.evaluation.evaluate import diagnose_detections, evaluate_detections
-from genvlkt_mmdet.evaluation.functional import fix_errors, interaction_ap, localisation, verb_confusion
+from genvlkt_mmdet.evaluation.functional import (
+    VCOCODetections,
+    VCOCOGroundTruth,
+    diagnose_vcoco,
+    fix_errors,
+    interaction_ap,
+    localisation,
+    verb_confusion,
+)
 from genvlkt_mmdet.evaluation.functional.vcoco_diagnosis import VCOCO_RULES
 from genvlkt_mmdet.vocabulary import action_slots
 from tests.shared import shared_path
+from tests.test_evaluation import plain_diagnosis as plain
 
 FIX_NAMES = dict(
     none='none',
@@ -106,3 +115,97 @@ def test_pairs_and_confusions(detections, vcoco_fixture):
 def test_protocols(detections, vcoco_fixture):
     with pytest.raises(ValueError, match='for V-COCO choose one of official, diag-hoi'):
         diagnose_detections(detections, vcoco_fixture.images, 'vcoco', 'clean')
+
+
+def random_image(rng, slots):
+    """An image in which boxes and scores coincide often."""
+
+    def box():
+        x, y = rng.integers(0, 4, 2) * 20
+        return tuple(float(v) for v in (x, y, x + rng.choice([20, 30, 40]), y + rng.choice([20, 30, 40])))
+
+    things = [box() for _ in range(rng.integers(0, 3))]
+    persons = []
+    for _ in range(rng.integers(0, 4)):
+        roles = {}
+        for verb in slots:
+            if rng.random() < 0.4:
+                roles[verb] = things[rng.integers(len(things))] if things and rng.random() < 0.7 else None
+        persons.append(dict(box=box(), annotated=rng.random() < 0.8, roles=roles))
+    for person in persons:
+        if not person['annotated']:
+            person['roles'] = {}
+    known = [*things, *(person['box'] for person in persons)]
+
+    def some():
+        return known[rng.integers(len(known))] if known and rng.random() < 0.7 else box()
+
+    preds = []
+    for _ in range(rng.integers(0, 8)):
+        roles = {
+            verb: (None if rng.random() < 0.3 else some(), float(rng.integers(6)) / 8)
+            for verb in slots
+            if rng.random() < 0.7
+        }
+        preds.append((some(), roles))
+    return dict(persons=persons, boxes=[*things, *(person['box'] for person in persons), box()], preds=preds)
+
+
+@pytest.mark.parametrize('right_boxes', [False, True])
+def test_random_cases_against_plain_loops(right_boxes):
+    all_slots = [(0, 0), (1, None), (2, 0), (2, 1)]  # the second has no role
+    slots = {verb: slot for verb, slot in enumerate(all_slots) if slot[1] is not None}
+    nan = (np.nan,) * 4
+    seen = np.zeros(8, dtype=int)
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        images = [random_image(rng, slots) for _ in range(4)]
+        people = [(i, person) for i, image in enumerate(images) for person in image['persons']]
+        actions, objects = np.zeros((len(people), 3), dtype=bool), np.full((len(people), 3, 2, 4), np.nan, np.float32)
+        for p, (_, person) in enumerate(people):
+            for verb, target in person['roles'].items():
+                action, slot = slots[verb]
+                actions[p, action] = True
+                objects[p, action, slot] = nan if target is None else target
+        gts = VCOCOGroundTruth(
+            np.array([i for i, _ in people], dtype=np.int64),
+            np.array([person['box'] for _, person in people], dtype=np.float32).reshape(-1, 4),
+            np.array([person['annotated'] for _, person in people], dtype=bool),
+            actions,
+            objects,
+        )
+        preds = [(i, pred) for i, image in enumerate(images) for pred in image['preds']]
+        roles = [(d, verb, *role) for d, (_, pred) in enumerate(preds) for verb, role in pred[1].items()]
+        none = np.zeros(0, dtype=np.int64)
+        dets = VCOCODetections(
+            np.array([i for i, _ in preds], dtype=np.int64),
+            np.array([pred[0] for _, pred in preds], dtype=np.float32).reshape(-1, 4),
+            np.array([role[0] for role in roles], dtype=np.int64),
+            np.array([role[1] for role in roles], dtype=np.int64),
+            np.array([nan if role[2] is None else role[2] for role in roles], dtype=np.float32).reshape(-1, 4),
+            np.array([role[3] for role in roles], dtype=np.float32),
+            none,
+            none,
+            none.astype(np.float32),
+        )
+        boxes = [(i, box) for i, image in enumerate(images) for box in image['boxes']]
+        boxes = np.array([i for i, _ in boxes]), np.array([box for _, box in boxes], dtype=np.float32)
+        rules = replace(VCOCO_RULES['diag-hoi'], right_boxes=right_boxes)
+        diagnosis = diagnose_vcoco(dets, gts, all_slots, boxes, len(images), rules)
+
+        errors, found, best, starts = [], [], [], {}
+        for row, (d, verb, *_) in enumerate(roles):
+            starts[d, verb] = row
+        first = 0
+        for image in images:
+            flags, annotated, gt_tp, gt_best = plain.diagnose_vcoco_image(image, slots, right_boxes)
+            rows = {(d, verb): starts[first + d, verb] for d, verb in flags}
+            errors += [flags[key] for key in sorted(flags, key=rows.get)]
+            found += [rows[gt_tp[key]] if key in gt_tp else -1 for key in annotated]
+            best += [rows[gt_best[key]] if key in gt_best else -1 for key in annotated]
+            first += len(image['preds'])
+        assert diagnosis.errors.tolist() == errors, seed
+        assert diagnosis.found.tolist() == found, seed
+        assert diagnosis.best.tolist() == best, seed
+        seen += np.bincount(diagnosis.errors + 1, minlength=8)
+    assert seen.min() > 10

@@ -3,18 +3,16 @@
 Figures are written after each evaluation. After an interruption, the same command goes on where it was.
 
 Example:
-    genvlkt robustness configs/gen_vlkt_tiny_minihoi.py work_dirs/demo/epoch_2.pth --num-images 200
+    genvlkt analyze robustness configs/gen_vlkt_tiny_minihoi.py work_dirs/demo/epoch_2.pth --num-images 200
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
-from ..datasets.transforms.corruption import CORRUPTIONS
-from ..engine import command, in_range, testing_config
-from ..engine.robustness import measure_robustness, robustness_table
+from ...datasets.transforms.corruption import CORRUPTIONS
+from ...engine import add_cfg_options, command, in_range, testing_config
+from ...engine.robustness import measure_robustness, robustness_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,9 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--seed', type=in_range(int, 0, 2**32 - 1), default=0, help='seed of the corruptions (default: %(default)s)'
     )
     parser.add_argument('--device', help='device such as cpu or cuda:0 (default: the best available one)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override settings of the config'
-    )
+    add_cfg_options(parser)
 
 
 @command(OSError, ValueError)

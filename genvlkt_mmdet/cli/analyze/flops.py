@@ -1,15 +1,13 @@
 """Counts FLOPs and parameters of a model, part by part.
 
 Example:
-    genvlkt flops configs/gen_vlkt_s_hico.py --shape 800 1066
+    genvlkt analyze flops configs/gen_vlkt_s_hico.py --shape 800 1066
 """
 
 import argparse
 
-from mmengine.config import DictAction
-
-from ..engine import build_model, command, in_range, load_config
-from ..models.complexity import complexity_table, model_complexity
+from ...engine import add_cfg_options, build_model, command, in_range, load_config
+from ...models.complexity import complexity_table, model_complexity
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[800, 1066],
         help='size of the network input in pixels (default: 800 1066)',
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override settings of the config'
-    )
+    add_cfg_options(parser)
 
 
 @command(OSError, ValueError)
