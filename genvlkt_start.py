@@ -47,9 +47,7 @@ VERBS = {
     'convert fiftyone': 'a results file to a dataset of FiftyOne, with the kind of every error',
 }
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-_EXAMPLES = """examples:
-  genvlkt infer photos/ --out-dir out
-  genvlkt demo
+_EXAMPLES = """example: genvlkt infer photos/ --out-dir out
 `genvlkt VERB --help` shows the options of a verb and more examples."""
 
 

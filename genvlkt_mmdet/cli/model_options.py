@@ -13,7 +13,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         '--model', help='config file or name of a shipped config (default: the config in the checkpoint)'
     )
     parser.add_argument(
-        '--weights', help='checkpoint file (default, without --model: the shipped model for images of MiniHOI)'
+        '--weights',
+        help='checkpoint file or exported model (default, without --model: the shipped model for images of MiniHOI)',
     )
     parser.add_argument(
         '--trust-config',
