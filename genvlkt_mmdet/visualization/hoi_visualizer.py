@@ -74,6 +74,7 @@ class HOIVisualizer(DetLocalVisualizer):
     Examples:
         >>> import numpy as np
         >>> import torch
+        >>> from mmengine.structures import InstanceData
         >>> from genvlkt_mmdet.vocabulary import load_vocabulary
         >>> from genvlkt_mmdet.structures import HOIDataSample
         >>> from genvlkt_mmdet.visualization import HOIVisualizer
