@@ -114,6 +114,11 @@ def test_logits_of_other_sizes(exported, reference):
             np.testing.assert_allclose(value, expected[key][-1], atol=1e-3, rtol=0, err_msg=key)
 
 
+def test_nothing_is_sent_to_the_maker_of_the_converter(files):
+    telemetry = pytest.importorskip('openvino_telemetry')
+    assert not telemetry.Telemetry().consent  # the one object of the process
+
+
 def test_onnx_runs_without_class_weights(files):
     import onnxruntime
 
