@@ -8,6 +8,7 @@ from pathlib import Path
 
 import mmengine.utils.manager
 import pytest
+from mmengine.visualization import Visualizer
 
 from genvlkt_mmdet.visualization import HOIVisualizer
 from tests.processes import leave_configs_unformatted
@@ -23,6 +24,7 @@ def own_visualizer():
     """mmengine keeps one visualizer per name and process; a test must not write into the work folder of another."""
     yield
     HOIVisualizer._instance_dict.clear()
+    Visualizer._instance_dict.clear()  # all of its kinds
 
 
 @pytest.fixture(autouse=True)

@@ -74,7 +74,8 @@ class HOIVisualizer(DetLocalVisualizer):
     Examples:
         >>> import numpy as np
         >>> import torch
-        >>>         >>> from genvlkt_mmdet.vocabulary import load_vocabulary
+        >>> from mmengine.structures import InstanceData
+        >>> from genvlkt_mmdet.vocabulary import load_vocabulary
         >>> from genvlkt_mmdet.structures import HOIDataSample
         >>> from genvlkt_mmdet.visualization import HOIVisualizer
         >>> vocabulary = load_vocabulary('hico')

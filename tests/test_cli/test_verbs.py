@@ -48,7 +48,7 @@ def test_help_fits_on_a_screen_and_needs_no_torch():
     lines = done.stdout.splitlines()
     assert len(lines) <= 24 and max(map(len, lines)) <= 80
     for verb, text in VERBS.items():
-        assert (f'  {verb:<10}{text}' in lines) == (' ' not in verb)
+        assert (f'  {verb:<11}{text}' in lines) == (' ' not in verb)
 
 
 def test_groups_show_their_verbs(capsys):

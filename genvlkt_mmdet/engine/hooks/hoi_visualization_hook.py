@@ -31,6 +31,10 @@ class HOIVisualizationHook(DetVisualizationHook):
         self.num_val_images = num_val_images
         self._left = 0
 
+    def before_run(self, runner: Runner) -> None:
+        """Takes the visualizer of this run. mmdet's hook has the last one that was made in the process."""
+        self._visualizer = runner.visualizer
+
     def before_val_epoch(self, runner: Runner) -> None:
         """Starts a new evaluation."""
         self._left = self.num_val_images
