@@ -1,4 +1,4 @@
-"""The two small models that ship with the package do what docs/tiny_models.md says of them."""
+"""The small models that ship with the package do what docs/tiny_models.md says of them."""
 
 import json
 from pathlib import Path

@@ -3,7 +3,7 @@
 Figures are written after each evaluation. After an interruption, the same command goes on where it was.
 
 Example:
-    genvlkt analyze robustness configs/gen_vlkt_tiny_minihoi.py work_dirs/demo/epoch_2.pth --num-images 200
+    genvlkt analyze robustness configs/gen_vlkt_tiny_minihoi.py genvlkt://gen_vlkt_tiny_minihoi.pth --num-images 100
 """
 
 import argparse

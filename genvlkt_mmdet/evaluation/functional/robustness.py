@@ -7,13 +7,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Robustness:
-    """The two summary figures of RoHOI (arXiv 2507.09111).
+    """The two summary figures of RoHOI (arXiv 2507.09111), MRI and CRI.
 
     Attributes:
-        mean (float): Mean robustness: the mean mAP over corruptions and levels, in [0, 1].
-        composite (float): Composite robustness: the mean over the corruptions of the share of the mAP that is left, divided by
-            1 + log(1 + s), where s is the standard deviation of the mAP over the levels. 1 if nothing is lost. NaN if the mAP
-            without corruption is 0.
+        mean (float): Mean robustness (MRI): the mean over the corruptions of the mean mAP over the levels, in [0, 1].
+        composite (float): Composite robustness (CRI): the mean over the corruptions of the mean mAP over the levels, divided by
+            the mAP without corruption and by 1 + log(1 + s), where s is the standard deviation of the mAP over the levels. 1 if
+            nothing is lost. NaN if the mAP without corruption is 0.
     """
 
     mean: float
@@ -24,7 +24,7 @@ def summarize_robustness(clean: float, corrupted: np.ndarray) -> Robustness:
     """Computes the summary figures.
 
     The formula does not fix the unit of the standard deviation. Here it is in percent, as mAP is reported, and that of the
-    population (divided by the number of levels).
+    population (divided by the number of levels). The logarithm is the natural one.
 
     Args:
         clean (float): mAP without corruption, in [0, 1].
