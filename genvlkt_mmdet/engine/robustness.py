@@ -17,6 +17,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch import nn
 
+from ..assets import SCHEME, asset_path
 from ..converters import load_checkpoint
 from ..datasets.transforms.corruption import CORRUPTIONS, LEVELS
 from ..evaluation.functional import summarize_robustness
@@ -137,7 +138,7 @@ def _digest(cfg: Config) -> str:
     digest = hashlib.sha256()
     for key in ('model', 'test_dataloader', 'test_evaluator'):
         digest.update(json.dumps(Config(dict(value=cfg[key])).to_dict(), sort_keys=True, default=str).encode())
-    weights = Path(cfg.load_from)
+    weights = asset_path(cfg.load_from) if cfg.load_from.startswith(SCHEME) else Path(cfg.load_from)
     digest.update(weights.read_bytes() if weights.is_file() else cfg.load_from.encode())
     return digest.hexdigest()
 
