@@ -43,9 +43,9 @@ def requirements(*extras: str) -> str:
     return ' '.join(line for line in lines if not line.startswith(('mmdet', 'mmengine')))
 
 
-NEWEST = ('-e .[lite,mim,dev]',)
+NEWEST = ('-e .[lite,video,mim,dev]',)
 ENVIRONMENTS = {
-    'lowest-3.11': Environment('3.11', ('--resolution lowest-direct -e .[lite,mim,dev]',)),
+    'lowest-3.11': Environment('3.11', ('--resolution lowest-direct -e .[lite,video,mim,dev]',)),
     'newest-3.13': Environment('3.13', NEWEST),
     'newest-3.12': Environment('3.12', NEWEST),
     'newest-3.10': Environment('3.10', NEWEST),
@@ -59,7 +59,7 @@ ENVIRONMENTS = {
         (
             'onedl-mmengine==0.10.12 onedl-mmdetection==3.5.1',
             'onedl-mmcv==2.3.6',  # built in isolation from torch, it leaves the operators out
-            requirements('dev'),
+            requirements('dev', 'video'),
             '--no-deps -e .',
         ),
         ('--deselect=tests/test_packaging/test_environment.py::test_pip_check_is_clean',),

@@ -1,5 +1,7 @@
 """Encoder and decoder of the detector: DETR's layers, and a decoder with a query position per layer."""
 
+import inspect
+
 import torch
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks.transformer import FFN
@@ -17,6 +19,12 @@ from ..kernels import use_fast_kernels
 from .attention import FusedMultiheadAttention
 
 
+class _FFN(FFN):
+    """mmcv's FFN without its wrapper for old names of arguments, which older versions of torch cannot compile."""
+
+    forward = inspect.unwrap(FFN.forward)
+
+
 class _FusedLayer:
     """What both kinds of layers have in common: fused attention and post-norm."""
 
@@ -25,7 +33,7 @@ class _FusedLayer:
         if crosses := hasattr(self, 'cross_attn_cfg'):
             self.cross_attn = FusedMultiheadAttention(**self.cross_attn_cfg)
         self.embed_dims = self.self_attn.embed_dims
-        self.ffn = FFN(**self.ffn_cfg)
+        self.ffn = _FFN(**self.ffn_cfg)
         use_fast_kernels(self)
         self.norms = ModuleList([build_norm_layer(self.norm_cfg, self.embed_dims)[1] for _ in range(2 + crosses)])
 
