@@ -409,6 +409,7 @@ def test_stream_skips_or_raises(inferencer, folder, monkeypatch):
 
 
 def test_video(inferencer, tmp_path):
+    pytest.importorskip('av')
     with new_video(tmp_path / 'a.mp4', 10) as video:
         for i in range(5):
             video.write(_photo(i))

@@ -72,6 +72,7 @@ def test_table(result):
 
 
 def test_detections_of_supervision(result):
+    pytest.importorskip('supervision')
     humans, objects = result.to_supervision()
     np.testing.assert_array_equal(humans.xyxy, [RIDE['human_box'], WALK['human_box']])
     np.testing.assert_array_equal(objects.xyxy, [RIDE['object_box']])

@@ -114,6 +114,7 @@ def test_a_folder_with_broken_images(run, weights, tmp_path, capsys):
 
 def test_videos_become_videos_and_timelines(run, weights, tmp_path, capsys):
     """Beside an image, in folders where two videos have the same name; a file that is none is named at the end."""
+    pytest.importorskip('trackers')
     for name in ('a/x.mp4', 'b/x.mp4'):
         (tmp_path / name).parent.mkdir()
         with new_video(tmp_path / name, 10) as video:

@@ -108,6 +108,7 @@ def test_images_of_pillow_are_upright_and_bgr():
 
 
 def test_frames_of_a_video(tmp_path):
+    pytest.importorskip('av')
     with new_video(tmp_path / 'a.mp4', 10) as video:
         for i in range(7):
             video.write(np.full((32, 48, 3), 30 * i, np.uint8))

@@ -90,6 +90,8 @@ def run(page: Path, names: dict) -> dict:
 
 @pytest.mark.parametrize('page', RUNNABLE, ids=lambda page: page.stem)
 def test_blocks_run(page, folder, registries, weights, capsys):
+    if any('video' in block.code for block in read_blocks(page, 'python')):
+        pytest.importorskip('trackers', reason='the page needs the extra `video`')
     names = dict(HOIInferencer=HOIInferencer)
     if page.stem == 'open_vocabulary':
         names['model'] = HOIInferencer(MODEL, weights=str(weights), device='cpu', show_progress=False).model

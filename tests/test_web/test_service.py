@@ -157,6 +157,7 @@ def test_rows_have_the_numbers_of_the_drawing(service):
 
 
 def test_video(service, tmp_path):
+    pytest.importorskip('trackers')
     render_minihoi_video(tmp_path / 'street.mp4', seed=1, num_frames=20)
     found, readings = service.detect_video(tmp_path / 'street.mp4', tmp_path / 'out', 1.2, 'push, chair\nlift, bicycle')
     line = found.timeline
