@@ -120,6 +120,7 @@ def test_init_writes_a_project_and_keeps_existing_files(tmp_path, monkeypatch, c
     assert load_vocabulary('kitchen/vocabulary.yaml').num_hois == 4
     config = Config.fromfile('kitchen/kitchen.py')
     assert config.load_from == 'a.pth' and config.model.bbox_head.num_queries == 64
+    assert config.randomness.seed == 0  # the same training every time
     assert config.val_dataloader.dataset.data_root == f'{tmp_path}/kitchen/'
     assert config.default_hooks.checkpoint.save_best == 'hico/full'
     assert 'kitchen/vocabulary.yaml' in capsys.readouterr().out
