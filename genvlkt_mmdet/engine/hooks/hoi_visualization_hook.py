@@ -31,6 +31,10 @@ class HOIVisualizationHook(DetVisualizationHook):
         self.num_val_images = num_val_images
         self._left = 0
 
+    def before_run(self, runner: Runner) -> None:
+        """Takes the runner's visualizer. mmdet's hook takes one of the process, which can be that of an earlier inference."""
+        self._visualizer = runner.visualizer
+
     def before_val_epoch(self, runner: Runner) -> None:
         """Starts a new evaluation."""
         self._left = self.num_val_images
