@@ -18,7 +18,7 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     Returns:
         str: The lines, without a line break at the end.
 
-    Example:
+    Examples:
         >>> from genvlkt_mmdet.text_table import text_table
         >>> print(text_table(['mAP (%)', 'Full'], [['Default', '33.75']]))
         +---------+-------+

@@ -36,7 +36,7 @@ def find_config(name: str) -> Path:
 def config_file(name: str) -> Path:
     """Path of a config that a command line names: the shipped config of this name if there is no such file.
 
-    Example:
+    Examples:
         >>> config_file('gen_vlkt_s_hico') == find_config('gen_vlkt_s_hico'), config_file('mine.py').name
         (True, 'mine.py')
     """

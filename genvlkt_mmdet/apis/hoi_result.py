@@ -43,7 +43,7 @@ class HOIResult(list[dict[str, Any]]):
         pixels (np.ndarray, optional): The image, (height, width, 3) uint8 BGR. None: it was not kept.
         object_names (Sequence[str]): Names of all object classes of the model, for the class ids of :meth:`to_supervision`.
 
-    Example:
+    Examples:
         >>> ride = dict(human_box=[5, 0, 25, 40], object_box=[0, 20, 60, 48], object='horse', verb='ride', score=1.75)
         >>> result = HOIResult([dict(ride, phrase='person riding a horse', confidence=0.75, query=3)], width=64, height=48)
         >>> result

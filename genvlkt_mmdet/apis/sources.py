@@ -108,7 +108,7 @@ def find_images(source: ImageInput | Iterable[ImageInput], recursive: bool = Fal
 def is_video(item: ImageInput) -> bool:
     """Whether an input is a video or a camera, by its suffix or the scheme of its address.
 
-    Example:
+    Examples:
         >>> [is_video(item) for item in ('a.MP4', 'rtsp://10.0.0.7/door', 0, 'a.jpg')]
         [True, True, True, False]
     """

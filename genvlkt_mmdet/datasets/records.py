@@ -54,7 +54,7 @@ def is_box_index(value: Any, num_boxes: int, may_lack: bool) -> bool:
 def leaves_folder(file_name: str) -> bool:
     r"""Whether a file name, with slashes or backslashes, points outside its folder: an absolute path, or one with ``..``.
 
-    Example:
+    Examples:
         >>> leaves_folder('train2014/a.jpg'), leaves_folder('x/../a.jpg')
         (False, False)
         >>> leaves_folder('/etc/passwd'), leaves_folder('../a.jpg'), leaves_folder(r'C:\a.jpg')

@@ -175,7 +175,7 @@ def _sentence(error: Exception) -> str:
 def in_range(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
     """Returns a ``type`` for an argument that is an ``int`` or ``float`` from ``low`` to ``high``. NaN is in no range.
 
-    Example:
+    Examples:
         >>> in_range(float, 0, 1)('0.5')
         0.5
     """

@@ -23,7 +23,7 @@ def box_iou(boxes1: np.ndarray, boxes2: np.ndarray, plus_one: bool = True) -> np
     Returns:
         np.ndarray: (...) overlaps in [0, 1]. 0 where both boxes are empty, NaN where a coordinate is NaN.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> float(box_iou(np.array([0.0, 0, 9, 9]), np.array([0.0, 0, 9, 4])))
         0.5

@@ -13,7 +13,7 @@ Boxes = TypeVar('Boxes', np.ndarray, Tensor)
 def has_object(object_boxes: Boxes) -> Boxes:
     """Returns which pairs have an object, (...) bool, from object boxes (..., 4). Without an object, the box is NaN.
 
-    Example:
+    Examples:
         >>> has_object(np.array([[0.0, 0, 9, 9], [np.nan] * 4])).tolist()
         [True, False]
     """

@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from genvlkt_mmdet.apis import HOIInferencer
+from genvlkt_mmdet.assets import asset_path
 from genvlkt_mmdet.minihoi import rendering
 from genvlkt_mmdet.vocabulary import load_vocabulary
 from tests.docs_pages import PAGES, ROOT, read_blocks
@@ -55,6 +56,9 @@ def folder(tmp_path, monkeypatch, weights):
     shutil.copy(weights, tmp_path)
     image = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
     cv2.imwrite('photo.jpg', image)
+    rendered = Path('scenes/images/test/000000.jpg')  # as `genvlkt data render scenes` writes it
+    rendered.parent.mkdir(parents=True)
+    shutil.copy(asset_path('example.jpg'), rendered)
     Path('phrases.txt').write_text('a person feeding an okapi\nride, zebra\n')
     boxes = dict(human=[10, 10, 50, 90], object=[40, 40, 100, 90])
     record = dict(
@@ -168,4 +172,4 @@ def test_a_block_that_does_not_run_says_why():
         f'{page.stem}:{b.line}': b.why_not_run for page in PAGES for b in read_blocks(page, 'python') if b.why_not_run
     }
     assert list(reasons) == [key for key in reasons if len(reasons[key].split()) > 2]
-    assert {key.partition(':')[0] for key in reasons} <= {'analysis', 'custom_data', 'web'}
+    assert {key.partition(':')[0] for key in reasons} <= {'analysis', 'custom_data', 'export', 'web'}

@@ -24,7 +24,7 @@ def short_side_size(width: int, height: int, short: int, max_size: int | None = 
     Returns:
         tuple[int, int]: New width and height.
 
-    Example:
+    Examples:
         >>> short_side_size(640, 480, 800, 1333)
         (1066, 800)
         >>> short_side_size(640, 100, 800, 1333)

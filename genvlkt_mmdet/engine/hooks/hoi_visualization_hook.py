@@ -32,7 +32,7 @@ class HOIVisualizationHook(DetVisualizationHook):
         self._left = 0
 
     def before_run(self, runner: Runner) -> None:
-        """Takes the visualizer of this run. mmdet's hook has the last one that was made in the process."""
+        """Takes the runner's visualizer. mmdet's hook takes one of the process, which can be that of an earlier inference."""
         self._visualizer = runner.visualizer
 
     def before_val_epoch(self, runner: Runner) -> None:

@@ -23,7 +23,7 @@ def eleven_point_ap(recall: np.ndarray, precision: np.ndarray, thresholds: np.nd
     Returns:
         float: Mean over the thresholds of the highest precision at a recall of at least the threshold; in [0, 1].
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> round(eleven_point_ap(np.array([0.5, 0.5]), np.array([1.0, 0.5])), 4)
         0.5455
@@ -37,7 +37,7 @@ def area_ap(recall: np.ndarray, precision: np.ndarray) -> float:
 
     The arguments are those of :func:`eleven_point_ap`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> area_ap(np.array([0.5, 0.5, 1.0]), np.array([1.0, 0.5, 2 / 3]))
         0.8333333333333333

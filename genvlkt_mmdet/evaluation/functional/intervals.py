@@ -93,7 +93,7 @@ def match_intervals(
 def f1_score(num_correct: int, num_predicted: int, num_annotated: int) -> tuple[float, float, float]:
     """Precision, recall and F1, in [0, 1]. 0 where nothing is predicted or annotated.
 
-    Example:
+    Examples:
         >>> from genvlkt_mmdet.evaluation.functional import f1_score
         >>> f1_score(2, 4, 2)
         (0.5, 1.0, 0.6666666666666666)

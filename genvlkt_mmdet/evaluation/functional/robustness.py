@@ -33,7 +33,7 @@ def summarize_robustness(clean: float, corrupted: np.ndarray) -> Robustness:
     Returns:
         Robustness: Mean and composite robustness.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> summary = summarize_robustness(0.8, np.array([[0.8, 0.8], [0.4, 0.4]]))
         >>> round(summary.mean, 3), round(summary.composite, 3)
