@@ -12,6 +12,7 @@ import argparse
 
 from ..engine import command, in_range
 from ..web import Limits, serve_page
+from ..web.page import import_gradio
 from .model_options import add_model, load_model
 
 
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @command(OSError, ValueError, ImportError)
 def run(args: argparse.Namespace) -> None:
     """Serves the page as the command line says."""
+    import_gradio()  # before the model is loaded
     inferencer = load_model(args, show_progress=False)
     limits = Limits(megabytes=args.max_megabytes, pixels=args.max_pixels)
     serve_page(inferencer, args.host, args.port, limits, open_browser=args.open)

@@ -60,7 +60,7 @@ def build_page(service: HOIService) -> 'Blocks':
     Raises:
         ImportError: If Gradio is not installed.
     """
-    gr = _gradio()
+    gr = import_gradio()
     limits = service.limits
     model = dict(concurrency_id='model', concurrency_limit=1, api_visibility='private')
     label = f'Image, or video of up to {limits.video_seconds:g} s (up to {limits.megabytes} MB)'
@@ -215,7 +215,7 @@ def serve_page(
         ImportError: If Gradio is not installed.
         OSError: If the port is taken, or the host is no address of this machine.
     """
-    gr = _gradio()
+    gr = import_gradio()
     if 'GRADIO_TEMP_DIR' not in os.environ:  # what users upload
         os.environ['GRADIO_TEMP_DIR'] = tempfile.mkdtemp(prefix='genvlkt-web-')
         atexit.register(shutil.rmtree, os.environ['GRADIO_TEMP_DIR'], ignore_errors=True)
@@ -245,8 +245,12 @@ def serve_page(
     return page
 
 
-def _gradio() -> Any:
-    """Imports Gradio so that it sends nothing to its makers."""
+def import_gradio() -> Any:
+    """Imports Gradio so that it sends nothing to its makers.
+
+    Raises:
+        ImportError: If it is not installed.
+    """
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     try:
         import gradio
