@@ -12,8 +12,8 @@ LAZY = ('open_clip', 'inflect', 'timm', 'transformers', 'pyarrow', 'scipy.io', '
 @pytest.mark.parametrize('statement', ['import genvlkt_mmdet', 'from genvlkt_mmdet.apis import HOIInferencer'])
 def test_import_loads_no_optional_library(statement):
     code = f'import sys; {statement}; print(*(name for name in {LAZY!r} if name in sys.modules))'
-    loaded = subprocess.run([sys.executable, '-c', code], check=True, capture_output=True, text=True).stdout.split()
-    assert loaded == []
+    printed = subprocess.run([sys.executable, '-c', code], check=True, capture_output=True, text=True).stdout
+    assert printed.splitlines()[-1] == ''  # a fork of mmdet prints lines of its own before
 
 
 def test_import_registers_the_parts():

@@ -43,7 +43,7 @@ All weights are random, and nothing is downloaded. The candidates run in turns i
 
 - The verbs of `genvlkt` and the tools keep freed memory, because the system fills new memory with zeros. These benchmarks do
   not. In your own program, set `MALLOC_MMAP_THRESHOLD_=268435456 MALLOC_TRIM_THRESHOLD_=536870912` in its environment:
-  inference of `gen_vlkt_s_hico` at 800 x 1066 then took 420 instead of 463 ms (2026-11-29, the processor below).
+  inference of `gen_vlkt_s_hico` at 800 x 1066 then took 402 instead of 442 ms (2026-11-29, the processor below).
 - [Pillow-SIMD](https://github.com/uploadcare/pillow-simd) takes the place of Pillow. Built for AVX2, version 12.1 resized an
   image of 640 x 480 to 1066 x 800 in 0.5 instead of 4.4 ms, and decoded as fast as Pillow 13 (2026-11-29). It needs a compiler.
 """
