@@ -7,7 +7,8 @@ from .files import new_file
 
 # Palette of Okabe and Ito, readable with every kind of colour vision.
 BLUE, ORANGE, VERMILION = '#0072B2', '#E69F00', '#D55E00'
-PALETTE = (BLUE, VERMILION, '#009E73', '#CC79A7', ORANGE, '#56B4E9', '#000000')
+GREEN, PURPLE, SKY_BLUE = '#009E73', '#CC79A7', '#56B4E9'
+PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY_BLUE, '#000000')
 
 
 def new_figure(width: float, height: float) -> Any:

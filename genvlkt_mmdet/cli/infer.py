@@ -122,8 +122,7 @@ def _infer_video(
     """Writes the annotated video and the timeline of a video, and prints the timeline."""
     smoothing = None
     if args.score_thr is not None:
-        begin = min(max(args.score_thr - 1, 0.1), 1)  # the threshold as a confidence
-        smoothing = Smoothing(begin=begin, end=0.8 * begin)
+        smoothing = Smoothing.at_score(args.score_thr)
     result = detect_video(
         inferencer,
         video,

@@ -37,11 +37,7 @@ class TripletNMS:
         human_iou = box_iou(human_boxes[winner], human_boxes[loser])
         object_iou = box_iou(object_boxes[winner], object_boxes[loser])
         rivals = human_iou**self.human_power * object_iou**self.object_power > self.iou_threshold
-        keep = np.ones(len(labels), dtype=bool)
-        for i, k in zip(winner[rivals].tolist(), loser[rivals].tolist(), strict=True):
-            if keep[i]:
-                keep[k] = False
-        return keep
+        return not_suppressed(winner[rivals], loser[rivals], len(labels))
 
 
 @dataclass(frozen=True)
@@ -163,6 +159,15 @@ def same_label_pairs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     winner = np.repeat(np.arange(len(order)), followers)
     loser = winner + 1 + np.arange(len(winner)) - np.repeat(np.cumsum(followers) - followers, followers)
     return order[winner], order[loser]
+
+
+def not_suppressed(winner: np.ndarray, loser: np.ndarray, number: int) -> np.ndarray:
+    """Which of ``number`` positions stay, (number,) bool, if each winner that stays itself suppresses its loser, in order."""
+    keep = np.ones(number, dtype=bool)
+    for i, k in zip(winner.tolist(), loser.tolist(), strict=True):
+        if keep[i]:
+            keep[k] = False
+    return keep
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

@@ -41,6 +41,12 @@ class Smoothing:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
                 raise ValueError(f'{name} of Smoothing must be a number from {least:g} to {most:g}, not {value!r}.')
 
+    @classmethod
+    def at_score(cls, score_thr: float, end_share: float = 0.8) -> 'Smoothing':
+        """Interactions that begin at a score threshold, 0 to 2, and end at ``end_share`` of its confidence, score - 1."""
+        begin = min(max(score_thr - 1, 0.1), 1)
+        return cls(begin=begin, end=end_share * begin)
+
 
 NO_SMOOTHING = Smoothing(seconds=0, end=Smoothing.begin, shortest=0)
 """Every frame for itself: what a threshold on single images gives."""

@@ -120,7 +120,6 @@ class HOIService:
                 f"Video '{Path(path).name}' lasts {count / rate:.0f} seconds, more than the {self.limits.video_seconds:g} "
                 'allowed: make it shorter.'
             )
-        begin = min(max(pred_score_thr - 1, 0.1), 1)  # the threshold as a confidence
         with self._vocabulary(entries) as readings:
             self.inferencer(first)  # the first run is slower
             start = time.monotonic()
@@ -131,7 +130,7 @@ class HOIService:
                 path,
                 out_dir,
                 stride=math.ceil((count or most) / frames),
-                smoothing=Smoothing(begin=begin, end=begin / 2),
+                smoothing=Smoothing.at_score(pred_score_thr, end_share=0.5),
                 max_frames=min(frames, most),
                 max_pixels=self.limits.pixels,
             )

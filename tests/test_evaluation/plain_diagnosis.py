@@ -6,6 +6,18 @@ index, verb)) and ``preds`` (list of (human box, object box, object category, ve
 
 from collections import defaultdict
 
+# Fixes by their names in the reference numbers
+FIXES = dict(
+    none='none',
+    dup='duplicate',
+    both='both_boxes',
+    hum='human_box',
+    obj='object_box',
+    assoc='association',
+    action='interaction',
+    missing='missing',
+)
+
 
 def overlap(category, box, gt_category, gt_box, strict=True):
     if category != gt_category:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ...plotting import BLUE, ORANGE, new_figure
+from ...plotting import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILION, new_figure
 from ...text_table import text_table
 from ...vocabulary import HOIVocabulary
 from ..evaluate import rare_classes
@@ -40,14 +40,14 @@ TITLES = dict(
 FATES = ('correct', *ERRORS[1:], 'missing', 'not_diagnosed')
 #: The kinds of error that the mAP is diagnosed for.
 KINDS = (*ERRORS[1:], 'missing')
-#: Palette of Okabe and Ito.
+#: A colour for each.
 COLOURS = dict(
-    correct='#009E73',
-    human_box='#E69F00',
-    object_box='#56B4E9',
-    both_boxes='#0072B2',
-    association='#CC79A7',
-    interaction='#D55E00',
+    correct=GREEN,
+    human_box=ORANGE,
+    object_box=SKY_BLUE,
+    both_boxes=BLUE,
+    association=PURPLE,
+    interaction=VERMILION,
     duplicate='#999999',
     missing='#333333',
     not_diagnosed='#dddddd',

@@ -6,7 +6,7 @@ from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
 from ...structures import tensor_box_iou
-from ...structures.selection import same_label_pairs
+from ...structures.selection import not_suppressed, same_label_pairs
 
 
 @TASK_UTILS.register_module()
@@ -61,8 +61,5 @@ class HOITripletNMS:
         human_iou, object_iou = tensor_box_iou(pairs[:, 0], pairs[:, 1])
         rivals = human_iou**self.human_power * object_iou**self.object_power > self.iou_threshold
         rivals = rivals.cpu().numpy()
-        keep = np.ones(len(best_first), dtype=bool)
-        for i, k in zip(winner[rivals].tolist(), loser[rivals].tolist(), strict=True):
-            if keep[i]:
-                keep[k] = False
+        keep = not_suppressed(winner[rivals], loser[rivals], len(best_first))
         return best_first[torch.from_numpy(np.flatnonzero(keep)).to(best_first.device)]

@@ -24,16 +24,6 @@ from genvlkt_mmdet.structures import GroundTruth, Triplets
 from tests.shared import shared_path
 from tests.test_evaluation import plain_diagnosis as plain
 
-NAMES = dict(
-    none='none',
-    dup='duplicate',
-    both='both_boxes',
-    hum='human_box',
-    obj='object_box',
-    assoc='association',
-    action='interaction',
-    missing='missing',
-)
 NO_INTERACTION = 57
 
 
@@ -76,7 +66,7 @@ def test_case_by_hand(toy, hico_fixture, protocol):
     assert diagnosis.found.tolist() == sum(expected['gt_tp'], [])
     assert diagnosis.best.tolist() == sum(expected['gt_best'], [])
     results = fix_errors(diagnosis)
-    for name, fix in NAMES.items():
+    for name, fix in plain.FIXES.items():
         assert diagnosis.mean_ap(results[fix]) == pytest.approx(expected['fixes'][name]['map'], abs=1e-12), name
         own = {str(i + 1): results[fix].ap[i] for i in np.flatnonzero(~np.isnan(results[fix].ap))}
         assert own == pytest.approx(expected['fixes'][name]['ap']), name
@@ -151,14 +141,14 @@ def test_fixes_of_the_official_scripts(hico_fixture, diagnoses, reference):
     results = fix_errors(diagnosis)
     groups = rare_groups(hico_fixture)
     for name, expected in content['released'].items():
-        result = results[NAMES[name]]
+        result = results[plain.FIXES[name]]
         assert diagnosis.mean_ap(result) == pytest.approx(expected['map'], abs=1e-9)
         assert np.nanmean(result.max_recall) == pytest.approx(expected['mean_max_recall'], abs=1e-9)
         assert np.isfinite(result.ap).sum() == expected['classes_in_mean']
         for group, classes in groups.items():
             assert diagnosis.mean_ap(result, classes) == pytest.approx(expected[group], abs=1e-9)
     for name, classes in content['per_class_released'].items():
-        result = results[NAMES[name]]
+        result = results[plain.FIXES[name]]
         kept = np.flatnonzero(np.isfinite(result.ap))
         assert [str(i + 1) for i in kept] == list(classes)
         for i in kept:
@@ -226,7 +216,7 @@ def test_each_difference_between_the_protocols(hico_fixture, reference):
         assert [(diagnosis.errors == i).sum() for i in range(7)] == list(content['flag_counts'][name].values()), name
         assert diagnosis.missing.sum() == content['missing_gt'][name]
         results = fix_errors(diagnosis)
-        own = {fix: diagnosis.mean_ap(results[NAMES[fix]]) for fix in expected}
+        own = {fix: diagnosis.mean_ap(results[plain.FIXES[fix]]) for fix in expected}
         assert own == pytest.approx({fix: values['map'] for fix, values in expected.items()}, abs=1e-9), name
 
 
@@ -313,7 +303,7 @@ def test_random_cases_against_plain_loops(protocol):
         if not len(gts) or not any(image['preds'] for image in counted):
             continue
         results = fix_errors(diagnosis)
-        for fix in NAMES.values():
+        for fix in plain.FIXES.values():
             expected = plain.fixed_map(
                 counted,
                 fix,

@@ -22,18 +22,7 @@ from genvlkt_mmdet.vocabulary import action_slots
 from tests.shared import shared_path
 from tests.test_evaluation import plain_diagnosis as plain
 
-FIX_NAMES = dict(
-    none='none',
-    dup='duplicate',
-    both='both_boxes',
-    hum='human_box',
-    obj='object_box',
-    assoc='association',
-    action='interaction',
-    missing='missing',
-    fp='false_positives',
-    fn='false_negatives',
-)
+FIX_NAMES = plain.FIXES | dict(fp='false_positives', fn='false_negatives')
 
 
 @pytest.fixture(scope='module')
