@@ -38,18 +38,23 @@ def with_article(name: str) -> str:
     return f'{article} {name}'
 
 
+def _is_word(text: str) -> bool:
+    """Whether inflect can take a text as a noun, also one of several words. It fails at '-to-' and ' '."""
+    return re.fullmatch(r"[\w']+([ -][\w']+)*", text) is not None
+
+
 def singular(word: str) -> str | None:
     """Singular of a plural noun, or base form of a verb with -s: 'horse' of 'horses', 'ride' of 'rides'. None for others.
 
     The result for other words in -s is not a word ('len' for 'lens'), so use it only to find known words.
     """
-    return _engine().singular_noun(word) or None
+    return (_engine().singular_noun(word) or None) if _is_word(word) else None
 
 
 def plural(word: str) -> str:
     """Plural of a singular noun: 'skis' of 'ski'. Any other text gets an s."""
     # inflect gives a symbol such as | a meaning of its own.
-    return _engine().plural_noun(word) if re.fullmatch(r"[\w' -]+", word) else f'{word}s'
+    return _engine().plural_noun(word) if _is_word(word) else f'{word}s'
 
 
 def is_plural(name: str) -> bool:

@@ -166,3 +166,10 @@ def test_inflect_is_imported_only_when_it_is_needed(monkeypatch):
     open_vocabulary(hico, ['a person riding a horse', ('feed', 'giraffe'), 'a cyclist who is petting a cat'])
     with pytest.raises(ImportError):
         open_vocabulary(hico, ['a person riding an okapi'])
+
+
+@pytest.mark.parametrize('text', ['-to-', '-', ' ', '', 'a--in-b', "s'--of-s", '|'])
+def test_texts_that_inflect_cannot_take(text):
+    assert singular(text) is None
+    assert plural(text) == f'{text}s'
+    assert not is_plural(text)
