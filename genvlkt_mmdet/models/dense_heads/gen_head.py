@@ -66,10 +66,15 @@ class GENHead(BaseModule):
             :class:`VerbHOITriplets`.
         init_cfg (dict, optional): Initialisation config.
 
+    Attributes:
+        reads_clip_images (bool): Whether the network itself, and not only the mimic loss, reads the image that CLIP sees.
+
     Raises:
         ValueError: If a size is out of its range, or the width of the decoder is not ``embed_dims``.
         KeyError: If the vocabulary has no such zero-shot split.
     """
+
+    reads_clip_images = False
 
     def __init__(
         self,
@@ -167,6 +172,7 @@ class GENHead(BaseModule):
         memory: Tensor,
         memory_pos: Tensor,
         memory_mask: Tensor | None = None,
+        clip_images: Tensor | None = None,
         seen_only: bool = False,
         last_only: bool = False,
     ) -> Outputs:
@@ -176,6 +182,7 @@ class GENHead(BaseModule):
             memory (Tensor): Output of the transformer encoder, (B, HW, C).
             memory_pos (Tensor): Its position encoding, (B, HW, C).
             memory_mask (Tensor, optional): True where the memory is padding, (B, HW).
+            clip_images (Tensor, optional): Images as CLIP sees them, (B, 3, S, S), for a head with ``reads_clip_images``.
             seen_only (bool): Whether HOI logits are those of the seen classes, as in zero-shot training. Defaults to False.
             last_only (bool): Whether only the last layer has outputs, L = 1. Defaults to False.
 
@@ -185,7 +192,7 @@ class GENHead(BaseModule):
         """
         encoded = (memory, memory_pos, memory_mask)
         human, obj = self._decode_instances(*encoded)  # (L, B, Q, C) each
-        interactions = self.interaction_decoder(self._interaction_pos(human, obj), *encoded)
+        interactions = self._decode_interactions(human, obj, *encoded, clip_images)
         if last_only:
             human, obj, interactions = human[-1:], obj[-1:], interactions[-1:]
         hoi_logits, hoi_embeds = self.hoi_classifier(interactions, seen_only)
@@ -206,6 +213,18 @@ class GENHead(BaseModule):
         pos = pos.expand(self.instance_decoder.num_layers, memory.shape[0], -1, -1)
         human, obj = self.instance_decoder(pos, memory, memory_pos, memory_mask).chunk(2, dim=2)
         return human, obj
+
+    def _decode_interactions(
+        self,
+        human: Tensor,
+        obj: Tensor,
+        memory: Tensor,
+        memory_pos: Tensor,
+        memory_mask: Tensor | None,
+        clip_images: Tensor | None,
+    ) -> Tensor:
+        """Interaction features of all layers, (L, B, Q, C), from the human and object features of all layers."""
+        return self.interaction_decoder(self._interaction_pos(human, obj), memory, memory_pos, memory_mask)
 
     def _interaction_pos(self, human: Tensor, obj: Tensor) -> Tensor:
         """Query positions of the interaction decoder (i-GE), (L, B, Q, C)."""
@@ -245,21 +264,41 @@ class GENHead(BaseModule):
             raise ValueError('The loss needs a matching: set model.train_cfg.assigner.')
         if self.vocabulary is not self.trained_vocabulary:
             raise RuntimeError('An open vocabulary is set, for prediction: call reset_vocabulary() before training.')
-        outputs = self(memory, memory_pos, memory_mask, seen_only=True)
-        targets = [self._relative_pairs(sample) for sample in batch_data_samples]
         clip_images = None
-        if self.loss_mimic is not None:
-            if not all('clip_image' in sample for sample in batch_data_samples):
-                raise ValueError(
-                    'The mimic loss needs the image that CLIP sees: put MakeCLIPImage into the training pipeline, or set '
-                    'model.bbox_head.loss_mimic=None.'
-                )
-            clip_images = torch.stack([sample.clip_image for sample in batch_data_samples])
-            if (dtype := autocast_dtype(memory)) is not None:
-                clip_images = clip_images.to(dtype)
+        if self.reads_clip_images or self.loss_mimic is not None:
+            clip_images = self.clip_images(batch_data_samples, autocast_dtype(memory))
+        outputs = self(memory, memory_pos, memory_mask, clip_images, seen_only=True)
+        targets = [self._relative_pairs(sample) for sample in batch_data_samples]
         # Costs and losses add up small numbers, so they are not computed in half precision.
         with torch.autocast(memory.device.type, enabled=False):
             return self.loss_by_feat(_at_least_float32(outputs), targets, clip_images)
+
+    def clip_images(
+        self, batch_data_samples: Sequence[HOIDataSample], dtype: torch.dtype | None = None
+    ) -> Tensor | None:
+        """Stacks the images that CLIP sees.
+
+        Args:
+            batch_data_samples (Sequence[HOIDataSample]): Samples with ``clip_image``.
+            dtype (torch.dtype, optional): Type of the result. Defaults to None: that of the samples.
+
+        Returns:
+            Tensor: (B, 3, S, S).
+
+        Raises:
+            ValueError: If a sample has none.
+        """
+        if not batch_data_samples or not all('clip_image' in sample for sample in batch_data_samples):
+            reader, pipeline, otherwise = (
+                (type(self).__name__, 'every', '')
+                if self.reads_clip_images
+                else ('The mimic loss', 'the training', ', or set model.bbox_head.loss_mimic=None')
+            )
+            raise ValueError(
+                f'{reader} needs the image that CLIP sees: put MakeCLIPImage into {pipeline} pipeline{otherwise}.'
+            )
+        images = torch.stack([sample.clip_image for sample in batch_data_samples])
+        return images if dtype is None else images.to(dtype)
 
     @staticmethod
     def _relative_pairs(sample: HOIDataSample) -> InstanceData:
@@ -357,6 +396,8 @@ class GENHead(BaseModule):
         weights = _at_least_float32(state)
         arguments = _at_least_float32(dict(memory=memory, memory_pos=memory_pos))
         arguments.update(memory_mask=memory_mask, last_only=True)
+        if self.reads_clip_images:
+            arguments.update(clip_images=self.clip_images(batch_data_samples))
         with torch.autocast(memory.device.type, enabled=False):
             if all(weights[name] is value for name, value in state.items()):
                 outputs = self(**arguments)

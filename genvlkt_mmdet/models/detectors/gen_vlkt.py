@@ -363,7 +363,8 @@ class GENVLKT(BaseDetector):
     ) -> dict[str, Tensor]:
         """Outputs of all layers, see :meth:`GENHead.forward`. In train mode, HOI logits are those of the seen classes."""
         encoded = self.encode(batch_inputs, batch_data_samples)
-        return self.bbox_head(**encoded, seen_only=self.training)
+        clip_images = self.bbox_head.clip_images(batch_data_samples or ()) if self.bbox_head.reads_clip_images else None
+        return self.bbox_head(**encoded, clip_images=clip_images, seen_only=self.training)
 
 
 def _forget_copies(model: GENVLKT, incompatible_keys: Any) -> None:
