@@ -5,8 +5,8 @@ from typing import Any
 
 from .files import new_file
 
-# Palette of Okabe and Ito, readable with every kind of colour vision.
-BLUE, ORANGE, VERMILION = '#0072B2', '#E69F00', '#D55E00'
+# Colours of Okabe and Ito (https://jfly.uni-koeln.de/color), which people with colour blindness can tell apart.
+BLUE, ORANGE, VERMILION, YELLOW = '#0072B2', '#E69F00', '#D55E00', '#F0E442'
 GREEN, PURPLE, SKY_BLUE = '#009E73', '#CC79A7', '#56B4E9'
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY_BLUE, '#000000')
 

@@ -36,9 +36,7 @@ def load_shipped_checkpoint(filename: str, map_location: Any = None) -> dict[str
         map_location (Any, optional): As in :func:`torch.load`.
     """
     checkpoint = torch.load(asset_path(filename), map_location=map_location, weights_only=True)
-    scales = checkpoint.pop(_SCALES, {})
-    for name, scale in scales.items():
-        checkpoint['state_dict'][name] = checkpoint['state_dict'][name].float() * scale.float()
+    restore_floats(checkpoint)
     return checkpoint
 
 
@@ -46,7 +44,7 @@ def store_in_8_bits(checkpoint: dict[str, Any]) -> None:
     """Makes the matrices and convolutions of a checkpoint smaller, in place: a number of 8 bits for each weight.
 
     Each row (weights of one output) has a scale of its own. A weight changes by at most 0.4 % of the largest of its row.
-    :func:`load_shipped_checkpoint` makes floats of them again.
+    :func:`restore_floats` makes floats of them again.
 
     Args:
         checkpoint (dict): With a ``state_dict``.
@@ -60,4 +58,10 @@ def store_in_8_bits(checkpoint: dict[str, Any]) -> None:
     checkpoint[_SCALES] = scales
 
 
-__all__ = ['SCHEME', 'asset_path', 'load_shipped_checkpoint', 'store_in_8_bits']
+def restore_floats(checkpoint: dict[str, Any]) -> None:
+    """Undoes :func:`store_in_8_bits`, in place. Any other checkpoint does not change."""
+    for name, scale in checkpoint.pop(_SCALES, {}).items():
+        checkpoint['state_dict'][name] = checkpoint['state_dict'][name].float() * scale.float()
+
+
+__all__ = ['SCHEME', 'asset_path', 'load_shipped_checkpoint', 'restore_floats', 'store_in_8_bits']

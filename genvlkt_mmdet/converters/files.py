@@ -20,6 +20,7 @@ from mmengine.runner import CheckpointLoader, load_state_dict
 from mmengine.runner.checkpoint import get_torchvision_models
 from torch import Tensor, nn
 
+from ..assets import restore_floats
 from ..compat import checkpoint_globals
 from ..files import write_file
 from ..vocabulary.hoi_vocabulary import restore_vocabulary
@@ -91,11 +92,13 @@ def _safely(name: str) -> Iterator[None]:
 def _as_data(checkpoint: Any) -> Any:
     """A loaded checkpoint without ``meta['config']``, a key of mmcv 1 that mmengine runs as Python when it resumes.
 
-    mmengine only looks there for the number of GPUs, and no version of it writes that key.
+    mmengine only looks there for the number of GPUs, and no version of it writes that key. Weights of 8 bits become floats.
     """
     meta = checkpoint.get('meta') if isinstance(checkpoint, Mapping) else None
     if isinstance(meta, dict):
         meta.pop('config', None)
+    if isinstance(checkpoint, dict):
+        restore_floats(checkpoint)
     return checkpoint
 
 

@@ -130,7 +130,7 @@ class HOIService:
                 path,
                 out_dir,
                 stride=math.ceil((count or most) / frames),
-                smoothing=Smoothing.at_score(pred_score_thr, end_share=0.5),
+                smoothing=Smoothing.at_score(pred_score_thr),
                 max_frames=min(frames, most),
                 max_pixels=self.limits.pixels,
             )

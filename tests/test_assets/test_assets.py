@@ -76,6 +76,8 @@ def test_a_shipped_file_has_8_bits_for_a_weight_and_loads_as_floats(shipped, tmp
     stored = torch.load(shipped / 'x.pth', weights_only=True)['state_dict']
     assert stored['weight'].dtype == torch.int8 and stored['bias'].dtype == torch.float16
     loaded = CheckpointLoader.load_checkpoint('genvlkt://x.pth')['state_dict']
+    by_path = CheckpointLoader.load_checkpoint(str(shipped / 'x.pth'))['state_dict']
+    assert all(torch.equal(by_path[name], value) for name, value in loaded.items())
     largest = rows.abs().flatten(1).amax(1).view(3, 1, 1)
     assert ((loaded['weight'] - rows).abs() <= 0.004 * largest).all()
     assert torch.equal(loaded['zeros'], state['zeros']) and torch.equal(loaded['count'], state['count'])
