@@ -12,7 +12,6 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.functional import pad
 
 from ...converters import current_name
 from ...structures import HOIDataSample
@@ -142,7 +141,6 @@ class GENHead(BaseModule):
         return PairDenoising(
             embed_dims=self.embed_dims,
             label_dims=self.obj_classifier.class_weights[0].shape[1],
-            hoi_dims=self.hoi_classifier.class_weights[0].shape[1],
             num_matching_queries=self.num_queries,
             object_labels={self.trained_vocabulary.hoi_objects[hoi] for hoi in seen},
             **cfg,
@@ -162,12 +160,13 @@ class GENHead(BaseModule):
         # Checkpoints of earlier versions have other names.
         for name in [name for name in state_dict if name.startswith(prefix)]:
             state_dict[current_name(name)] = state_dict.pop(name)
-        # Only a training needs the weights of noisy queries: without one, they are neither missing nor unknown.
-        own = {} if self.denoising is None else self.denoising.state_dict(prefix=f'{prefix}denoising.')
-        for name in [name for name in state_dict if name.startswith(f'{prefix}denoising.') and name not in own]:
-            del state_dict[name]
-        for name, value in own.items():
-            state_dict.setdefault(name, value)
+        # Weights that only a training uses can be missing, and a model without noisy queries ignores them.
+        if self.denoising is None:
+            for name in [name for name in state_dict if name.startswith(f'{prefix}denoising.')]:
+                del state_dict[name]
+        else:
+            for name, value in self.denoising.state_dict(prefix=f'{prefix}denoising.').items():
+                state_dict.setdefault(name, value)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> tuple[HOIReading, ...]:
@@ -236,15 +235,12 @@ class GENHead(BaseModule):
         pair_pos, mask = self.pair_embed.weight, None
         pos = torch.cat([self.human_embed.weight + pair_pos, self.object_embed.weight + pair_pos])  # (2Q, C)
         if noisy is not None:
-            guide = 0 if self.denoising.guide is not None else pair_pos[noisy.guides]
             human, obj = pos.expand(memory.shape[0], -1, -1).chunk(2, dim=1)
-            pos = torch.cat([human, noisy.human_pos + guide, obj, noisy.object_pos + guide], dim=1)
+            guide = pair_pos[noisy.guides]
+            pos = torch.cat([human, noisy.human_pos + guide, obj, noisy.object_pos + guide], dim=1)  # (B, 2Q + 2N, C)
             mask = noisy.query_mask.repeat(1, 2, 2)
         pos = pos.expand(self.instance_decoder.num_layers, memory.shape[0], -1, -1)
         human, obj = self.instance_decoder(pos, memory, memory_pos, memory_mask, mask).chunk(2, dim=2)
-        if noisy is not None and self.denoising.hoi_label is not None:
-            hint = pad(noisy.hoi_pos, (0, 0, self.num_queries, 0))
-            human, obj = human + hint, obj + hint
         return human, obj
 
     def _decode_interactions(
@@ -307,8 +303,7 @@ class GENHead(BaseModule):
         targets = [self._relative_pairs(sample) for sample in batch_data_samples]
         noisy = None
         if self.denoising is not None and self.training:
-            hois = self.hoi_classifier.fc.weight if isinstance(self.hoi_classifier, TextClassifier) else None
-            noisy = self.denoising(targets, self.obj_classifier.class_weights[0], hois)
+            noisy = self.denoising(targets, self.obj_classifier.class_weights[0])
         outputs = self(memory, memory_pos, memory_mask, clip_images, seen_only=True, noisy=noisy)
         # Costs and losses add up small numbers, so they are not computed in half precision.
         with torch.autocast(memory.device.type, enabled=False):
@@ -407,8 +402,8 @@ class GENHead(BaseModule):
     def _noisy_losses(self, outputs: Outputs, pairs: InstanceData, noisy: NoisyPairs) -> Outputs:
         """Losses of the real noisy queries of every layer, (L,). Which pair a query belongs to is known."""
         # The real queries of all images, as if they were those of one image: (L, 1, K, ...)
-        real = {name: values[:, None, noisy.images, self.num_queries + noisy.slots] for name, values in outputs.items()}
-        layers, device = len(outputs['hoi_logits']), noisy.slots.device
+        real = {name: values[:, None, noisy.images, self.num_queries + noisy.queries] for name, values in outputs.items()}
+        layers, device = len(outputs['hoi_logits']), noisy.queries.device
         count = noisy.num_positive
         queries = torch.arange(count, device=device).repeat(layers)
         matches = PairMatches(

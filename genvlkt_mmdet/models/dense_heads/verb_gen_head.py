@@ -8,7 +8,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from ..layers import NoisyPairs
+from ..layers import NoisyPairs, PairDenoising
 from .gen_head import GENHead, Outputs
 
 
@@ -48,6 +48,14 @@ class VerbGENHead(GENHead):
         self.register_buffer(
             'class_verbs', one_hot(self.hoi_verbs[trained], self.vocabulary.num_verbs), persistent=False
         )
+
+    def _build_denoising(self, cfg: Mapping[str, Any]) -> PairDenoising:
+        if self.without is not None:
+            raise ValueError(
+                f"VerbGENHead: noisy queries need both guided embeddings, but without='{self.without}' removes one: set "
+                'model.bbox_head.denoising=None or model.bbox_head.without=None.'
+            )
+        return super()._build_denoising(cfg)
 
     def _init_queries(self) -> None:
         if self.without == 'p-GE':
