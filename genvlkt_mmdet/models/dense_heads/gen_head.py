@@ -402,7 +402,9 @@ class GENHead(BaseModule):
     def _noisy_losses(self, outputs: Outputs, pairs: InstanceData, noisy: NoisyPairs) -> Outputs:
         """Losses of the real noisy queries of every layer, (L,). Which pair a query belongs to is known."""
         # The real queries of all images, as if they were those of one image: (L, 1, K, ...)
-        real = {name: values[:, None, noisy.images, self.num_queries + noisy.queries] for name, values in outputs.items()}
+        real = {
+            name: values[:, None, noisy.images, self.num_queries + noisy.queries] for name, values in outputs.items()
+        }
         layers, device = len(outputs['hoi_logits']), noisy.queries.device
         count = noisy.num_positive
         queries = torch.arange(count, device=device).repeat(layers)

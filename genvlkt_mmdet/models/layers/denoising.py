@@ -22,7 +22,9 @@ class NoisyPairs(NamedTuple):
     human_pos: Tensor  # query positions without the position guided embedding, (B, N, C)
     object_pos: Tensor  # likewise, (B, N, C)
     guides: Tensor  # which of the Q position guided embeddings a query has, (N,)
-    query_mask: Tensor  # True where a query does not see another one, (B, Q + N, Q + N). The Q matching queries are first
+    query_mask: (
+        Tensor  # True where a query does not see another one, (B, Q + N, Q + N). The Q matching queries are first
+    )
     images: Tensor  # image of each real query, (K,)
     queries: Tensor  # its index among the N queries of its image, (K,)
     pairs: Tensor  # its pair, counted over all images, (K,)
@@ -30,10 +32,10 @@ class NoisyPairs(NamedTuple):
 
 
 class PairDenoising(BaseModule):
-    """Makes noisy queries from annotated pairs, after `DN-DETR <https://arxiv.org/abs/2203.01305>`_ (section 4) and
-    `DINO <https://arxiv.org/abs/2203.03605>`_ (section 3.3).
+    """Makes noisy queries from annotated pairs.
 
-    The human query and the object query of a pair have positions from their boxes, with noise. The position of the object query
+    This is the denoising of `DN-DETR <https://arxiv.org/abs/2203.01305>`_ (section 4) for human-object pairs, with the contrastive
+    queries of `DINO <https://arxiv.org/abs/2203.03605>`_ (section 3.3). The human query and the object query of a pair have positions from their boxes, with noise. The position of the object query
     also has the class weight of its object, or sometimes of another object. With a :class:`TextClassifier`, a class weight
     starts as text embedding. No gradient reaches it from here. Groups of queries, each with all pairs of an image, differ in
     their noise. A query sees its own group and the matching queries, and no matching query sees it.
@@ -124,15 +126,23 @@ class PairDenoising(BaseModule):
 
         def copied(key: str) -> Tensor:
             values = pad_sequence([target[key] for target in targets], batch_first=True)
-            values = torch.cat([values, values.new_zeros(len(targets), max_pairs - values.shape[1], *values.shape[2:])], 1)
-            return torch.cat([values] * (groups * kinds), 1)  # (B, N, ...): T queries of a kind, the other kind, next group
+            values = torch.cat(
+                [values, values.new_zeros(len(targets), max_pairs - values.shape[1], *values.shape[2:])], 1
+            )
+            return torch.cat(
+                [values] * (groups * kinds), 1
+            )  # (B, N, ...): T queries of a kind, the other kind, next group
 
         index = torch.arange(groups * kinds * max_pairs, device=device)
         pair, kind, group = index % max_pairs, index // max_pairs % kinds, index // (max_pairs * kinds)  # (N,) each
         real = pair < sizes[:, None]  # (B, N)
         labels = self._noisy_labels(copied('object_labels'))
         human_pos, object_pos = (
-            embed(coordinate_to_encoding(self._noisy_boxes(copied(key), kind), self.embed_dims // 2).to(class_weights.dtype))
+            embed(
+                coordinate_to_encoding(self._noisy_boxes(copied(key), kind), self.embed_dims // 2).to(
+                    class_weights.dtype
+                )
+            )
             for key, embed in (('human_boxes', self.human_box), ('object_boxes', self.object_box))
         )
         positive = (real & (kind == 0)).nonzero()

@@ -42,7 +42,11 @@ def noisy_pairs(head, batch):
 def test_all_other_weights_and_random_numbers_are_as_without():
     plain, torch_state = build(denoising=None), torch.get_rng_state()
     head = build()
-    own = {f'denoising.{part}.{kind}' for part in ('human_box', 'object_box', 'object_label') for kind in ('weight', 'bias')}
+    own = {
+        f'denoising.{part}.{kind}'
+        for part in ('human_box', 'object_box', 'object_label')
+        for kind in ('weight', 'bias')
+    }
     assert set(head.state_dict()) - set(plain.state_dict()) == own
     assert all(torch.equal(head.state_dict()[name], value) for name, value in plain.state_dict().items())
     torch.set_rng_state(torch_state)
@@ -159,7 +163,12 @@ def test_gradients_reach_the_guides_but_no_class_weight_through_the_label():
     head.zero_grad()
     losses = head.loss(*memory(2), samples(2, 1))
     sum(value for name, value in losses.items() if 'dn_' in name).backward()
-    for name in ('pair_embed.weight', 'denoising.human_box.weight', 'denoising.object_box.weight', 'hoi_classifier.fc.weight'):
+    for name in (
+        'pair_embed.weight',
+        'denoising.human_box.weight',
+        'denoising.object_box.weight',
+        'hoi_classifier.fc.weight',
+    ):
         assert head.get_parameter(name).grad.abs().sum() > 0, name
     # What is learned about human_embed comes from the matching queries, which noisy ones see.
     assert head.human_embed.weight.grad.abs().sum() > 0
@@ -169,7 +178,9 @@ def test_zero_shot_training_knows_the_objects_of_seen_classes_only():
     vocabulary = dict(HICO_LIKE, splits=dict(part=[i for i, hoi in enumerate(HICO_LIKE['hois']) if hoi['object'] == 2]))
     head = build(vocabulary=vocabulary, zero_shot='part', denoising=dict(GROUPS, label_noise_scale=2)).train()
     assert 2 not in head.denoising.object_labels.tolist()
-    assert head.denoising.object_labels.tolist() == sorted({head.vocabulary.hoi_objects[i] for i in head.vocabulary.seen('part')})
+    assert head.denoising.object_labels.tolist() == sorted(
+        {head.vocabulary.hoi_objects[i] for i in head.vocabulary.seen('part')}
+    )
     batch = samples(2, 1, num_hois=len(head.vocabulary.seen('part')))
     for one in batch:
         one.gt_pairs.object_labels.clamp_(max=1)
@@ -191,7 +202,9 @@ def test_verb_classes_have_noisy_queries_with_both_guided_embeddings():
 def test_prediction_runs_nothing_of_it(monkeypatch):
     head, plain = build().eval(), build(denoising=None).eval()
     monkeypatch.setattr(head.denoising, 'forward', lambda *args: pytest.fail('noisy queries at inference'))
-    for ours, theirs in zip(head.predict(*memory(2), samples(1, 1)), plain.predict(*memory(2), samples(1, 1)), strict=True):
+    for ours, theirs in zip(
+        head.predict(*memory(2), samples(1, 1)), plain.predict(*memory(2), samples(1, 1)), strict=True
+    ):
         assert torch.equal(ours.scores, theirs.scores) and torch.equal(ours.object_boxes, theirs.object_boxes)
 
 
