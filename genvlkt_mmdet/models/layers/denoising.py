@@ -34,11 +34,13 @@ class NoisyPairs(NamedTuple):
 class PairDenoising(BaseModule):
     """Makes noisy queries from annotated pairs.
 
-    This is the denoising of `DN-DETR <https://arxiv.org/abs/2203.01305>`_ (section 4) for human-object pairs, with the contrastive
-    queries of `DINO <https://arxiv.org/abs/2203.03605>`_ (section 3.3). The human query and the object query of a pair have positions from their boxes, with noise. The position of the object query
+    This is the denoising of `DN-DETR <https://arxiv.org/abs/2203.01305>`_ (section 4) for human-object pairs, with the
+    contrastive queries of `DINO <https://arxiv.org/abs/2203.03605>`_ (section 3.3).
+
+    The human query and the object query of a pair have positions from their boxes, with noise. The position of the object query
     also has the class weight of its object, or sometimes of another object. With a :class:`TextClassifier`, a class weight
-    starts as text embedding. No gradient reaches it from here. Groups of queries, each with all pairs of an image, differ in
-    their noise. A query sees its own group and the matching queries, and no matching query sees it.
+    starts as text embedding. No gradient reaches it from here. Each group of queries has all pairs of an image, with noise of
+    its own. A query sees its own group and the matching queries, and no matching query sees it.
 
     The settings have the names and the meaning of mmdet's ``CdnQueryGenerator``.
 
