@@ -154,6 +154,18 @@ def test_images_without_pairs(counts, negatives):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
 
 
+def test_mixed_precision_losses_are_float_and_near():
+    losses = []
+    for enabled in (False, True):
+        head = build().train()
+        torch.manual_seed(3)  # the same noise
+        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+            losses.append(head.loss(*memory(2), samples(2, 1)))
+    for name, value in losses[0].items():
+        assert losses[1][name].dtype == torch.float32
+        torch.testing.assert_close(losses[1][name], value, rtol=0.1, atol=0.05)
+
+
 def test_gradients_reach_the_guides_but_no_class_weight_through_the_label():
     head = build().train()
     noisy = noisy_pairs(head, samples(2, 1))
