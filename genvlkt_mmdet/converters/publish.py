@@ -8,12 +8,16 @@ from ..assets import store_in_8_bits
 from .files import load_checkpoint, save_checkpoint, weights_of
 
 _META = ('dataset_meta', 'cfg_json')
+# Weights that only a training uses
+_TRAINING_ONLY = ('bbox_head.denoising.',)
 
 
 def publish_checkpoint(
     source: str | Path, target: str | Path, half: bool = True, drop: Sequence[str] = (), to_ship: bool = False
 ) -> int:
     """Writes a checkpoint with the weights alone, and the config and the classes that an inferencer reads.
+
+    Weights that only a training uses are left out (:class:`PairDenoising`).
 
     Args:
         source (str | Path): Checkpoint of a training.
@@ -34,7 +38,7 @@ def publish_checkpoint(
     kept = {
         name: value.half() if half and value.is_floating_point() and value.half().isfinite().all() else value.clone()
         for name, value in weights_of(full, f"'{source}'").items()
-        if not name.startswith(tuple(drop))
+        if not name.startswith((*_TRAINING_ONLY, *drop))
     }
     checkpoint: dict[str, Any] = dict(state_dict=kept)
     meta = full.get('meta') if isinstance(full, Mapping) else None

@@ -141,7 +141,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: float) ->
         q (Tensor): (B, H, N, D).
         k (Tensor): (B, H, K, D).
         v (Tensor): (B, H, K, D).
-        mask (Tensor, optional): (B, 1, 1, K), False where a key is left out. At least one key of an image remains.
+        mask (Tensor, optional): (B, 1, 1, K) or (B, 1, N, K), False where a key is left out. At least one remains.
         p (float): Probability.
 
     Returns:

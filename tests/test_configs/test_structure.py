@@ -76,7 +76,7 @@ def test_no_config_is_a_copy_of_another():
         assert contents.setdefault(content, path.name) == path.name
 
 
-@pytest.mark.parametrize('folder', ['zero_shot', 'ablation', 'minihoi'])
+@pytest.mark.parametrize('folder', ['zero_shot', 'ablation', 'denoising', 'minihoi'])
 def test_the_folder_says_what_its_configs_are(folder):
     text = (CONFIGS / folder / 'README.md').read_text()
     for path in (CONFIGS / folder).rglob('*.py'):
@@ -204,3 +204,11 @@ def test_learning_rates_of_plain_classifiers(built):
     names = [n for n, _ in built('ablation/gen_s_hico_hoi_text.py').named_parameters()]
     hit = {n for n in names if any(key in n for key in slow)}
     assert hit == {'bbox_head.hoi_classifier.fc.weight', 'bbox_head.hoi_classifier.fc.bias'}
+
+
+def test_noisy_queries_are_all_that_denoising_adds(built):
+    plain, noisy = built('gen_vlkt_s_hico.py'), built('denoising/gen_vlkt_s_hico_denoising.py')
+    head = noisy.bbox_head
+    assert count(noisy) - count(plain) == 2 * (2 * C + 1) * C + (D + 1) * C
+    assert [head.denoising.num_groups(pairs) for pairs in (1, 5, 100)] == [64, 12, 1]
+    assert head.denoising.object_labels.shape == (80,)

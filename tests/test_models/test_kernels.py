@@ -66,7 +66,7 @@ def test_dropout_of_nothing_and_of_all(p):
     assert torch.equal(dropout(torch.ones(5), p), torch.full((5,), 1.0 - p))
 
 
-@pytest.mark.parametrize('padded', [False, True])
+@pytest.mark.parametrize('padded', [False, 'keys', 'queries'])
 @pytest.mark.parametrize('cached', [1, 2**18])
 def test_attention_with_dropout(padded, cached, monkeypatch):
     torch.manual_seed(0)
@@ -75,6 +75,8 @@ def test_attention_with_dropout(padded, cached, monkeypatch):
     if padded:
         mask = torch.ones(2, 1, 1, 9, dtype=torch.bool)
         mask[1, ..., 5:] = False
+        if padded == 'queries':  # each query has keys of its own
+            mask = mask & (torch.arange(9) != torch.arange(6)[:, None])
     draws = kernels._draws(torch.Size((8, 6, 9)))
     monkeypatch.setattr(kernels, '_draws', lambda shape: draws)
     monkeypatch.setattr(kernels, '_CACHED', cached)  # one head at a time, or all

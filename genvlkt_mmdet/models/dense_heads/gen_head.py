@@ -17,7 +17,7 @@ from ...converters import current_name
 from ...structures import HOIDataSample
 from ...vocabulary import HOIEntry, HOIReading, HOIVocabulary, load_vocabulary, open_vocabulary
 from ..kernels import autocast_dtype
-from ..layers import GuidedDecoder, TextClassifier, extend_classifiers, recorded_weights
+from ..layers import GuidedDecoder, NoisyPairs, PairDenoising, TextClassifier, extend_classifiers, recorded_weights
 from ..task_modules import PairMatches, triplet_scores
 
 Outputs = dict[str, Tensor]
@@ -61,6 +61,8 @@ class GENHead(BaseModule):
         embed_dims (int): C. Defaults to 256.
         zero_shot (str, optional): Zero-shot split of the vocabulary. The loss then sees the seen classes only. Defaults to
             None: all classes are trained.
+        denoising (dict, optional): Settings of the :class:`PairDenoising`. The training then decodes noisy queries of the
+            annotated pairs, too. Prediction is the same. Defaults to None: no noisy queries.
         train_cfg (dict, optional): ``assigner``: config of the :class:`HOIHungarianAssigner`. Only the loss needs it.
         test_cfg (dict, optional): Config of the selection of triplets, :class:`TopHOITriplets` (the default ``type``) or
             :class:`VerbHOITriplets`.
@@ -90,6 +92,7 @@ class GENHead(BaseModule):
         num_queries: int = 64,
         embed_dims: int = 256,
         zero_shot: str | None = None,
+        denoising: Mapping[str, Any] | None = None,
         train_cfg: Mapping[str, Any] | None = None,
         test_cfg: Mapping[str, Any] | None = None,
         init_cfg: Mapping[str, Any] | None = None,
@@ -130,6 +133,18 @@ class GENHead(BaseModule):
         self.register_buffer('hoi_objects', torch.empty(0, dtype=torch.long), persistent=False)
         self.register_buffer('hoi_verbs', torch.empty(0, dtype=torch.long), persistent=False)
         self._use(self.trained_vocabulary)
+        # Built last, so that all other weights start as without it.
+        self.denoising = None if denoising is None else self._build_denoising(denoising)
+
+    def _build_denoising(self, cfg: Mapping[str, Any]) -> PairDenoising:
+        seen = self.trained_vocabulary.seen(self.zero_shot)
+        return PairDenoising(
+            embed_dims=self.embed_dims,
+            label_dims=self.obj_classifier.class_weights[0].shape[1],
+            num_matching_queries=self.num_queries,
+            object_labels={self.trained_vocabulary.hoi_objects[hoi] for hoi in seen},
+            **cfg,
+        )
 
     def _init_queries(self) -> None:
         self.human_embed = nn.Embedding(self.num_queries, self.embed_dims)
@@ -145,6 +160,13 @@ class GENHead(BaseModule):
         # Checkpoints of earlier versions have other names.
         for name in [name for name in state_dict if name.startswith(prefix)]:
             state_dict[current_name(name)] = state_dict.pop(name)
+        # Weights that only a training uses can be missing, and a model without noisy queries ignores them.
+        if self.denoising is None:
+            for name in [name for name in state_dict if name.startswith(f'{prefix}denoising.')]:
+                del state_dict[name]
+        else:
+            for name, value in self.denoising.state_dict(prefix=f'{prefix}denoising.').items():
+                state_dict.setdefault(name, value)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> tuple[HOIReading, ...]:
@@ -175,6 +197,7 @@ class GENHead(BaseModule):
         clip_images: Tensor | None = None,
         seen_only: bool = False,
         last_only: bool = False,
+        noisy: NoisyPairs | None = None,
     ) -> Outputs:
         """Runs both decoders, the box MLPs and the classifiers.
 
@@ -185,14 +208,15 @@ class GENHead(BaseModule):
             clip_images (Tensor, optional): Images as CLIP sees them, (B, 3, S, S), for a head with ``reads_clip_images``.
             seen_only (bool): Whether HOI logits are those of the seen classes, as in zero-shot training. Defaults to False.
             last_only (bool): Whether only the last layer has outputs, L = 1. Defaults to False.
+            noisy (NoisyPairs, optional): N noisy queries to decode, too. Their outputs follow those of the Q others.
 
         Returns:
             dict: ``hoi_logits`` (L, B, Q, A), ``obj_logits`` (L, B, Q, O), ``human_boxes`` and ``object_boxes``
             (L, B, Q, 4) cxcywh in [0, 1] of the unpadded image, ``hoi_embeds`` (L, B, Q, D) before L2 normalisation.
         """
         encoded = (memory, memory_pos, memory_mask)
-        human, obj = self._decode_instances(*encoded)  # (L, B, Q, C) each
-        interactions = self._decode_interactions(human, obj, *encoded, clip_images)
+        human, obj = self._decode_instances(*encoded, noisy)  # (L, B, Q, C) each
+        interactions = self._decode_interactions(human, obj, *encoded, clip_images, noisy and noisy.query_mask)
         if last_only:
             human, obj, interactions = human[-1:], obj[-1:], interactions[-1:]
         hoi_logits, hoi_embeds = self.hoi_classifier(interactions, seen_only)
@@ -205,13 +229,18 @@ class GENHead(BaseModule):
         )
 
     def _decode_instances(
-        self, memory: Tensor, memory_pos: Tensor, memory_mask: Tensor | None
+        self, memory: Tensor, memory_pos: Tensor, memory_mask: Tensor | None, noisy: NoisyPairs | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Human and object features of all layers, (L, B, Q, C) each."""
-        pair_pos = self.pair_embed.weight
+        """Human and object features of all layers, (L, B, Q, C) each, or (L, B, Q + N, C) with noisy queries."""
+        pair_pos, mask = self.pair_embed.weight, None
         pos = torch.cat([self.human_embed.weight + pair_pos, self.object_embed.weight + pair_pos])  # (2Q, C)
+        if noisy is not None:
+            human, obj = pos.expand(memory.shape[0], -1, -1).chunk(2, dim=1)
+            guide = pair_pos[noisy.guides]
+            pos = torch.cat([human, noisy.human_pos + guide, obj, noisy.object_pos + guide], dim=1)  # (B, 2Q + 2N, C)
+            mask = noisy.query_mask.repeat(1, 2, 2)
         pos = pos.expand(self.instance_decoder.num_layers, memory.shape[0], -1, -1)
-        human, obj = self.instance_decoder(pos, memory, memory_pos, memory_mask).chunk(2, dim=2)
+        human, obj = self.instance_decoder(pos, memory, memory_pos, memory_mask, mask).chunk(2, dim=2)
         return human, obj
 
     def _decode_interactions(
@@ -222,9 +251,13 @@ class GENHead(BaseModule):
         memory_pos: Tensor,
         memory_mask: Tensor | None,
         clip_images: Tensor | None,
+        query_mask: Tensor | None = None,
     ) -> Tensor:
-        """Interaction features of all layers, (L, B, Q, C), from the human and object features of all layers."""
-        return self.interaction_decoder(self._interaction_pos(human, obj), memory, memory_pos, memory_mask)
+        """Interaction features of all layers, (L, B, Q, C), from the human and object features of all layers.
+
+        ``query_mask`` is True where a query does not see another one, (B, Q, Q). None: all see all.
+        """
+        return self.interaction_decoder(self._interaction_pos(human, obj), memory, memory_pos, memory_mask, query_mask)
 
     def _interaction_pos(self, human: Tensor, obj: Tensor) -> Tensor:
         """Query positions of the interaction decoder (i-GE), (L, B, Q, C)."""
@@ -267,11 +300,14 @@ class GENHead(BaseModule):
         clip_images = None
         if self.reads_clip_images or self.loss_mimic is not None:
             clip_images = self.clip_images(batch_data_samples, autocast_dtype(memory))
-        outputs = self(memory, memory_pos, memory_mask, clip_images, seen_only=True)
         targets = [self._relative_pairs(sample) for sample in batch_data_samples]
+        noisy = None
+        if self.denoising is not None and self.training:
+            noisy = self.denoising(targets, self.obj_classifier.class_weights[0])
+        outputs = self(memory, memory_pos, memory_mask, clip_images, seen_only=True, noisy=noisy)
         # Costs and losses add up small numbers, so they are not computed in half precision.
         with torch.autocast(memory.device.type, enabled=False):
-            return self.loss_by_feat(_at_least_float32(outputs), targets, clip_images)
+            return self.loss_by_feat(_at_least_float32(outputs), targets, clip_images, noisy)
 
     def clip_images(
         self, batch_data_samples: Sequence[HOIDataSample], dtype: torch.dtype | None = None
@@ -314,7 +350,11 @@ class GENHead(BaseModule):
         )
 
     def loss_by_feat(
-        self, outputs: Outputs, targets: Sequence[InstanceData], clip_images: Tensor | None = None
+        self,
+        outputs: Outputs,
+        targets: Sequence[InstanceData],
+        clip_images: Tensor | None = None,
+        noisy: NoisyPairs | None = None,
     ) -> dict[str, Tensor]:
         """Losses of the network's outputs (section 3.4).
 
@@ -323,22 +363,23 @@ class GENHead(BaseModule):
             targets (Sequence[InstanceData]): Pairs of the B images: ``hoi_labels`` (n, A), ``object_labels`` (n),
                 ``human_boxes`` and ``object_boxes`` (n, 4), cxcywh in [0, 1], zeros without object.
             clip_images (Tensor, optional): (B, 3, S, S), for the mimic loss.
+            noisy (NoisyPairs, optional): The noisy queries whose outputs follow those of the Q others.
 
         Returns:
             dict: ``loss_hoi, loss_obj, loss_human_bbox, loss_object_bbox, loss_human_iou, loss_object_iou`` and
-            ``loss_mimic`` of the last layer, ``d0.loss_hoi`` ... of the earlier ones, all weighted.
+            ``loss_mimic`` of the last layer, ``d0.loss_hoi`` ... of the earlier ones, all weighted. With noisy queries also
+            ``dn_loss_hoi``, ``d0.dn_loss_hoi`` ..., the same without ``loss_mimic``.
         """
+        pairs = InstanceData.cat(list(targets))
+        losses = {}
+        if noisy is not None:
+            losses.update(self._noisy_losses(outputs, pairs, noisy))
+            outputs = {name: values[:, :, : self.num_queries] for name, values in outputs.items()}
         matches = self.assigner.assign_batch(outputs, targets)
         sizes = torch.tensor([len(target.object_labels) for target in targets], device=matches.images.device)
         starts = sizes.cumsum(0) - sizes
-        matched = InstanceData.cat(list(targets))[starts[matches.images] + matches.pairs]  # (K, ...) each
-        hoi_labels = torch.zeros_like(outputs['hoi_logits'])
-        hoi_labels[matches[:3]] = matched.hoi_labels.to(hoi_labels.dtype)
-        losses = dict(
-            loss_hoi=self.loss_hoi(outputs['hoi_logits'], hoi_labels),
-            loss_obj=self._object_loss(outputs['obj_logits'], matched.object_labels, matches),
-            **self._box_losses(outputs, matched, matches, sizes.sum()),
-        )
+        matched = pairs[starts[matches.images] + matches.pairs]  # (K, ...) each
+        losses = {**self._pair_losses(outputs, matched, matches, sizes.sum()), **losses}
         if self.loss_mimic is not None:
             losses['loss_mimic'] = self.loss_mimic(outputs['hoi_embeds'], clip_images)
         last = len(outputs['hoi_logits']) - 1
@@ -348,12 +389,40 @@ class GENHead(BaseModule):
             for layer, value in enumerate(values.unbind())
         }
 
+    def _pair_losses(self, outputs: Outputs, matched: InstanceData, matches: PairMatches, num_pairs: Tensor) -> Outputs:
+        """Losses of every layer, (L,), except the mimic loss, from the pair of each match."""
+        hoi_labels = torch.zeros_like(outputs['hoi_logits'])
+        hoi_labels[matches[:3]] = matched.hoi_labels.to(hoi_labels.dtype)
+        return dict(
+            loss_hoi=self.loss_hoi(outputs['hoi_logits'], hoi_labels),
+            loss_obj=self._object_loss(outputs['obj_logits'], matched.object_labels, matches),
+            **self._box_losses(outputs, matched, matches, num_pairs),
+        )
+
+    def _noisy_losses(self, outputs: Outputs, pairs: InstanceData, noisy: NoisyPairs) -> Outputs:
+        """Losses of the real noisy queries of every layer, (L,). Which pair a query belongs to is known."""
+        # The real queries of all images, as if they were those of one image: (L, 1, K, ...)
+        real = {
+            name: values[:, None, noisy.images, self.num_queries + noisy.queries] for name, values in outputs.items()
+        }
+        layers, device = len(outputs['hoi_logits']), noisy.queries.device
+        count = noisy.num_positive
+        queries = torch.arange(count, device=device).repeat(layers)
+        matches = PairMatches(
+            layers=torch.arange(layers, device=device).repeat_interleave(count),
+            images=torch.zeros_like(queries),
+            queries=queries,
+            pairs=noisy.pairs[queries],
+        )
+        losses = self._pair_losses(real, pairs[matches.pairs], matches, torch.tensor(count, device=device))
+        return {f'dn_{name}': self.denoising.loss_weight * values for name, values in losses.items()}
+
     def _object_loss(self, logits: Tensor, matched_labels: Tensor, matches: PairMatches) -> Tensor:
         labels = logits.new_full(logits.shape[:-1], logits.shape[-1] - 1, dtype=torch.long)  # 'nothing'
         labels[matches[:3]] = matched_labels
         loss = self.loss_obj(logits.flatten(0, -2), labels.flatten(), reduction_override='none')
         weight = logits.new_tensor(self.loss_obj.class_weight)[labels]
-        return loss.view_as(labels).flatten(1).sum(1) / weight.flatten(1).sum(1)
+        return loss.view_as(labels).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp(min=1e-4)  # 0 without queries
 
     def _box_losses(self, outputs: Outputs, matched: InstanceData, matches: PairMatches, num_pairs: Tensor) -> Outputs:
         mean_pairs = reduce_mean(num_pairs.to(outputs['human_boxes'].dtype)).clamp(min=1)

@@ -8,6 +8,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from ..layers import NoisyPairs, PairDenoising
 from .gen_head import GENHead, Outputs
 
 
@@ -48,6 +49,14 @@ class VerbGENHead(GENHead):
             'class_verbs', one_hot(self.hoi_verbs[trained], self.vocabulary.num_verbs), persistent=False
         )
 
+    def _build_denoising(self, cfg: Mapping[str, Any]) -> PairDenoising:
+        if self.without is not None:
+            raise ValueError(
+                f"VerbGENHead: noisy queries need both guided embeddings, but without='{self.without}' removes one: set "
+                'model.bbox_head.denoising=None or model.bbox_head.without=None.'
+            )
+        return super()._build_denoising(cfg)
+
     def _init_queries(self) -> None:
         if self.without == 'p-GE':
             self.instance_embed = nn.Embedding(self.num_queries, self.embed_dims)
@@ -57,10 +66,10 @@ class VerbGENHead(GENHead):
             self.interaction_embed = nn.Embedding(self.num_queries, self.embed_dims)
 
     def _decode_instances(
-        self, memory: Tensor, memory_pos: Tensor, memory_mask: Tensor | None
+        self, memory: Tensor, memory_pos: Tensor, memory_mask: Tensor | None, noisy: NoisyPairs | None = None
     ) -> tuple[Tensor, Tensor]:
         if self.without != 'p-GE':
-            return super()._decode_instances(memory, memory_pos, memory_mask)
+            return super()._decode_instances(memory, memory_pos, memory_mask, noisy)
         pos = self.instance_embed.weight.expand(self.instance_decoder.num_layers, memory.shape[0], -1, -1)
         instances = self.instance_decoder(pos, memory, memory_pos, memory_mask)
         return instances, instances
@@ -71,14 +80,18 @@ class VerbGENHead(GENHead):
         return (self.interaction_embed.weight + self.pair_embed.weight).expand_as(human)
 
     def loss_by_feat(
-        self, outputs: Outputs, targets: Sequence[InstanceData], clip_images: Tensor | None = None
+        self,
+        outputs: Outputs,
+        targets: Sequence[InstanceData],
+        clip_images: Tensor | None = None,
+        noisy: NoisyPairs | None = None,
     ) -> dict[str, Tensor]:
         """Losses as of :meth:`GENHead.loss_by_feat`, with the verbs of each pair as its labels."""
         verb_targets = []
         for target in targets:
             verbs = (target.hoi_labels @ self.class_verbs.to(target.hoi_labels)).clamp(max=1)
             verb_targets.append(InstanceData(**{**dict(target.items()), 'hoi_labels': verbs}))
-        return super().loss_by_feat(outputs, verb_targets, clip_images)
+        return super().loss_by_feat(outputs, verb_targets, clip_images, noisy)
 
     def predict_by_feat(self, outputs: Outputs, sizes: Sequence[tuple[int, int]]) -> list[InstanceData]:
         """Triplets as of :meth:`GENHead.predict_by_feat`, from verb logits."""

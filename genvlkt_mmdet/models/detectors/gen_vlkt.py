@@ -141,6 +141,7 @@ class GENVLKT(BaseDetector):
             names (Collection[str]): Names of the model's weights that the checkpoint holds in the right shape.
         """
         missing = [n for n in self.state_dict() if n not in names and not n.endswith('num_batches_tracked')]
+        missing = [n for n in missing if not n.startswith('bbox_head.denoising.')]  # it starts at random
         for name in ('hoi_classifier', 'obj_classifier'):
             prefix = f'bbox_head.{name}.'
             getattr(self.bbox_head, name).is_init = not any(n.startswith(prefix) for n in missing)

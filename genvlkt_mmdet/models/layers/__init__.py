@@ -1,5 +1,6 @@
 from .attention import FusedMultiheadAttention, recorded_weights
 from .classifier import LinearClassifier, TextClassifier, extend_classifiers
+from .denoising import NoisyPairs, PairDenoising
 from .transformer import GuidedDecoder, HOIDecoderLayer, HOIEncoderLayer, HOITransformerEncoder
 
 __all__ = [
@@ -9,6 +10,8 @@ __all__ = [
     'HOIEncoderLayer',
     'HOITransformerEncoder',
     'LinearClassifier',
+    'NoisyPairs',
+    'PairDenoising',
     'TextClassifier',
     'extend_classifiers',
     'recorded_weights',

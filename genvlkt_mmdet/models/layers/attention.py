@@ -40,6 +40,7 @@ class FusedMultiheadAttention(MultiheadAttention):
         value: Tensor | None = None,
         query_pos: Tensor | None = None,
         key_pos: Tensor | None = None,
+        attn_mask: Tensor | None = None,
         key_padding_mask: Tensor | None = None,
         **kwargs,
     ) -> Tensor:
@@ -51,6 +52,7 @@ class FusedMultiheadAttention(MultiheadAttention):
             value (Tensor, optional): (B, K, C). None: the keys without their positions.
             query_pos (Tensor, optional): Added to the queries before they are projected, (B, N, C).
             key_pos (Tensor, optional): Added to the keys, (B, K, C). None: ``query_pos``, if there is no ``key``.
+            attn_mask (Tensor, optional): True where a query does not see a key, (B, N, K). Each query sees at least one.
             key_padding_mask (Tensor, optional): True where a key is padding, (B, K).
             **kwargs: Not used.
 
@@ -64,6 +66,8 @@ class FusedMultiheadAttention(MultiheadAttention):
         dims = self.embed_dims
         v = linear(value, self.attn.in_proj_weight[2 * dims :], self.attn.in_proj_bias[2 * dims :])
         mask = None if key_padding_mask is None else ~key_padding_mask[:, None, None]
+        if attn_mask is not None:
+            mask = ~attn_mask[:, None] if mask is None else mask & ~attn_mask[:, None]
         dropout = self.attn.dropout if self.training else 0.0
         attended = attention(q, k, self._heads(v), mask, dropout)
         attended = attended.transpose(1, 2).flatten(2)

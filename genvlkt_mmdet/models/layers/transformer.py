@@ -103,7 +103,14 @@ class GuidedDecoder(_FusedStack, DetrTransformerDecoder):
         super()._init_layers()
         self.post_norm = build_norm_layer(self.post_norm_cfg, self.embed_dims)[1]
 
-    def forward(self, query_pos: Tensor, memory: Tensor, memory_pos: Tensor, memory_mask: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        query_pos: Tensor,
+        memory: Tensor,
+        memory_pos: Tensor,
+        memory_mask: Tensor | None,
+        query_mask: Tensor | None = None,
+    ) -> Tensor:
         """Decodes.
 
         Args:
@@ -111,6 +118,8 @@ class GuidedDecoder(_FusedStack, DetrTransformerDecoder):
             memory (Tensor): Output of the encoder, (B, HW, C).
             memory_pos (Tensor): Its position encoding, (B, HW, C).
             memory_mask (Tensor, optional): True where the memory is padding, (B, HW). None: no padding.
+            query_mask (Tensor, optional): True where a query does not see another one, (B, N, N). Defaults to None: all see
+                all.
 
         Returns:
             Tensor: Outputs of all layers after the final norm, (L, B, N, C).
@@ -119,7 +128,14 @@ class GuidedDecoder(_FusedStack, DetrTransformerDecoder):
         outputs = []
         for layer, layer_pos in zip(self.layers, query_pos, strict=True):
             query = self._run(
-                layer, query, memory, memory, query_pos=layer_pos, key_pos=memory_pos, key_padding_mask=memory_mask
+                layer,
+                query,
+                memory,
+                memory,
+                query_pos=layer_pos,
+                key_pos=memory_pos,
+                self_attn_mask=query_mask,
+                key_padding_mask=memory_mask,
             )
             outputs.append(self.post_norm(query))
         return torch.stack(outputs)

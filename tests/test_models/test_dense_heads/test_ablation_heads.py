@@ -103,7 +103,7 @@ class TestVerbs:
         head = MODELS.build(dict(head_cfg(hoi_text=False, obj_text=False, zero_shot='some'), type='VerbGENHead'))
         seen = {}
         monkeypatch.setattr(
-            GENHead, 'loss_by_feat', lambda self, outputs, targets, images: seen.update(targets=targets)
+            GENHead, 'loss_by_feat', lambda self, outputs, targets, *others: seen.update(targets=targets)
         )
         target = sample((32, 32), count=3, num_hois=3).gt_pairs
         # seen classes are 0 (verb 0), 2 (verb 1) and 4 (verb 1)

@@ -47,6 +47,22 @@ def test_what_the_mask_hides_has_no_influence(blocks):
     torch.testing.assert_close(ours(query, memory[:, :4], memory[:, :4]), out)
 
 
+def test_what_the_mask_of_a_query_hides_has_no_influence_on_it(blocks):
+    _, ours = blocks
+    query, memory = torch.randn(2, 3, 16), torch.randn(2, 6, 16)
+    mask = torch.zeros(2, 3, 6, dtype=torch.bool)
+    mask[0, 1, 2:] = True
+    mask[1, :, 5] = True
+    out = ours(query, memory, memory, attn_mask=mask)
+    torch.testing.assert_close(out[0, 1], ours(query[:1, 1:2], memory[:1, :2], memory[:1, :2])[0, 0])
+    torch.testing.assert_close(out[1:], ours(query[1:], memory[1:, :5], memory[1:, :5]))
+    torch.testing.assert_close(out[0, [0, 2]], ours(query, memory, memory)[0, [0, 2]])
+    padding = torch.zeros(2, 6, dtype=torch.bool)
+    padding[0, 0] = True
+    both = ours(query, memory, memory, attn_mask=mask, key_padding_mask=padding)
+    torch.testing.assert_close(both[0, 1], ours(query[:1, 1:2], memory[:1, 1:2], memory[:1, 1:2])[0, 0])
+
+
 def test_product_is_the_fused_one(blocks, monkeypatch):
     _, ours = blocks
     calls = []
