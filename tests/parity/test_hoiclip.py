@@ -26,6 +26,7 @@ from genvlkt_mmdet.vocabulary import load_vocabulary
 from . import formulas
 from .conftest import CONFIGS, Reference, load_json, load_npz, sums
 from .test_loss import check_gradients, expected_losses
+from .test_postprocess import INPUTS
 
 CONFIG_OF = {
     'hico': 'hoiclip/hoiclip_hico.py',
@@ -100,7 +101,9 @@ class HOICLIPReference(Reference):
 
     @cached_property
     def forward(self):
-        return arrays_of('hoiclip_forward', 'hico') | arrays_of('hoiclip_forward', self.name)
+        own = arrays_of('hoiclip_forward', self.name)
+        common = arrays_of('hoiclip_forward', 'hico')
+        return {key: value for key, value in common.items() if key.removesuffix('/sum') not in own} | own
 
     @cached_property
     def main(self):
@@ -143,6 +146,7 @@ def close(values, expected, tolerance, message=''):
 def check_logits(ours, fixture, name):
     """Compares what is kept of logits (B, Q, A): some queries, and the sums of all."""
     stored = fixture[name]
+    ours = ours.detach()
     close(ours[:, :: ours.shape[1] // stored.shape[1]], stored, LOGITS, name)
     if f'{name}/sum' in fixture:
         total = [ours.sum(dtype=torch.float64), ours.abs().sum(dtype=torch.float64)]
@@ -192,9 +196,9 @@ class TestForward:
         for hook in hooks:
             hook.remove()
         for i, values in enumerate(layers):
-            close(values[:, ::8], fixture[f'fusion{i}'], 1e-3)
+            close(values[:, ::16], fixture[f'fusion{i}'], 1e-3)
             assert values.sum(dtype=torch.float64).item() == pytest.approx(fixture[f'fusion{i}/sum'][0], abs=0.3)
-        close(head.fusion_decoder.post_norm(layers[-1])[:, ::8], fixture['fusion_norm'], 1e-3)
+        close(head.fusion_decoder.post_norm(layers[-1])[:, ::16], fixture['fusion_norm'], 1e-3)
         close(features[-1][:, ::8], fixture['inter'], LOGITS)
         close(features[:-1][:, :, ::8], fixture['aux_inter'], LOGITS)
 
@@ -210,7 +214,7 @@ class TestOutputs:
             close(outputs['object_boxes'][layer], fixture[f'{prefix}pred_obj_boxes'], BOXES)
         classifier = hoiclip.model.bbox_head.hoi_classifier
         embeds = outputs['hoi_embeds'][-1]
-        close(classifier.verb_mlp(embeds)[:, ::8], fixture['verb_hs'], LOGITS)
+        close(classifier.verb_mlp(embeds)[:, ::16], fixture['verb_hs'], LOGITS)
         verbs = classifier.verb_logits(embeds)
         close(verbs[:, ::8], fixture['verb_logits'], LOGITS)
         text = outputs['hoi_logits'][-1] - classifier.verb_weight * verbs @ classifier.verb_table
@@ -301,7 +305,12 @@ def test_verb_table_of_vcoco(hoiclip):
 @pytest.mark.xdist_group('hoiclip')
 @pytest.mark.parametrize('name', list(CONFIG_OF))
 def test_checkpoints_there_and_back(name):
-    official = official_weights(name)
+    manifest, tables = of_configuration(load_json('hoiclip_manifest'), name), verb_tables(name)
+    # One number for each weight: they take no memory
+    official = {
+        key: torch.tensor(float(i)).expand(entry['shape']) if entry['filled'] else torch.from_numpy(tables[key])
+        for i, (key, entry) in enumerate(manifest.items())
+    }
     text = {'clip_model.ln_final.weight': torch.ones(512), 'clip_model.transformer.resblocks.0.ln_1.bias': torch.ones(512)}
     checkpoint, found, unknown = official_to_genvlkt(dict(model=official | text))
     assert not unknown
@@ -364,7 +373,8 @@ class TestPrior:
         head, fixture = hoiclip.model.bbox_head, all_arrays('hoiclip_prior')
         head.clip_prior = setting if setting is None else self.prior(**setting)
         nms, head.triplet_selector.nms = head.triplet_selector.nms, None
-        outputs = {key: value[-1].detach() for key, value in hoiclip.outputs.items()}
+        outputs = {ours: torch.from_numpy(hoiclip.forward[theirs]) for ours, theirs in INPUTS.items()}
+        outputs['clip_embeds'] = torch.from_numpy(hoiclip.forward['clip_cls_raw'])
         try:
             results = head.predict_by_feat(outputs, [(100, 100)] * 2)
         finally:
@@ -373,6 +383,5 @@ class TestPrior:
             prefix = f'{case}/img{i}/pre/'
             theirs = set(zip(fixture[prefix + 'sub_id'].tolist(), fixture[prefix + 'category'].tolist(), strict=True))
             ours = set(zip(result.query_ids.tolist(), result.hoi_labels.tolist(), strict=True))
-            # Scores near rank 100 are closer than our own outputs are to the authors'
-            assert len(ours ^ theirs) <= 2
-            assert_allclose(result.scores.numpy(), np.sort(fixture[prefix + 'score'])[::-1], rtol=0, atol=2e-3)
+            assert ours == theirs
+            assert_allclose(result.scores.numpy(), np.sort(fixture[prefix + 'score'])[::-1], rtol=0, atol=1e-5)
