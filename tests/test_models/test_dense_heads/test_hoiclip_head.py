@@ -38,14 +38,15 @@ def cfg_of(clip, **kwargs):
     ffn = dict(feedforward_channels=24, ffn_drop=0.0)
     own = dict(
         type='HOICLIPHead',
-        clip=clip,
         fusion_decoder=dict(
             num_layers=2, layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn)
         ),
         hoi_classifier=dict(type='TextVerbClassifier', clip=clip, clip_dims=WIDTH, frozen=True),
         obj_classifier=dict(type='TextClassifier', clip=clip, clip_dims=WIDTH, frozen=True),
     )
-    return detector_cfg(mimic=False, backbone=BACKBONE, **(own | kwargs))
+    cfg = detector_cfg(mimic=False, backbone=BACKBONE, **(own | kwargs))
+    cfg['bbox_head']['clip'] = clip
+    return cfg
 
 
 def build(clip, **kwargs):

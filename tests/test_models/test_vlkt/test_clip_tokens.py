@@ -39,10 +39,11 @@ def test_resnet_gives_the_cells_of_its_feature_map(images):
     with torch.no_grad():
         torch.testing.assert_close(embeds, CLIPSource.from_cfg('genvlkt://tiny_clip').load_model().encode_image(images))
     assert tokens.shape == (2, 4, tower.width) and tower.project(tokens).shape == (2, 4, tower.embed_dims)
-    # A token that attends to itself alone: one cell, whose place adds nothing
+    # All cells equal, places without effect: the pool returns what it makes of a cell
     pool = tower.visual.attnpool
     pool.positional_embedding.zero_()
-    torch.testing.assert_close(pool(tokens[:, 0, :, None, None]), tower.project(tokens[:, 0]))
+    cells = tokens[:, 0, :, None, None].expand(-1, -1, 2, 2)
+    torch.testing.assert_close(pool(cells), tower.project(tokens[:, 0]))
 
 
 def test_stays_frozen_and_passes_gradients_through_its_projection(tower, images):
