@@ -87,9 +87,7 @@ def _is_hoiclip(weights: Mapping[str, Tensor]) -> bool:
     return any(name.startswith('bbox_head.fusion_decoder.') for name in weights)
 
 
-def _renamed(
-    weights: Mapping[str, Tensor], rules: _Rules
-) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+def _renamed(weights: Mapping[str, Tensor], rules: _Rules) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The weights with their names by the rules, and the names for which there is no rule."""
     targets = {name: rename(name, rules) for name in weights}
     renamed = {target: weights[name] for name, target in targets.items() if target is not None}

@@ -55,8 +55,8 @@ def write_exported(model: GENVLKT, cfg: Config, file: str | Path, format: str) -
     """
     if model.bbox_head.reads_clip_images:
         raise ValueError(
-            f'A model with a {type(model.bbox_head).__name__} cannot be exported, because its network also reads the image that CLIP '
-            'sees, for which exported files have no input: run the checkpoint itself.'
+            f'A model with a {type(model.bbox_head).__name__} cannot be exported, because its network also reads the image that '
+            'CLIP sees, for which exported files have no input: run the checkpoint itself.'
         )
     weights = class_weights(model)
     metadata = dict(

@@ -29,8 +29,8 @@ class HOIDataSample(DetDataSample):
             pixels of the original image, NaN where the pair has no object; ``object_labels`` (m): predicted object
             class; ``hoi_labels`` (m): HOI class index; ``scores`` (m), in [0, 2]; ``query_ids`` (m): the query of
             each triplet.
-        clip_image (Tensor): (3, S, S), the augmented image, resized and normalised for CLIP. For the mimic loss in training, or for a
-            head that reads it.
+        clip_image (Tensor): (3, S, S), the augmented image, resized and normalised for CLIP: for the mimic loss in training, or
+            for a head that reads it.
     """
 
     gt_pairs = _field('_gt_pairs', InstanceData, 'InstanceData: annotated human-object pairs.')

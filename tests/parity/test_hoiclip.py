@@ -311,7 +311,10 @@ def test_checkpoints_there_and_back(name):
         key: torch.tensor(float(i)).expand(entry['shape']) if entry['filled'] else torch.from_numpy(tables[key])
         for i, (key, entry) in enumerate(manifest.items())
     }
-    text = {'clip_model.ln_final.weight': torch.ones(512), 'clip_model.transformer.resblocks.0.ln_1.bias': torch.ones(512)}
+    text = {
+        'clip_model.ln_final.weight': torch.ones(512),
+        'clip_model.transformer.resblocks.0.ln_1.bias': torch.ones(512),
+    }
     checkpoint, found, unknown = official_to_genvlkt(dict(model=official | text))
     assert not unknown
     assert (found.config, found.options) == (CONFIG_OF[name], {})

@@ -43,12 +43,16 @@ def test_sizes_and_frozen_parts(name):
         assert classifier.eval_verb_table.shape == (117, 600)
     assert head.obj_classifier.fc.weight.shape == (objects, 512)
     frozen = {n for n, p in head.named_parameters() if not p.requires_grad and not n.startswith('clip.')}
-    assert all('_classifier.fc.' in n or '_classifier.eval_fc.' in n for n in frozen) and len(frozen) == 4 + bool(zero_shot)
+    assert all('_classifier.fc.' in n or '_classifier.eval_fc.' in n for n in frozen) and len(frozen) == 4 + bool(
+        zero_shot
+    )
     layer = head.fusion_decoder.layers[0]
     assert (layer.embed_dims, layer.self_attn.num_heads, layer.cross_attn.attn.dropout) == (768, 8, 0.1)
     assert layer.ffn.layers[0][0].out_features == 2048 and len(head.fusion_decoder.layers) == 3
     assert head.loss_mimic is None and head.clip_prior is None
-    assert [loader.dataset.get('zero_shot') for loader in (cfg.train_dataloader, cfg.test_dataloader)] == [zero_shot] * 2
+    assert [loader.dataset.get('zero_shot') for loader in (cfg.train_dataloader, cfg.test_dataloader)] == [
+        zero_shot
+    ] * 2
     assert cfg.optim_wrapper.paramwise_cfg.custom_keys == dict(backbone=dict(lr_mult=0.1))
 
 

@@ -21,7 +21,7 @@ _MAX_RATIO = 50
 
 @TRANSFORMS.register_module()
 class MakeCLIPImage(BaseTransform):
-    """Makes the input image of CLIP: of the teacher (Sec. 3.3, visual mimic), or of a head that reads CLIP (:class:`HOICLIPHead`).
+    """Makes the input image of CLIP, for the teacher (Sec. 3.3, visual mimic) or a head that reads CLIP.
 
     The augmented image, before normalisation, gets CLIP's own preprocessing: short side resized to ``size`` (bicubic with
     antialiasing, PIL), centre crop, normalisation.

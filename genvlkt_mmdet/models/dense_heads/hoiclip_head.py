@@ -8,7 +8,7 @@ from mmdet.registry import MODELS, TASK_UTILS
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from ..layers import FusionDecoder, TextClassifier, recorded_weights
+from ..layers import FusionDecoder, TextClassifier
 from ..vlkt import CLIPTokens
 from .gen_head import GENHead, Outputs
 
@@ -21,9 +21,9 @@ class HOICLIPHead(GENHead):
     <https://arxiv.org/abs/2303.15786>`_, CVPR 2023.
 
     Only the interaction branch differs. Its queries are the mean of human and object of the last instance layer, projected to the
-    width of CLIP's tokens. They are the content of the queries, without positions. The fusion decoder reads CLIP's tokens and the
-    memory of the transformer encoder, padding included, as in the authors' code. CLIP's own projection takes its outputs to CLIP's
-    space, where a :class:`TextVerbClassifier` classifies them.
+    width of CLIP's tokens. They are the content of the queries, without positions. The fusion decoder reads CLIP's tokens and
+    the memory of the transformer encoder, padding included, as in the authors' code. CLIP's own projection takes its outputs to
+    CLIP's space, where a :class:`TextVerbClassifier` classifies them.
 
     The frozen CLIP image encoder is part of the model and its checkpoints.
 

@@ -203,12 +203,12 @@ class TextClassifier(BaseModule):
 
 @MODELS.register_module()
 class TextVerbClassifier(TextClassifier):
-    """Compares features in CLIP's space with the text of each class and with an embedding of each verb (HOICLIP, section 3.3).
+    """Compares features in CLIP's space with the text of each class and with an embedding of each verb (HOICLIP).
 
     ``logits = exp(logit_scale) * (fc(x / |x|) + verb_weight * verb_fc(y / |y|) @ verb_table)`` with ``y = verb_mlp(x)``. The
-    features x are in CLIP's space already, so there is no projection before them. An open vocabulary gets the embedding of the
-    verb for a new class of a trained verb. A new verb has none: its classes get the mean over all verbs, which neither prefers nor
-    punishes them.
+    features x are in CLIP's space already, so there is no projection before them. In an open vocabulary, a new class of a trained
+    verb gets the part of that verb. A new verb has no embedding: its classes get the mean over all verbs, which neither prefers
+    nor punishes them.
 
     Args:
         *args: See :class:`TextClassifier`.
@@ -250,8 +250,8 @@ class TextVerbClassifier(TextClassifier):
         width = self.fc.in_features
         if in_channels != width:
             raise ValueError(
-                f'TextVerbClassifier: its features have {in_channels} channels and clip_dims is {width}, but they must already be '
-                'in the space of CLIP, as those of a HOICLIPHead: set clip_dims to the embedding width of its clip.'
+                f'TextVerbClassifier: its features have {in_channels} channels and clip_dims is {width}, but they must already '
+                'be in the space of CLIP, as those of a HOICLIPHead: set clip_dims to the embedding width of its clip.'
             )
         self.proj = nn.Identity()
         hidden = width // 2

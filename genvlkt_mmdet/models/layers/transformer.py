@@ -126,7 +126,7 @@ class GuidedDecoder(_FusedStack, DetrTransformerDecoder):
 
 
 class FusionDecoderLayer(HOIDecoderLayer):
-    """Decoder layer that reads two memories side by side (HOICLIP, section 3.2).
+    """Decoder layer that reads two memories side by side: the interaction decoder's of HOICLIP (CVPR 2023).
 
     Both cross-attentions start from the same normed queries and share their weights and the norm after them. Their results are
     added: ``norm(q + attend(q, a)) + norm(q + attend(q, b))``. There are no positions and no padding mask.

@@ -10,11 +10,11 @@ _RELEASED_TOP_K = 10
 
 @TASK_UTILS.register_module()
 class CLIPPrior:
-    """Training-free enhancement of HOICLIP (section 3.4): raises the classes whose text is nearest to the image.
+    """HOICLIP's training-free enhancement: raises the classes whose text is nearest to the image.
 
-    ``weight * sigmoid(c)`` is added to every score of the image, where c is the cosine of the image embedding and the class's text
-    for the ``top_k`` nearest classes, and 0 for the others. So every class gets ``weight / 2``, and the nearest ones a little more:
-    with the prior, scores are in [0, 2 + weight].
+    ``weight * sigmoid(c)`` is added to every score of the image, where c is the cosine of the image embedding and the class's
+    text for the ``top_k`` nearest classes, and 0 for the others. So every class gets ``weight / 2``, and the nearest ones a
+    little more: with the prior, scores are in [0, 2 + weight].
 
     Args:
         top_k (int): Number of classes to raise. Defaults to 10.

@@ -51,7 +51,7 @@ class CLIPSource:
     text_embeddings: Path | None
 
     @classmethod
-    def from_cfg(cls, clip: 'Mapping[str, Any] | str | CLIPSource') -> 'CLIPSource':
+    def from_cfg(cls, clip: 'Mapping[str, Any] | str | CLIPSource', need_weights: bool = True) -> 'CLIPSource':
         """Reads the ``clip`` setting.
 
         Args:
@@ -60,6 +60,7 @@ class CLIPSource:
                 ``open_clip_config.json`` (or ``'genvlkt://<name>'``, a shipped one) is enough as ``model_name``, as
                 ``pretrained`` or as the whole setting. ``text_embeddings`` names a file of
                 :func:`~genvlkt_mmdet.models.vlkt.save_text_embeddings`.
+            need_weights (bool): Whether a weights file that ``pretrained`` names must exist. Defaults to True.
 
         Returns:
             CLIPSource: The source.
@@ -82,7 +83,11 @@ class CLIPSource:
         for key, value in named.items():
             # A scheme such as 'genvlkt://' is looked up below.
             is_path = ':' not in value and ('/' in value or os.sep in value or value.endswith(_WEIGHTS))
-            if is_path and not _resolve(value).exists():
+            if (
+                is_path
+                and not _resolve(value).exists()
+                and (need_weights or key == 'model_name' or 'model_name' not in named)
+            ):
                 raise FileNotFoundError(f"'{value}', named as '{key}' in the 'clip' setting, does not exist.")
         for value in named.values():
             if _is_model_folder(value):

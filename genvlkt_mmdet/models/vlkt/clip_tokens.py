@@ -12,16 +12,17 @@ from .clip_source import CLIPSource, image_transform
 
 
 class CLIPTokens(BaseModule):
-    """Frozen image encoder of a CLIP model that returns its tokens (HOICLIP, section 3.2).
+    """Frozen image encoder of a CLIP model that returns its tokens, as HOICLIP reads them.
 
     It is part of the model and of its checkpoints, so a checkpoint works without a file of CLIP weights. It is always in eval
     mode, and its weights have no gradients. ``init_weights()`` reads the weights. Before that they are random.
 
-    A ViT of open_clip has a class token and a token per patch, all after its last norm (``ln_post``). A ResNet of OpenAI's kind has
-    a token per cell of its last feature map.
+    A ViT of open_clip has a class token and a token per patch, all after its last norm (``ln_post``). A ResNet of OpenAI's kind
+    has a token per cell of its last feature map.
 
     Args:
-        clip (dict): The ``clip`` setting, see :meth:`CLIPSource.from_cfg`.
+        clip (dict): The ``clip`` setting, see :meth:`CLIPSource.from_cfg`. A file of weights that it names can be missing until
+            ``init_weights()``. A folder is needed for its config.
 
     Attributes:
         visual (nn.Module): open_clip's image encoder.
@@ -38,7 +39,7 @@ class CLIPTokens(BaseModule):
         from open_clip.modified_resnet import ModifiedResNet
         from open_clip.transformer import VisionTransformer
 
-        self.source = CLIPSource.from_cfg(clip)
+        self.source = CLIPSource.from_cfg(clip, need_weights=False)
         self.image_size = image_transform(self.source)['size']
         self.visual = self.source.build_image_encoder()
         self.is_vit = isinstance(self.visual, VisionTransformer) and self.visual.attn_pool is None

@@ -40,7 +40,9 @@ def load_verb_embeddings(path: str | Path, verbs: Sequence[str]) -> Tensor:
         FileNotFoundError: If the file does not exist.
         ValueError: If it is no such file, lacks a verb, or has a row that is not finite.
     """
-    remedy = 'make it with `genvlkt data verb-embeddings`, or start without it: verb_embeddings=None of the HOI classifier'
+    remedy = (
+        'make it with `genvlkt data verb-embeddings`, or start without it: verb_embeddings=None of the HOI classifier'
+    )
     if not Path(path).is_file():
         raise FileNotFoundError(f"The file of verb embeddings '{path}' does not exist: {remedy}.")
     try:

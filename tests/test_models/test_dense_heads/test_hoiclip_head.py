@@ -80,7 +80,16 @@ def test_fusion_layer_adds_two_attentions_of_the_same_weights():
 
     def attend(block, query, key):
         attn = block.attn
-        args = (attn.in_proj_weight, attn.in_proj_bias, None, None, False, 0.0, attn.out_proj.weight, attn.out_proj.bias)
+        args = (
+            attn.in_proj_weight,
+            attn.in_proj_bias,
+            None,
+            None,
+            False,
+            0.0,
+            attn.out_proj.weight,
+            attn.out_proj.bias,
+        )
         q, k = query.transpose(0, 1), key.transpose(0, 1)
         return multi_head_attention_forward(q, k, k, 8, 2, *args, training=False)[0].transpose(0, 1)
 
@@ -137,6 +146,16 @@ def test_training_step(clip):
 LOSSES = ('hoi', 'obj', 'human_bbox', 'object_bbox', 'human_iou', 'object_iou')
 
 
+def test_training_in_bfloat16(clip):
+    model = build(clip).train()
+    exact = model.loss(batch(*samples()), samples())
+    with torch.autocast('cpu', torch.bfloat16):
+        losses = model.loss(batch(*samples()), samples())
+    sum(losses.values()).backward()
+    for name, value in losses.items():
+        torch.testing.assert_close(value, exact[name], rtol=0.1, atol=0.05, check_dtype=True)
+
+
 def test_activation_checkpointing_changes_no_gradient(clip):
     grads = []
     for with_cp in (False, True):
@@ -171,6 +190,7 @@ def test_optimised_copied_and_half(clip):
     expected = predicted(model)
     assert_alike(predicted(pickle.loads(pickle.dumps(model))), expected)
     assert_alike(predicted(optimize_for_inference(copy.deepcopy(model), 'float32')), expected)
+    assert_alike(predicted(optimize_for_inference(copy.deepcopy(model), 'float32', compile='eager')), expected)
     half = copy.deepcopy(model).bfloat16()
     outputs = half(batch(*samples()), samples(), mode='tensor')
     assert outputs['hoi_logits'].dtype == torch.bfloat16
@@ -245,7 +265,9 @@ def test_messages(clip, tmp_path):
     for item in without:
         del item.clip_image
     for mode in ('loss', 'predict', 'tensor'):
-        with pytest.raises(ValueError, match='HOICLIPHead needs the image that CLIP sees: put MakeCLIPImage into every'):
+        with pytest.raises(
+            ValueError, match='HOICLIPHead needs the image that CLIP sees: put MakeCLIPImage into every'
+        ):
             model(batch(*without), without, mode=mode)
     with pytest.raises(ValueError, match='a HOICLIPHead cannot be exported'):
         write_exported(model, Config(), tmp_path / 'model.onnx', 'onnx')

@@ -65,6 +65,13 @@ def test_needs_no_weights_to_be_built(tmp_path, images):
     assert sum(p.numel() for p in tower.parameters()) == 87_849_216
     with pytest.raises(ValueError, match='no weights'):
         tower.check_files()
+    # as in a checkpoint that was trained elsewhere
+    with torch.device('meta'):
+        tower = CLIPTokens(dict(model_name='ViT-B-32-quickgelu', pretrained='elsewhere/weights.pt'))
+    with pytest.raises(ValueError, match="no weights 'elsewhere/weights.pt'.*there is no such file"):
+        tower.check_files()
+    with pytest.raises(FileNotFoundError, match='does not exist'):
+        CLIPTokens(dict(pretrained='elsewhere/clip'))
 
 
 def test_messages(tower):
