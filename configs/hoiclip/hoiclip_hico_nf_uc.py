@@ -2,7 +2,7 @@
 _base_ = 'hoiclip_hico.py'
 
 zero_shot = 'non_rare_first'
-# Verb embeddings of this split's training images: a verb without any stays random.
+# Made by `genvlkt data verb-embeddings --zero-shot non_rare_first`
 verb_embeddings = 'data/hico_20160224_det/verb_embeddings_nf_uc.safetensors'
 model = dict(bbox_head=dict(zero_shot=zero_shot, hoi_classifier=dict(verb_embeddings=verb_embeddings)))
 train_dataloader = dict(dataset=dict(zero_shot=zero_shot))
