@@ -1,4 +1,4 @@
-"""Converts checkpoint files: a DETR to a start for GEN-VLKT, and checkpoints of the GEN-VLKT authors' code in both directions."""
+"""Converts checkpoint files: a DETR to a start for training, and checkpoints of the authors' code in both directions."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def import_official_file(source: str, target: str | Path) -> tuple[Recognised, t
     """
     with names_file(source, "give a checkpoint of the authors' code"):
         converted, config, unknown = official_to_genvlkt(load_checkpoint(source))
-    cfg = read_config(config.config)
+    cfg = read_config(Path(config.config).stem)
     cfg.merge_from_dict(config.options)
     load_strictly(build_model(cfg), converted['state_dict'], source, config.config, name_of=official_name)
     save_checkpoint(target, converted)

@@ -226,7 +226,7 @@ def fitting_weights(model: nn.Module, checkpoint: Mapping, file: str) -> frozens
     names = frozenset(key for key, value in weights.items() if key in own and same_kind(value, own[key]))
     if _other_vocabulary(model, checkpoint, file) is None:
         return names
-    return names - {name for name, _ in _class_rows(model)}
+    return names - {name for name, _ in _class_rows(model)} - set(_verb_tables(model))
 
 
 def match_classes(model: nn.Module, checkpoint: dict[str, Any], file: str) -> None:
@@ -246,6 +246,8 @@ def match_classes(model: nn.Module, checkpoint: dict[str, Any], file: str) -> No
         return
     head, weights = unwrapped(model).bbox_head, weights_of(checkpoint, file)
     split = head.zero_shot or dataset_meta(checkpoint).get('zero_shot')  # then there are several sets of rows
+    for name in _verb_tables(model):  # the classes determine it
+        weights.pop(name, None)
     for name, kind in _class_rows(model):
         trained, mine = weights.pop(name, None), unwrapped(model).state_dict()[name].clone()
         own, theirs = _class_names(head.trained_vocabulary, kind), _class_names(other, kind)
@@ -276,14 +278,25 @@ def _class_rows(model: nn.Module) -> list[tuple[str, str]]:
     """Name and kind of each weight of the classifiers that has a row for each class."""
     names = [key for key in unwrapped(model).state_dict() if key.startswith('bbox_head.')]
     rows = []
-    for part, kind in (('hoi_classifier', 'HOI classes'), ('obj_classifier', 'object classes')):
-        for layer in ('fc', 'eval_fc', 'linear'):
+    for part, kind, layers in (
+        ('hoi_classifier', 'HOI classes', ('fc', 'eval_fc', 'linear')),
+        ('hoi_classifier', 'verbs', ('verb_fc',)),
+        ('obj_classifier', 'object classes', ('fc', 'eval_fc', 'linear')),
+    ):
+        for layer in layers:
             rows += [(n, kind) for n in names if n.startswith(f'bbox_head.{part}.{layer}.')]
     return rows
 
 
+def _verb_tables(model: nn.Module) -> list[str]:
+    """Names of the tables that say which verbs an HOI class has."""
+    return [name for name in unwrapped(model).state_dict() if name.endswith('verb_table')]
+
+
 def _class_names(vocabulary: HOIVocabulary, kind: str) -> list[tuple[str, ...]]:
     """What identifies each class of a classifier, in order."""
+    if kind == 'verbs':
+        return [(name,) for name in vocabulary.verb_names]
     objects = [*vocabulary.object_names, *['person only'] * vocabulary.has_no_object, 'nothing']
     if kind == 'object classes':
         return [(name,) for name in objects]

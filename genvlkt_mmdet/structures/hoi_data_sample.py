@@ -29,10 +29,11 @@ class HOIDataSample(DetDataSample):
             pixels of the original image, NaN where the pair has no object; ``object_labels`` (m): predicted object
             class; ``hoi_labels`` (m): HOI class index; ``scores`` (m), in [0, 2]; ``query_ids`` (m): the query of
             each triplet.
-        clip_image (Tensor): (3, S, S), the augmented image, resized and normalised for CLIP. Training only.
+        clip_image (Tensor): (3, S, S), the augmented image, resized and normalised for CLIP: for the mimic loss in training, or
+            for a head that reads it.
     """
 
     gt_pairs = _field('_gt_pairs', InstanceData, 'InstanceData: annotated human-object pairs.')
     pred_hois = _field('_pred_hois', InstanceData, 'InstanceData: predicted triplets.')
     # An array after `numpy()`, which mmdet's browse_dataset calls
-    clip_image = _field('_clip_image', (Tensor, np.ndarray), 'Tensor: (3, S, S) input of the CLIP teacher.')
+    clip_image = _field('_clip_image', (Tensor, np.ndarray), 'Tensor: (3, S, S) input of CLIP.')

@@ -110,8 +110,12 @@ def shrunk(name, data, clip, work_dir):
     model.positional_encoding.num_feats = CHANNELS // 2
     model.bbox_head.update(embed_dims=CHANNELS, num_queries=12)
     for classifier in (model.bbox_head.hoi_classifier, model.bbox_head.obj_classifier):
-        if classifier.type == 'TextClassifier':
+        if classifier.type != 'LinearClassifier':
             classifier.update(clip=dict(model_name=str(clip)), clip_dims=CLIP_DIMS)
+    if model.bbox_head.type == 'HOICLIPHead':
+        model.bbox_head.clip = dict(model_name=str(clip))
+        model.bbox_head.hoi_classifier.verb_embeddings = None
+        model.bbox_head.fusion_decoder.layer_cfg.ffn_cfg.feedforward_channels = 16
     if model.bbox_head.loss_mimic is not None:
         model.bbox_head.loss_mimic.clip = dict(model_name=str(clip))
     model.pretrained_detr = None

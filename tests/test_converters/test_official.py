@@ -163,6 +163,11 @@ def test_tool_there_and_back(tmp_path, monkeypatch, capsys):
     run_tool(monkeypatch, tmp_path / 'ours.pth', tmp_path / 'back.pth', '--reverse')
     assert same(torch.load(tmp_path / 'back.pth')['model'], official)
 
+    # a config in a folder
+    torch.save(dict(model=revert_official(with_text(weights(NAMES[-1]), 'unseen_verb'))[0]), tmp_path / 'zero_shot.pth')
+    run_tool(monkeypatch, tmp_path / 'zero_shot.pth', tmp_path / 'ours.pth')
+    assert f'This model is configs/{NAMES[-1]}.' in capsys.readouterr().out
+
     del theirs['model']['query_embed_o.weight']
     torch.save(theirs, tmp_path / 'theirs.pth')
     with pytest.raises(

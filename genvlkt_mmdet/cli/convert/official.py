@@ -1,4 +1,4 @@
-"""Converts a checkpoint from or to the format of the GEN-VLKT authors' repository.
+"""Converts a checkpoint from or to the format of the authors' repository, GEN-VLKT's or HOICLIP's.
 
 Examples:
     genvlkt convert official gen_vlkt_s_hico_theirs.pth gen_vlkt_s_hico.pth

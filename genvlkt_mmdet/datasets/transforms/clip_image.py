@@ -1,4 +1,4 @@
-"""Makes the input image of the CLIP teacher."""
+"""Makes the image that CLIP sees."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ _MAX_RATIO = 50
 
 @TRANSFORMS.register_module()
 class MakeCLIPImage(BaseTransform):
-    """Makes the input image of the frozen CLIP teacher (Sec. 3.3, visual mimic).
+    """Makes the input image of CLIP, for the teacher (Sec. 3.3, visual mimic) or a head that reads CLIP.
 
     The augmented image, before normalisation, gets CLIP's own preprocessing: short side resized to ``size`` (bicubic with
     antialiasing, PIL), centre crop, normalisation.

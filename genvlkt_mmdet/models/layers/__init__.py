@@ -1,10 +1,11 @@
 from .attention import FusedMultiheadAttention, recorded_weights
-from .classifier import LinearClassifier, TextClassifier, extend_classifiers
+from .classifier import LinearClassifier, TextClassifier, TextVerbClassifier, extend_classifiers
 from .denoising import NoisyPairs, PairDenoising
-from .transformer import GuidedDecoder, HOIDecoderLayer, HOIEncoderLayer, HOITransformerEncoder
+from .transformer import FusionDecoder, GuidedDecoder, HOIDecoderLayer, HOIEncoderLayer, HOITransformerEncoder
 
 __all__ = [
     'FusedMultiheadAttention',
+    'FusionDecoder',
     'GuidedDecoder',
     'HOIDecoderLayer',
     'HOIEncoderLayer',
@@ -13,6 +14,7 @@ __all__ = [
     'NoisyPairs',
     'PairDenoising',
     'TextClassifier',
+    'TextVerbClassifier',
     'extend_classifiers',
     'recorded_weights',
 ]

@@ -51,7 +51,7 @@ class CLIPSource:
     text_embeddings: Path | None
 
     @classmethod
-    def from_cfg(cls, clip: 'Mapping[str, Any] | str | CLIPSource') -> 'CLIPSource':
+    def from_cfg(cls, clip: 'Mapping[str, Any] | str | CLIPSource', need_weights: bool = True) -> 'CLIPSource':
         """Reads the ``clip`` setting.
 
         Args:
@@ -60,6 +60,7 @@ class CLIPSource:
                 ``open_clip_config.json`` (or ``'genvlkt://<name>'``, a shipped one) is enough as ``model_name``, as
                 ``pretrained`` or as the whole setting. ``text_embeddings`` names a file of
                 :func:`~genvlkt_mmdet.models.vlkt.save_text_embeddings`.
+            need_weights (bool): Whether a weights file that ``pretrained`` names must exist. Defaults to True.
 
         Returns:
             CLIPSource: The source.
@@ -82,7 +83,11 @@ class CLIPSource:
         for key, value in named.items():
             # A scheme such as 'genvlkt://' is looked up below.
             is_path = ':' not in value and ('/' in value or os.sep in value or value.endswith(_WEIGHTS))
-            if is_path and not _resolve(value).exists():
+            if (
+                is_path
+                and not _resolve(value).exists()
+                and (need_weights or key == 'model_name' or 'model_name' not in named)
+            ):
                 raise FileNotFoundError(f"'{value}', named as '{key}' in the 'clip' setting, does not exist.")
         for value in named.values():
             if _is_model_folder(value):
@@ -165,6 +170,20 @@ class CLIPSource:
         """
         with _quiet():
             return self._create().eval().requires_grad_(False)
+
+    def build_image_encoder(self) -> nn.Module:
+        """Makes the image encoder of the model with random weights. No file of weights is read or needed.
+
+        Raises:
+            ValueError: If the architecture is unknown.
+        """
+        import open_clip
+        from open_clip.model import _build_vision_tower
+
+        if self.folder is None:
+            _check_architecture(self.model_name)
+        model_cfg = open_clip.get_model_config(self.model_name) if self.folder is None else self.config()['model_cfg']
+        return _build_vision_tower(model_cfg['embed_dim'], model_cfg['vision_cfg'], model_cfg.get('quick_gelu', False))
 
     def load_tokenizer(self) -> Callable[[Sequence[str]], Tensor]:
         """Loads the model's own tokenizer: from N texts to tokens (N, context length), int64.
