@@ -304,13 +304,13 @@ class GENHead(BaseModule):
             ValueError: If a sample has none.
         """
         if not batch_data_samples or not all('clip_image' in sample for sample in batch_data_samples):
-            reader, pipeline, otherwise = (
-                (type(self).__name__, 'every', '')
-                if self.reads_clip_images
-                else ('The mimic loss', 'the training', ', or set model.bbox_head.loss_mimic=None')
-            )
+            if self.reads_clip_images:
+                raise ValueError(
+                    f'{type(self).__name__} needs the image that CLIP sees: put MakeCLIPImage into every pipeline.'
+                )
             raise ValueError(
-                f'{reader} needs the image that CLIP sees: put MakeCLIPImage into {pipeline} pipeline{otherwise}.'
+                'The mimic loss needs the image that CLIP sees: put MakeCLIPImage into the training pipeline, or set '
+                'model.bbox_head.loss_mimic=None.'
             )
         images = torch.stack([sample.clip_image for sample in batch_data_samples])
         return images if dtype is None else images.to(dtype)
