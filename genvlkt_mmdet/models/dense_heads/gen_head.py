@@ -344,8 +344,7 @@ class GENHead(BaseModule):
         if not batch_data_samples or not all('clip_image' in sample for sample in batch_data_samples):
             if self.reads_clip_images:
                 raise ValueError(
-                    f'{type(self).__name__} reads the image that CLIP sees: put MakeCLIPImage into every pipeline, before '
-                    'PackHOIInputs.'
+                    f'{type(self).__name__} needs the image that CLIP sees: put MakeCLIPImage into every pipeline.'
                 )
             raise ValueError(
                 'The mimic loss needs the image that CLIP sees: put MakeCLIPImage into the training pipeline, or set '
