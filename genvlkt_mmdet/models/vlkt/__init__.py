@@ -11,32 +11,18 @@ from .text_embeddings import (
     load_text_embeddings,
     save_text_embeddings,
 )
-from .verb_embeddings import (
-    VerbEmbeddings,
-    VerbSums,
-    compute_verb_embeddings,
-    load_verb_embeddings,
-    read_official_verbs,
-    save_verb_embeddings,
-)
 
 __all__ = [
     'CLIPSource',
     'CLIPTeacher',
     'MissingPromptsError',
     'StaleCacheError',
-    'VerbEmbeddings',
-    'VerbSums',
     'build_teacher',
     'compute_text_embeddings',
-    'compute_verb_embeddings',
     'encode_new_text',
     'encode_text',
     'image_transform',
     'load_text_embeddings',
-    'load_verb_embeddings',
-    'read_official_verbs',
     'save_clip_model',
     'save_text_embeddings',
-    'save_verb_embeddings',
 ]
