@@ -48,8 +48,8 @@ def model_complexity(model: GENVLKT, size: tuple[int, int]) -> list[PartComplexi
         size (tuple[int, int]): Height and width of the network input in pixels.
 
     Returns:
-        list[PartComplexity]: Backbone, neck, encoder, instance decoder, interaction decoder and heads (queries, box MLPs and
-        classifiers), and their sum, ``'total'``.
+        list[PartComplexity]: Backbone, neck, encoder, instance decoder, parts of the interaction branch (of :class:`GENHead`: the
+        interaction decoder) and heads (queries, box MLPs, classifiers and what else the head has), and their sum, ``'total'``.
 
     Raises:
         ValueError: If the model is of another class, or the size is not positive.
@@ -63,8 +63,9 @@ def model_complexity(model: GENVLKT, size: tuple[int, int]) -> list[PartComplexi
     model.inference_dtype = None
     model = model.to('meta').train()  # freezes what a training freezes
     images = torch.empty(1, 3, *size, device='meta')
-    decoders = model.bbox_head.instance_decoder, model.bbox_head.interaction_decoder
-    trained, frozen = zip(*map(_parameters, (model.backbone, model.neck, model.encoder, *decoders, model.bbox_head)))
+    head = model.bbox_head
+    of_head = {'instance decoder': head.instance_decoder, **head.interaction_parts}
+    trained, frozen = zip(*map(_parameters, (model.backbone, model.neck, model.encoder, *of_head.values(), head)))
     model.eval()
 
     features, backbone = _flops(lambda: model.backbone(images))
@@ -81,13 +82,14 @@ def model_complexity(model: GENVLKT, size: tuple[int, int]) -> list[PartComplexi
 
         module.forward = count
 
-    for decoder in decoders:
-        counted(decoder)
-    _, head = _flops(lambda: model.bbox_head(**encoded, last_only=True))
-    of_decoders = [inside[decoder] for decoder in decoders]
-    flops = [backbone, neck, encoding - backbone - neck, *of_decoders, head - sum(of_decoders)]
-    names = ['backbone', 'neck', 'encoder', 'instance decoder', 'interaction decoder', 'heads']
-    heads = [counts[-1] - counts[-2] - counts[-3] for counts in (trained, frozen)]  # the head has the decoders
+    for part in of_head.values():
+        counted(part)
+    clip_images = torch.empty(1, 3, *[head.clip.image_size] * 2, device='meta') if head.reads_clip_images else None
+    _, in_head = _flops(lambda: head(**encoded, clip_images=clip_images, last_only=True))
+    of_parts = [inside[part] for part in of_head.values()]
+    flops = [backbone, neck, encoding - backbone - neck, *of_parts, in_head - sum(of_parts)]
+    names = ['backbone', 'neck', 'encoder', *of_head, 'heads']
+    heads = [counts[-1] - sum(counts[3:-1]) for counts in (trained, frozen)]  # the head has these parts
     parts = [PartComplexity(*row) for row in zip(names, [*trained[:-1], heads[0]], [*frozen[:-1], heads[1]], flops)]
     sums = (sum(getattr(part, field) for part in parts) for field in ('trained', 'frozen', 'flops'))
     return [*parts, PartComplexity('total', *sums)]

@@ -1,4 +1,5 @@
 from .gen_head import GENHead
+from .hoiclip_head import HOICLIPHead
 from .verb_gen_head import VerbGENHead
 
-__all__ = ['GENHead', 'VerbGENHead']
+__all__ = ['GENHead', 'HOICLIPHead', 'VerbGENHead']

@@ -108,7 +108,7 @@ class GENHead(BaseModule):
         self.triplet_selector = TASK_UTILS.build(dict(dict(type='TopHOITriplets'), **(test_cfg or {})))
         self._init_queries()
         self.instance_decoder = GuidedDecoder(**decoder)
-        self.interaction_decoder = GuidedDecoder(**decoder)
+        self.interaction_dims = self._init_interactions(decoder)
         if self.instance_decoder.embed_dims != embed_dims:
             raise ValueError(
                 f'{type(self).__name__}: embed_dims is {embed_dims}, but the layers of its decoder have '
@@ -137,8 +137,19 @@ class GENHead(BaseModule):
         self.pair_embed = nn.Embedding(self.num_queries, self.embed_dims)  # p-GE
         nn.init.uniform_(self.pair_embed.weight)
 
+    def _init_interactions(self, decoder: Mapping[str, Any]) -> int:
+        """Makes the parts of the interaction branch. Returns the number of channels of its features."""
+        self.interaction_decoder = GuidedDecoder(**decoder)
+        return self.embed_dims
+
+    @property
+    def interaction_parts(self) -> dict[str, nn.Module]:
+        """dict[str, nn.Module]: The parts of the interaction branch by their names in tables."""
+        return {'interaction decoder': self.interaction_decoder}
+
     def _build_classifier(self, cfg: Mapping[str, Any], classes: str) -> nn.Module:
-        given = dict(in_channels=self.embed_dims, vocabulary=self.trained_vocabulary, zero_shot=self.zero_shot)
+        channels = self.embed_dims if classes == 'objects' else self.interaction_dims
+        given = dict(in_channels=channels, vocabulary=self.trained_vocabulary, zero_shot=self.zero_shot)
         return MODELS.build(dict(cfg, **given, classes=classes))
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any) -> None:
@@ -230,6 +241,11 @@ class GENHead(BaseModule):
         """Query positions of the interaction decoder (i-GE), (L, B, Q, C)."""
         return (human + obj) / 2
 
+    @property
+    def _attending_layers(self) -> tuple[nn.Module, nn.Module]:
+        """The last layers of both decoders."""
+        return self.instance_decoder.layers[-1], self.interaction_decoder.layers[-1]
+
     @contextmanager
     def recorded_attention(self) -> Iterator[list[Tensor]]:
         """Records where the queries look, in one forward pass inside the ``with`` block.
@@ -238,11 +254,10 @@ class GENHead(BaseModule):
             list[Tensor]: Gets the cross-attention of the last layer of the instance decoder and of the interaction decoder, as
             mean over the heads, (B, N, HW) each. N is Q, or 2Q for a human query and an object query per pair.
         """
-        layers = self.instance_decoder.layers[-1], self.interaction_decoder.layers[-1]
         # A compiled head would not notice the hooks.
         compiled, self._compiled_call_impl = self._compiled_call_impl, None
         try:
-            with recorded_weights([layer.cross_attn for layer in layers]) as weights:
+            with recorded_weights([layer.cross_attn for layer in self._attending_layers]) as weights:
                 yield weights
         finally:
             self._compiled_call_impl = compiled
@@ -406,6 +421,10 @@ class GENHead(BaseModule):
         sizes = [(s.ori_shape if rescale else s.img_shape)[:2] for s in batch_data_samples]
         return self.predict_by_feat({key: value[-1] for key, value in outputs.items()}, sizes)
 
+    def _scores(self, outputs: Outputs) -> Tensor:
+        """Score of every query and HOI class, (B, Q, A), from the outputs of one layer."""
+        return triplet_scores(outputs['hoi_logits'], outputs['obj_logits'], self.hoi_objects)
+
     def predict_by_feat(self, outputs: Outputs, sizes: Sequence[tuple[int, int]]) -> list[InstanceData]:
         """Triplets from the outputs of one layer (section 3.5), selected as ``test_cfg`` says.
 
@@ -420,7 +439,7 @@ class GENHead(BaseModule):
             [0, 2]) and ``query_ids``.
         """
         outputs = _at_least_float32(outputs)
-        scores = triplet_scores(outputs['hoi_logits'], outputs['obj_logits'], self.hoi_objects)
+        scores = self._scores(outputs)
         scale = scores.new_tensor([[width, height, width, height] for height, width in sizes])[:, None]
         boxes = torch.stack([outputs['human_boxes'], outputs['object_boxes']])
         human_boxes, object_boxes = bbox_cxcywh_to_xyxy(boxes) * scale  # (B, Q, 4) each

@@ -141,7 +141,7 @@ class GENVLKT(BaseDetector):
             names (Collection[str]): Names of the model's weights that the checkpoint holds in the right shape.
         """
         missing = [n for n in self.state_dict() if n not in names and not n.endswith('num_batches_tracked')]
-        for name in ('hoi_classifier', 'obj_classifier'):
+        for name in ('hoi_classifier', 'obj_classifier', *(['clip'] if hasattr(self.bbox_head, 'clip') else [])):
             prefix = f'bbox_head.{name}.'
             getattr(self.bbox_head, name).is_init = not any(n.startswith(prefix) for n in missing)
             missing = [n for n in missing if not n.startswith(prefix)]
@@ -164,6 +164,9 @@ class GENVLKT(BaseDetector):
         for classifier in (self.bbox_head.hoi_classifier, self.bbox_head.obj_classifier):
             if isinstance(classifier, TextClassifier) and not classifier.is_init:
                 classifier.init_class_weights()
+        clip = getattr(self.bbox_head, 'clip', None)
+        if clip is not None and not clip.is_init:
+            clip.check_files()
         if self.bbox_head.loss_mimic is not None:
             self.bbox_head.loss_mimic.check_files()
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
 from ...vocabulary import HOIVocabulary, OpenVocabulary
-from ..vlkt import encode_new_text, encode_text
+from ..vlkt import encode_new_text, encode_text, load_verb_embeddings
 
 
 def _logit(prior: float | None) -> float | None:
@@ -47,6 +47,7 @@ class TextClassifier(BaseModule):
             None: frozen in zero-shot training.
         prior (float, optional): Initial probability of every class. Sets one bias for all classes. Defaults to None:
             PyTorch's default initialisation, or 0 if the classifier is frozen or in zero-shot training.
+        eval_bias (bool): Whether ``eval_fc`` has biases. Defaults to True.
 
     Raises:
         ValueError: If a setting is out of its range.
@@ -63,6 +64,7 @@ class TextClassifier(BaseModule):
         text: str = 'clip',
         frozen: bool | None = None,
         prior: float | None = None,
+        eval_bias: bool = True,
     ) -> None:
         super().__init__()
         if classes == 'verbs':
@@ -80,7 +82,7 @@ class TextClassifier(BaseModule):
         self.fc = nn.Linear(clip_dims, len(self.prompts if self.seen is None else self.seen))
         if self.seen is not None:
             # The loss does not see the weights of all classes, so they are never trained.
-            self.eval_fc = nn.Linear(clip_dims, len(self.prompts)).requires_grad_(False)
+            self.eval_fc = nn.Linear(clip_dims, len(self.prompts), bias=eval_bias).requires_grad_(False)
         if frozen:
             self.fc.requires_grad_(False)
         # CLIP's temperature. It is learned.
@@ -90,7 +92,8 @@ class TextClassifier(BaseModule):
             # Unseen classes cannot learn a bias. Different biases of seen classes would distort the scores.
             bias = 0.0 if logit is None else logit / self.logit_scale.exp().item()
             for fc in {self.fc, self._prediction_fc}:
-                nn.init.constant_(fc.bias, bias)
+                if fc.bias is not None:
+                    nn.init.constant_(fc.bias, bias)
         # Buffers of an open vocabulary: they are moved and cast with the module, and are not in its checkpoints.
         self.register_buffer('new_weight', None, persistent=False)
         self.register_buffer('order', None, persistent=False)
@@ -166,7 +169,16 @@ class TextClassifier(BaseModule):
     @property
     def class_weights(self) -> tuple[Tensor, Tensor]:
         """tuple[Tensor, Tensor]: Weights (num_classes, D) and biases (num_classes,) of the classes of the training."""
-        return self._prediction_fc.weight, self._prediction_fc.bias
+        weight, bias = self._prediction_fc.weight, self._prediction_fc.bias
+        return weight, weight.new_zeros(len(weight)) if bias is None else bias
+
+    @property
+    def text_rows(self) -> Tensor:
+        """Tensor: L2-normalised weights of the classes that are predicted now, (num_classes, D)."""
+        rows = self._prediction_fc.weight
+        if self.order is not None:
+            rows = torch.cat([rows, self.new_weight])[self.order]
+        return normalize(rows, dim=-1)
 
     def forward(self, features: Tensor, seen_only: bool = False) -> tuple[Tensor, Tensor]:
         """Classifies decoder features.
@@ -183,10 +195,147 @@ class TextClassifier(BaseModule):
         unit = normalize(embeds, dim=-1)
         scores = (self.fc if seen_only else self._prediction_fc)(unit)
         if self.order is not None and not seen_only:
-            new = linear(unit, self.new_weight) + self._prediction_fc.bias[: self.num_bias_classes].mean()
+            new = linear(unit, self.new_weight) + self.class_weights[1][: self.num_bias_classes].mean()
             # Computing all trained classes as before keeps their logits bit for bit.
             scores = torch.cat([scores, new], dim=-1)[..., self.order]
         return self.logit_scale.exp() * scores, embeds
+
+
+@MODELS.register_module()
+class TextVerbClassifier(TextClassifier):
+    """Compares features in CLIP's space with the text of each class and with an embedding of each verb (HOICLIP, section 3.3).
+
+    ``logits = exp(logit_scale) * (fc(x / |x|) + verb_weight * verb_fc(y / |y|) @ verb_table)`` with ``y = verb_mlp(x)``. The
+    features x are in CLIP's space already, so there is no projection before them. An open vocabulary gets the embedding of the
+    verb for a new class of a trained verb. A new verb has none: its classes get the mean over all verbs, which neither prefers nor
+    punishes them.
+
+    Args:
+        *args: See :class:`TextClassifier`.
+        verb_weight (float): Weight of the verbs' part, in training and in prediction. Defaults to 0.5.
+        verb_embeddings (str, optional): File with the initial embedding of each verb, see
+            :func:`~genvlkt_mmdet.models.vlkt.load_verb_embeddings`. Only ``init_weights()`` needs it. Defaults to None: PyTorch's
+            default initialisation.
+        verb_table (str, optional): Which verbs a class has. ``'hoi'``: its own verb. ``'object_as_released'``: what the authors'
+            code does for V-COCO, where class j has all verbs of object j, and a class from 81 on has none. Either replaces the
+            table of a checkpoint. Defaults to None: the table of the checkpoint, and ``'hoi'`` for a new training.
+        **kwargs: See :class:`TextClassifier`.
+
+    Attributes:
+        verb_table (Tensor): Buffer, (V, A), or (V, seen) in zero-shot training: 1 where a class has a verb, else 0.
+        eval_verb_table (Tensor): Buffer, (V, A), in zero-shot training only.
+
+    Raises:
+        ValueError: If a setting is out of its range, or the features do not have the width of CLIP's space.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        vocabulary: HOIVocabulary,
+        classes: str,
+        zero_shot: str | None = None,
+        verb_weight: float = 0.5,
+        verb_embeddings: str | None = None,
+        verb_table: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if verb_table not in (None, *_VERB_TABLES):
+            raise ValueError(
+                f'TextVerbClassifier: verb_table is {" or ".join(map(repr, _VERB_TABLES))} or None, not {verb_table!r}.'
+            )
+        if classes != 'hois':
+            raise ValueError(f'TextVerbClassifier: {classes} have no verbs; use a TextClassifier.')
+        super().__init__(in_channels, vocabulary, classes, zero_shot, **kwargs)
+        width = self.fc.in_features
+        if in_channels != width:
+            raise ValueError(
+                f'TextVerbClassifier: its features have {in_channels} channels and clip_dims is {width}, but they must already be '
+                'in the space of CLIP, as those of a HOICLIPHead: set clip_dims to the embedding width of its clip.'
+            )
+        self.proj = nn.Identity()
+        hidden = width // 2
+        self.verb_mlp = nn.Sequential(
+            nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, width)
+        )
+        self.verb_fc = nn.Linear(width, vocabulary.num_verbs, bias=False)
+        self.verb_weight = verb_weight
+        self.verb_embeddings = verb_embeddings
+        self.verb_names = vocabulary.verb_names
+        self.table_is_set = verb_table is not None
+        table = _VERB_TABLES[verb_table or 'hoi'](vocabulary)
+        self.register_buffer('verb_table', table if self.seen is None else table[:, list(self.seen)])
+        if self.seen is not None:
+            self.register_buffer('eval_verb_table', table)
+        self.register_buffer('new_verb_table', None, persistent=False)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any) -> None:
+        for name in ('verb_table', 'eval_verb_table') if self.table_is_set else ():
+            own, key = getattr(self, name, None), f'{prefix}{name}'
+            if own is not None and key in state_dict and state_dict[key].shape == own.shape:
+                state_dict[key] = own.clone()
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    @torch.no_grad()
+    def init_class_weights(self) -> None:
+        """Sets the class weights to the text embeddings, and the verbs' to those of ``verb_embeddings``."""
+        super().init_class_weights()
+        if self.verb_embeddings is None:
+            return
+        rows = load_verb_embeddings(self.verb_embeddings, self.verb_names)
+        if rows.shape != self.verb_fc.weight.shape:
+            raise ValueError(
+                f"The verb embeddings of '{self.verb_embeddings}' have width {rows.shape[1]}, the classifier takes "
+                f'{self.verb_fc.in_features}: make them with the CLIP model of the config.'
+            )
+        self.verb_fc.weight.copy_(rows)
+
+    def extend_verbs(self, verbs: Sequence[int]) -> None:
+        """Sets the verbs of the N new classes of :meth:`extend`, by their indices. An index of V or more is a new verb."""
+        number = self.verb_fc.out_features
+        table = self.verb_fc.weight.new_zeros(number, len(verbs))
+        for column, verb in enumerate(verbs):
+            if verb < number:
+                table[verb, column] = 1
+            else:
+                table[:, column] = 1 / number
+        self.new_verb_table = table
+
+    def reset(self) -> None:
+        """Predicts the trained classes again."""
+        super().reset()
+        self.new_verb_table = None
+
+    def verb_logits(self, features: Tensor) -> Tensor:
+        """Scaled similarity of features (..., D) to each verb, (..., V)."""
+        return self.logit_scale.exp() * self.verb_fc(normalize(self.verb_mlp(features), dim=-1))
+
+    def forward(self, features: Tensor, seen_only: bool = False) -> tuple[Tensor, Tensor]:
+        """Classifies features in CLIP's space, see :meth:`TextClassifier.forward`."""
+        logits, embeds = super().forward(features, seen_only)
+        table = self.verb_table if seen_only or self.seen is None else self.eval_verb_table
+        verbs = self.verb_logits(features)
+        of_classes = verbs @ table
+        if self.order is not None and not seen_only:
+            of_classes = torch.cat([of_classes, verbs @ self.new_verb_table], dim=-1)[..., self.order]
+        return logits + self.verb_weight * of_classes, embeds
+
+
+def _verb_of_hoi(vocabulary: HOIVocabulary) -> Tensor:
+    """Table (V, A) with each class's own verb."""
+    table = torch.zeros(vocabulary.num_verbs, vocabulary.num_hois)
+    table[list(vocabulary.hoi_verbs), range(vocabulary.num_hois)] = 1
+    return table
+
+
+def _verbs_of_object(vocabulary: HOIVocabulary) -> Tensor:
+    """Table (V, A) of the authors' code for V-COCO, with the index of the object in place of that of the class."""
+    table = torch.zeros(vocabulary.num_verbs, vocabulary.num_hois)
+    table[list(vocabulary.hoi_verbs), list(vocabulary.hoi_objects)] = 1
+    return table
+
+
+_VERB_TABLES = dict(hoi=_verb_of_hoi, object_as_released=_verbs_of_object)
 
 
 def encode_new_classes(opened: OpenVocabulary, clip: Mapping[str, Any] | None, width: int) -> tuple[Tensor, Tensor]:
@@ -238,6 +387,9 @@ def extend_classifiers(
         )
     new_hois, new_objects = encode_new_classes(opened, clip or hoi_classifier.clip, hoi_classifier.fc.in_features)
     hoi_classifier.extend(opened.trained_hois, new_hois)
+    if isinstance(hoi_classifier, TextVerbClassifier):
+        pairs = zip(opened.trained_hois, opened.vocabulary.hoi_verbs, strict=True)
+        hoi_classifier.extend_verbs([verb for known, verb in pairs if known is None])
     if extends_objects:
         # The biases of 'nothing' and 'person only' are left out: they say nothing about a new object.
         obj_classifier.extend(opened.trained_objects, new_objects, trained.num_objects)

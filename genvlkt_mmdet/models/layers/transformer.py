@@ -123,3 +123,45 @@ class GuidedDecoder(_FusedStack, DetrTransformerDecoder):
             )
             outputs.append(self.post_norm(query))
         return torch.stack(outputs)
+
+
+class FusionDecoderLayer(HOIDecoderLayer):
+    """Decoder layer that reads two memories side by side (HOICLIP, section 3.2).
+
+    Both cross-attentions start from the same normed queries and share their weights and the norm after them. Their results are
+    added: ``norm(q + attend(q, a)) + norm(q + attend(q, b))``. There are no positions and no padding mask.
+    """
+
+    def forward(self, query: Tensor, tokens: Tensor, memory: Tensor) -> Tensor:
+        """Decodes queries (B, N, C) with two memories (B, K, C) and (B, HW, C)."""
+        query = self.norms[0](self.self_attn(query))
+        query = sum(self.norms[1](self.cross_attn(query, key)) for key in (tokens, memory))
+        return self.norms[2](self.ffn(query))
+
+
+class FusionDecoder(GuidedDecoder):
+    """Transformer decoder on :class:`FusionDecoderLayer`.
+
+    Args:
+        num_layers (int): Number of layers L.
+        layer_cfg (dict): Arguments of :class:`FusionDecoderLayer`, shared by all layers.
+    """
+
+    layer_type = FusionDecoderLayer
+
+    def forward(self, query: Tensor, tokens: Tensor, memory: Tensor) -> Tensor:
+        """Decodes.
+
+        Args:
+            query (Tensor): Content of the queries, (B, N, C).
+            tokens (Tensor): First memory, (B, K, C).
+            memory (Tensor): Second memory, (B, HW, C).
+
+        Returns:
+            Tensor: Outputs of all layers after the final norm, (L, B, N, C).
+        """
+        outputs = []
+        for layer in self.layers:
+            query = self._run(layer, query, tokens, memory)
+            outputs.append(self.post_norm(query))
+        return torch.stack(outputs)

@@ -1,3 +1,4 @@
+from .clip_prior import CLIPPrior
 from .hoi_hungarian_assigner import HOIHungarianAssigner, PairMatches
 from .match_cost import HOIClassCost, HOIObjectClassCost, HOIPairGIoUCost, HOIPairL1Cost
 from .triplet_nms import HOITripletNMS
@@ -5,6 +6,7 @@ from .triplet_score import triplet_scores
 from .triplet_selection import TopHOITriplets, VerbHOITriplets
 
 __all__ = [
+    'CLIPPrior',
     'HOIClassCost',
     'HOIHungarianAssigner',
     'HOIObjectClassCost',

@@ -1,6 +1,7 @@
-"""What GEN-VLKT takes from CLIP: text embeddings for its classifiers and a teacher for its interaction features."""
+"""What the detectors take from CLIP: text embeddings, a teacher of interaction features, and the tokens of an image."""
 
 from .clip_source import CLIPSource, image_transform, save_clip_model
+from .clip_tokens import CLIPTokens
 from .teacher import CLIPTeacher, build_teacher
 from .text_embeddings import (
     MissingPromptsError,
@@ -11,10 +12,12 @@ from .text_embeddings import (
     load_text_embeddings,
     save_text_embeddings,
 )
+from .verb_embeddings import load_verb_embeddings, save_verb_embeddings
 
 __all__ = [
     'CLIPSource',
     'CLIPTeacher',
+    'CLIPTokens',
     'MissingPromptsError',
     'StaleCacheError',
     'build_teacher',
@@ -23,6 +26,8 @@ __all__ = [
     'encode_text',
     'image_transform',
     'load_text_embeddings',
+    'load_verb_embeddings',
     'save_clip_model',
     'save_text_embeddings',
+    'save_verb_embeddings',
 ]

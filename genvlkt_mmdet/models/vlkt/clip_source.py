@@ -166,6 +166,20 @@ class CLIPSource:
         with _quiet():
             return self._create().eval().requires_grad_(False)
 
+    def build_image_encoder(self) -> nn.Module:
+        """Makes the image encoder of the model with random weights. No file of weights is read or needed.
+
+        Raises:
+            ValueError: If the architecture is unknown.
+        """
+        import open_clip
+        from open_clip.model import _build_vision_tower
+
+        if self.folder is None:
+            _check_architecture(self.model_name)
+        model_cfg = open_clip.get_model_config(self.model_name) if self.folder is None else self.config()['model_cfg']
+        return _build_vision_tower(model_cfg['embed_dim'], model_cfg['vision_cfg'], model_cfg.get('quick_gelu', False))
+
     def load_tokenizer(self) -> Callable[[Sequence[str]], Tensor]:
         """Loads the model's own tokenizer: from N texts to tokens (N, context length), int64.
 

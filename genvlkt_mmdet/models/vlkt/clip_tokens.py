@@ -1,0 +1,123 @@
+"""The frozen CLIP image encoder whose tokens a decoder reads."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from ..kernels import use_fast_kernels
+from .clip_source import CLIPSource, image_transform
+
+
+class CLIPTokens(BaseModule):
+    """Frozen image encoder of a CLIP model that returns its tokens (HOICLIP, section 3.2).
+
+    It is part of the model and of its checkpoints, so a checkpoint works without a file of CLIP weights. It is always in eval
+    mode, and its weights have no gradients. ``init_weights()`` reads the weights. Before that they are random.
+
+    A ViT of open_clip has a class token and a token per patch, all after its last norm (``ln_post``). A ResNet of OpenAI's kind has
+    a token per cell of its last feature map.
+
+    Args:
+        clip (dict): The ``clip`` setting, see :meth:`CLIPSource.from_cfg`.
+
+    Attributes:
+        visual (nn.Module): open_clip's image encoder.
+        image_size (int): Side S of its input in pixels.
+        width (int): Channels W of a token.
+        embed_dims (int): Width D of CLIP's embeddings.
+
+    Raises:
+        ValueError: If the image encoder is of another kind.
+    """
+
+    def __init__(self, clip: Mapping[str, Any]) -> None:
+        super().__init__()
+        from open_clip.modified_resnet import ModifiedResNet
+        from open_clip.transformer import VisionTransformer
+
+        self.source = CLIPSource.from_cfg(clip)
+        self.image_size = image_transform(self.source)['size']
+        self.visual = self.source.build_image_encoder()
+        self.is_vit = isinstance(self.visual, VisionTransformer) and self.visual.attn_pool is None
+        if not self.is_vit and not isinstance(self.visual, ModifiedResNet):
+            raise ValueError(
+                f"The image encoder of the CLIP model '{self.source.label}' is a {type(self.visual).__name__} that has no tokens "
+                "of the known kind: set clip to one of open_clip's own ViTs without attentional pooling, or to a ResNet."
+            )
+        self.width = self.visual.transformer.width if self.is_vit else self.visual.attnpool.v_proj.in_features
+        self.embed_dims = self.visual.output_dim
+        self.requires_grad_(False)
+        self.train(False)
+        use_fast_kernels(self.visual)
+
+    def init_weights(self) -> None:
+        """Reads the weights. See :meth:`CLIPSource.load_model` for errors."""
+        self.visual.load_state_dict(self.source.load_model().visual.state_dict())
+        self.is_init = True
+
+    def check_files(self) -> None:
+        """Raises a FileNotFoundError if the weights are not on this machine and cannot be downloaded."""
+        self.source.need_weights()
+
+    def train(self, mode: bool = True) -> 'CLIPTokens':
+        """Stays in eval mode."""
+        return super().train(False)
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """nn.ModuleList: Transformer blocks of a ViT, each from (B, 1 + P, W) to (B, 1 + P, W)."""
+        return self.visual.transformer.resblocks
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Input of the first block of a ViT: class token and P patches with their positions, (B, 1 + P, W).
+
+        Raises:
+            ValueError: If the images have another size than (3, S, S).
+        """
+        return self.visual._embeds(self._checked(images))
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Encodes images.
+
+        Args:
+            images (Tensor): (B, 3, S, S), normalised for the CLIP model.
+
+        Returns:
+            tuple[Tensor, Tensor]: Tokens, (B, K, W), and CLIP's embedding of the image, (B, D), not normalised. For a ViT-B/32,
+            K is 50: the class token and 7 x 7 patches.
+
+        Raises:
+            ValueError: If the images have another size.
+        """
+        if self.is_vit:
+            x = self.embed(images)
+            for block in self.blocks:
+                x = block(x)
+            pooled, _ = self.visual._pool(x)
+            return self.visual.ln_post(x), self.project(pooled)
+        visual = self.visual
+        x = visual.stem(self._checked(images))
+        x = visual.layer4(visual.layer3(visual.layer2(visual.layer1(x))))
+        return x.flatten(2).transpose(1, 2), visual.attnpool(x)
+
+    def project(self, tokens: Tensor) -> Tensor:
+        """CLIP's own projection of tokens to its embedding space, (..., W) to (..., D), with gradients for the tokens.
+
+        For a ResNet, it is what the attention pool does to a token that it attends to alone.
+        """
+        if self.is_vit:
+            return tokens @ self.visual.proj
+        return self.visual.attnpool.c_proj(self.visual.attnpool.v_proj(tokens))
+
+    def _checked(self, images: Tensor) -> Tensor:
+        size = (3, self.image_size, self.image_size)
+        if tuple(images.shape[1:]) != size:
+            raise ValueError(
+                f'The CLIP image encoder takes images of shape {size}, not {tuple(images.shape[1:])}: set the size of '
+                f'MakeCLIPImage in every pipeline to {self.image_size}.'
+            )
+        return images.to(self.visual.conv1.weight.dtype)
