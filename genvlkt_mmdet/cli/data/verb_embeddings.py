@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 from ...apis.configs import config_file
 from ...engine import add_cfg_options, check_device, command, in_range, load_config
 from ...models.vlkt import compute_verb_embeddings, save_verb_embeddings
-from ...models.vlkt.verb_embeddings import MODES
+from ...models.vlkt.verb_arithmetic import MODES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,18 +63,18 @@ def run(args: argparse.Namespace) -> None:
     if args.zero_shot:
         settings.zero_shot = args.zero_shot
     dataset = DATASETS.build(settings)
-    embeddings = compute_verb_embeddings(
+    rows, origin = compute_verb_embeddings(
         dataset, clip, args.mode, args.batch_size, args.workers, args.device or check_device(None), progress=True
     )
-    missing = [verb for verb, row in zip(embeddings.verbs, embeddings.rows, strict=True) if not row.any()]
+    verbs = dataset.vocabulary.verb_names
+    missing = [verb for verb, row in zip(verbs, rows, strict=True) if not row.any()]
     if missing:
-        text = f'{len(missing)} of {len(embeddings.verbs)} verbs have no sample in the training images: {", ".join(missing)}.'
+        text = f'{len(missing)} of {len(verbs)} verbs have no sample in the training images: {", ".join(missing)}.'
         if args.strict:
             raise ValueError(f'{text} Leave out --strict to give them rows of zeros.')
         print(f'{text} Their rows are zeros.')
-    save_verb_embeddings(args.out, embeddings)
-    origin = embeddings.origin
+    save_verb_embeddings(args.out, verbs, rows, origin)
     print(
-        f'{args.out}: {len(embeddings.verbs)} verbs, {embeddings.rows.shape[1]} wide, {args.mode}, by {origin["clip"]} from '
+        f'{args.out}: {len(verbs)} verbs, {rows.shape[1]} wide, {args.mode}, by {origin["clip"]} from '
         f'{origin["images"]} images'
     )

@@ -2,45 +2,24 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ...converters.files import load_from_local
 from ...datasets import HOIDataset
 from ...datasets.transforms import MakeCLIPImage
-from ...files import write_file
 from ...progress import progress_bar
 from ...vocabulary import HOIVocabulary
 from .clip_source import CLIPSource, image_transform
 from .teacher import build_teacher
 
 MODES = ('arithmetic', 'released')
-_FORMAT = 'genvlkt verb embeddings'
-_TENSOR = 'verb_embeddings'
-
-
-@dataclass(frozen=True)
-class VerbEmbeddings:
-    """One row per verb, and where the rows come from.
-
-    Attributes:
-        rows (Tensor): (V, D) float32. A file of the authors need not have unit rows.
-        verbs (tuple[str]): The V verb names of the vocabulary.
-        origin (dict[str, str]): ``mode``, ``dataset``, ``zero_shot``, ``clip``, ``weights_sha256``, ``images``, ``date``.
-    """
-
-    rows: Tensor
-    verbs: tuple[str, ...]
-    origin: dict[str, str] = field(default_factory=dict)
 
 
 class VerbSums:
@@ -129,7 +108,7 @@ def compute_verb_embeddings(
     num_workers: int = 0,
     device: str = 'cpu',
     progress: bool = False,
-) -> VerbEmbeddings:
+) -> tuple[Tensor, dict[str, str]]:
     """Embeds persons, objects and pairs of a training set, and makes the rows of the verbs.
 
     Boxes are cropped from the original image, and each crop gets the whole preprocessing of CLIP. What the dataset leaves out of
@@ -145,7 +124,12 @@ def compute_verb_embeddings(
         progress (bool): Whether to show a progress bar.
 
     Returns:
-        VerbEmbeddings: Rows of unit length, or zeros for verbs without a sample.
+        tuple[Tensor, dict[str, str]]: Rows (V, D) of unit length, or zeros for verbs without a sample. Where they come from, for
+        :func:`save_verb_embeddings`.
+
+    Raises:
+        FileNotFoundError: If an image or the CLIP model is missing.
+        ValueError: If an image is damaged or the rule is unknown.
     """
     source = CLIPSource.from_cfg(clip)
     teacher = build_teacher(source).to(device)
@@ -162,8 +146,7 @@ def compute_verb_embeddings(
                 humans, objects, unions, hois = entries.T
                 sums.add(part[humans], part[objects], part[unions], hois)
             advance(len(batch))
-    if sums is None:
-        raise ValueError(f"'{dataset.ann_file}' has no image with a pair, so there is nothing to embed.")
+    assert sums is not None  # a training set has a pair
     origin = dict(
         mode=mode,
         dataset=dataset.vocabulary.name,
@@ -174,7 +157,7 @@ def compute_verb_embeddings(
         pairs=json.dumps(sums.pairs.tolist()),
         date=date.today().isoformat(),
     )
-    return VerbEmbeddings(torch.from_numpy(sums.rows()), dataset.vocabulary.verb_names, origin)
+    return torch.from_numpy(sums.rows()), origin
 
 
 class _Crops(torch.utils.data.Dataset):
@@ -226,46 +209,7 @@ def _batches(loader: DataLoader, size: int) -> Iterator[list[tuple[Tensor, np.nd
         yield group
 
 
-def save_verb_embeddings(path: str | Path, embeddings: VerbEmbeddings) -> None:
-    """Writes a ``.safetensors`` file with rows, verbs and origin, in one step."""
-    metadata = dict(embeddings.origin, format=_FORMAT, verbs=json.dumps(list(embeddings.verbs), ensure_ascii=False))
-    write_file(path, save({_TENSOR: embeddings.rows.detach().float().cpu().contiguous()}, metadata=metadata))
-
-
-def load_verb_embeddings(path: str | Path, verbs: Sequence[str] | None = None) -> VerbEmbeddings:
-    """Reads a file of :func:`save_verb_embeddings`. The rows are not normalised.
-
-    Args:
-        path (str | Path): The file.
-        verbs (Sequence[str], optional): Verb names that it must have, in this order. None: any.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is another kind of file, or has other verbs or a number that is not finite.
-    """
-    remedy = 'make it again with `genvlkt data verb-embeddings`'
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"The file of verb embeddings '{path}' is missing: {remedy}.")
-    try:
-        with safe_open(str(path), framework='pt') as file:
-            metadata, rows = dict(file.metadata() or {}), file.get_tensor(_TENSOR).float()
-        if metadata.pop('format') != _FORMAT:
-            raise ValueError
-        found = tuple(json.loads(metadata.pop('verbs')))
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise ValueError(f"'{path}' is no readable file of verb embeddings; {remedy}.") from error
-    if not rows.isfinite().all() or rows.shape[:1] != (len(found),):
-        raise ValueError(f"'{path}' holds {tuple(rows.shape)} numbers for {len(found)} verbs or NaN; {remedy}.")
-    if verbs is not None and tuple(verbs) != found:
-        other = next((v for v in found if v not in verbs), None) or next((v for v in verbs if v not in found), found[0])
-        raise ValueError(
-            f"'{path}' holds {len(found)} verbs of '{metadata.get('dataset', '?')}', not the {len(verbs)} of this model "
-            f"(first difference: '{other}'); {remedy}."
-        )
-    return VerbEmbeddings(rows, found, metadata)
-
-
-def read_official_verbs(path: str | Path, vocabulary: HOIVocabulary) -> VerbEmbeddings:
+def read_official_verbs(path: str | Path, vocabulary: HOIVocabulary) -> Tensor:
     """Reads a verb file of the authors: a tensor (V, D) that was saved by itself (``tmp/verb.pth``, ``tmp/vcoco_verb.pth``).
 
     The rows stay as they are. Those of HICO-DET have length 1. Those of V-COCO have lengths from 0.40 to 20.4, which a normalisation
@@ -274,6 +218,9 @@ def read_official_verbs(path: str | Path, vocabulary: HOIVocabulary) -> VerbEmbe
     Args:
         path (str | Path): The file.
         vocabulary (HOIVocabulary): The vocabulary, ``'hico'`` or ``'vcoco'``. Its verbs have the order of the authors.
+
+    Returns:
+        Tensor: (V, D) float32.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -287,5 +234,4 @@ def read_official_verbs(path: str | Path, vocabulary: HOIVocabulary) -> VerbEmbe
             f"'{path}' has {len(rows)} verbs, but the vocabulary '{vocabulary.name}' has {vocabulary.num_verbs}: choose the "
             'one that the file belongs to.'
         )
-    origin = dict(mode='official', dataset=vocabulary.name, source=Path(path).name, date=date.today().isoformat())
-    return VerbEmbeddings(rows.detach().float().clone(), vocabulary.verb_names, origin)
+    return rows.detach().float().clone()
