@@ -52,6 +52,40 @@ GEN_VLKT_RULES = (
 )
 
 
+# All parameters of the HOICLIP authors' model that it uses. `obj_class_fc` of their transformer projects the memory.
+HOICLIP_RULES = (
+    *(rule for rule in GEN_VLKT_RULES if not rule[0].startswith(('transformer.interaction_decoder.', 'hoi_class_fc.'))),
+    *transformer_rules('transformer.clip_interaction_decoder', 'bbox_head.fusion_decoder'),
+    ('transformer.queries2spacial_proj.{}', 'bbox_head.query_proj.0.{}'),
+    ('transformer.queries2spacial_proj_norm.{}', 'bbox_head.query_proj.1.{}'),
+    ('transformer.obj_class_fc.{}', 'bbox_head.memory_proj.0.{}'),
+    ('transformer.obj_class_ln.{}', 'bbox_head.memory_proj.1.{}'),
+    *mlp_rules('inter2verb', 'bbox_head.hoi_classifier.verb_mlp'),
+    ('verb_projection.{}', 'bbox_head.hoi_classifier.verb_fc.{}'),
+    ('verb2hoi_proj', 'bbox_head.hoi_classifier.verb_table'),
+    ('verb2hoi_proj_eval', 'bbox_head.hoi_classifier.eval_verb_table'),
+    ('clip_model.visual.{}', 'bbox_head.clip.visual.{}'),
+)
+
+
+# What that model has and does not use; the second name does not matter.
+HOICLIP_UNUSED = tuple(
+    (name, name)
+    for name in (
+        'transformer.interaction_decoder.{}',
+        'transformer.clip_interaction_decoder.layers.{}.norm4.{}',
+        'transformer.inter_guided_embedd.{}',
+        'hoi_class_fc.{}',
+        'clip_model.transformer.{}',
+        'clip_model.token_embedding.{}',
+        'clip_model.ln_final.{}',
+        'clip_model.positional_embedding',
+        'clip_model.text_projection',
+        'clip_model.logit_scale',
+    )
+)
+
+
 def rename(name: str, rules: Sequence[tuple[str, str]]) -> str | None:
     """Applies the first of the rules, pairs (from, to), that fits a name. None if no rule fits."""
     for source, target in rules:

@@ -49,7 +49,15 @@ def write_exported(model: GENVLKT, cfg: Config, file: str | Path, format: str) -
         cfg (Config): Its config.
         file (str | Path): The file to write.
         format (str): 'onnx', 'openvino' or 'pt2'.
+
+    Raises:
+        ValueError: If the network reads CLIP's image as well.
     """
+    if model.bbox_head.reads_clip_images:
+        raise ValueError(
+            f'A model with a {type(model.bbox_head).__name__} cannot be exported, because its network also reads the image that CLIP '
+            'sees, for which exported files have no input: run the checkpoint itself.'
+        )
     weights = class_weights(model)
     metadata = dict(
         version=_VERSION,

@@ -43,6 +43,16 @@ def _linear(kind, z, gain):
     return z * (gain / math.sqrt(z.shape[1])) if kind == 'weight' else 0.1 * z
 
 
+def _of_clip(name, z):
+    """Scale of a weight of CLIP's image encoder that has one of its own, else None."""
+    kind = name.removeprefix('clip_model.visual.')
+    if kind == 'conv1.weight':
+        return 1.2 / math.sqrt(math.prod(z.shape[1:])) * 8.0
+    if kind.endswith('.mlp.c_proj.weight'):
+        return 0.6 / math.sqrt(z.shape[1])
+    return {'class_embedding': 1.0, 'positional_embedding': 0.5}.get(kind)
+
+
 def tensor(name, shape):
     """One parameter or buffer, float32.
 
@@ -53,6 +63,10 @@ def tensor(name, shape):
     z, kind = noise(f'{FAMILY}:{name}', tuple(shape)), name.rpartition('.')[2]
     if name.startswith('backbone.'):
         value = _backbone(name, kind, z)
+    elif name.startswith('clip_model.visual.') and (scale := _of_clip(name, z)) is not None:
+        value = scale * z
+    elif name == 'verb_projection.weight':
+        value = z * (2.5 / math.sqrt(512.0))
     elif kind in ('logit_scale', 'obj_logit_scale'):
         value = 2.6 + 0.05 * z
     elif name in ('query_embed_h.weight', 'query_embed_o.weight', 'pos_guided_embedd.weight'):

@@ -32,12 +32,13 @@ class HOICLIPHead(GENHead):
     Args:
         *args: See :class:`GENHead`.
         clip (dict): CLIP model whose image encoder is read, see :meth:`genvlkt_mmdet.models.vlkt.CLIPSource.from_cfg`.
-        fusion_decoder (dict): Arguments of :class:`FusionDecoder`. It has the width of the tokens, and as many layers as ``decoder``.
+        fusion_decoder (dict): Arguments of :class:`FusionDecoder`, with as many layers as ``decoder``. ``embed_dims`` is left out
+            in ``layer_cfg``: it is the width of the tokens.
         clip_prior (dict, optional): Config of a :class:`CLIPPrior`, added to the scores of predictions. Defaults to None.
         **kwargs: See :class:`GENHead`.
 
     Raises:
-        ValueError: If the fusion decoder does not fit, or the prior is set without a text classifier.
+        ValueError: If the decoders differ in their number of layers, or the prior is set without a text classifier.
     """
 
     reads_clip_images = True
@@ -58,13 +59,10 @@ class HOICLIPHead(GENHead):
 
     def _init_interactions(self, decoder: Mapping[str, Any]) -> int:
         self.clip = CLIPTokens(self._clip_cfg)
-        self.fusion_decoder = FusionDecoder(**self._fusion_cfg)
-        width, layers = self.fusion_decoder.embed_dims, self.fusion_decoder.num_layers
-        if width != self.clip.width:
-            raise ValueError(
-                f"HOICLIPHead: the tokens of the CLIP model '{self.clip.source.label}' have {self.clip.width} channels, the layers "
-                f'of fusion_decoder {width}: set its embed_dims to {self.clip.width}.'
-            )
+        width = self.clip.width
+        layer_cfg = {name: dict(part, embed_dims=width) for name, part in self._fusion_cfg['layer_cfg'].items()}
+        self.fusion_decoder = FusionDecoder(**dict(self._fusion_cfg, layer_cfg=layer_cfg))
+        layers = self.fusion_decoder.num_layers
         if layers != self.instance_decoder.num_layers:
             raise ValueError(
                 f'HOICLIPHead: decoder has {self.instance_decoder.num_layers} layers and fusion_decoder {layers}: set both '
