@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-# Every verb with its line in the help. The verb 'data check' is the module genvlkt_mmdet/cli/data/check.py, and a hyphen of a verb is
-# an underscore there.
+# Every verb with its line in the help. The verb 'data check' is the module genvlkt_mmdet/cli/data/check.py. A hyphen in a verb
+# is an underscore in the name of its module.
 VERBS = {
     'demo': 'train and evaluate the small model on MiniHOI, draw its predictions',
     'infer': 'detect interactions in images and videos',
@@ -118,7 +118,9 @@ def _parser(verb: str) -> tuple[argparse.ArgumentParser, list[str]]:
     parser = argparse.ArgumentParser(
         prog=prog,
         usage=f'{prog} VERB ...',
-        description='\n'.join([f'{title}.\n\nverbs:', *(f'  {name:<{width}}{VERBS[prefix + name]}' for name in children)]),
+        description='\n'.join(
+            [f'{title}.\n\nverbs:', *(f'  {name:<{width}}{VERBS[prefix + name]}' for name in children)]
+        ),
         epilog=f'`{prog} VERB --help` shows the options of a verb and examples.' if verb else _EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -15,12 +15,12 @@ these names and shapes:
 - It is facebookresearch's DETR (ResNet-50, 6 encoder and 3 decoder layers, 100 queries, 91 + 1 object classes) with a second
   decoder of the same shape, ``transformer.interaction_decoder``. Both decoders share one final norm, which the file has twice.
   The second decoder runs on the detected persons, and learns from actions in videos and from captions.
-- ``action_class_fc`` (linear layer of 256 x 512 and layer norm) goes to the space of CLIP. In GEN-VLKT, it is the projection of the
-  HOI classifier, ``hoi_class_fc`` in the authors' names.
+- ``action_class_fc`` (linear layer of 256 x 512 and layer norm) goes to the space of CLIP. In GEN-VLKT, it is the projection of
+  the HOI classifier, ``hoi_class_fc`` in the authors' names.
 - For the pre-training alone: ``label_enc_od``, ``bbox_enc_od`` (denoising), ``verb_class_kinetics700``, ``verb_class_haa500``.
-- Fine-tuning starts the instance decoder from the first decoder, and the interaction decoder from the second one. Both box MLPs start
-  from ``bbox_embed``. The checkpoints after fine-tuning have the names of the fine-tuned model: those of GEN-VLKT and HOICLIP
-  are read as the files of their authors (``genvlkt convert official``).
+- Fine-tuning starts the instance decoder from the first decoder, and the interaction decoder from the second one. Both box MLPs
+  start from ``bbox_embed``. The checkpoints after fine-tuning have the names of the fine-tuned model: those of GEN-VLKT and
+  HOICLIP are read as the files of their authors (``genvlkt convert official``).
 """
 
 from collections.abc import Collection, Mapping
@@ -103,7 +103,8 @@ def _recognise(names: Collection[str]) -> tuple[str, tuple]:
 
     if 'visual_projection.weight' in names:
         raise ValueError(
-            "The checkpoint is a trained model of the authors' code, not a start for training: `genvlkt convert official` reads it."
+            "The checkpoint is a trained model of the authors' code, not a start for training: `genvlkt convert official` "
+            'reads it.'
         )
     if has('transformer.instance_decoder.'):
         return 'start for GEN-VLKT', _START

@@ -94,7 +94,11 @@ def test_every_verb_has_options_and_examples(verb):
 def test_every_module_is_a_verb():
     folder = REPO / 'genvlkt_mmdet' / 'cli'
     modules = {file.relative_to(folder).with_suffix('') for file in folder.rglob('*.py') if file.stem != '__init__'}
-    found = {' '.join(path.parts).replace('_', '-') for path in modules if 'def run(' in (folder / path.with_suffix('.py')).read_text()}
+    found = {
+        ' '.join(path.parts).replace('_', '-')
+        for path in modules
+        if 'def run(' in (folder / path.with_suffix('.py')).read_text()
+    }
     assert found == set(LEAVES)
 
 

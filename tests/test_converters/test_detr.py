@@ -214,7 +214,9 @@ def fine_tuning_start(official):
         if name.startswith('action_class_fc'):
             start[name.replace('action_class_fc', 'hoi_class_fc')] = value
         if name.startswith('bbox_embed'):
-            start[name.replace('bbox_embed', 'hum_bbox_embed')] = start[name.replace('bbox_embed', 'obj_bbox_embed')] = value
+            start[name.replace('bbox_embed', 'hum_bbox_embed')] = start[
+                name.replace('bbox_embed', 'obj_bbox_embed')
+            ] = value
     return start | {'obj_class_embed.weight': torch.randn(5, CHANNELS), 'obj_class_embed.bias': torch.randn(5)}
 
 
@@ -257,7 +259,9 @@ def test_another_clip_keeps_its_own_projection(detr, model):
 
 def test_a_trained_model_is_no_start(model):
     trained = {'transformer.instance_decoder.norm.weight': torch.ones(1), 'visual_projection.weight': torch.ones(1)}
-    with pytest.raises(ValueError, match=r"is a trained model of the authors' code.*`genvlkt convert official` reads it"):
+    with pytest.raises(
+        ValueError, match=r"is a trained model of the authors' code.*`genvlkt convert official` reads it"
+    ):
         convert_detr(trained, model.state_dict())
 
 

@@ -256,7 +256,10 @@ def test_fractions_are_nested_and_reproducible(build, toy_records):
     records = [dict(toy_records[i % 3], file_name=f'{i:02d}.png') for i in range(40)]
 
     def names(**kwargs):
-        return {item['img_path'][-6:] for item in (d.get_data_info(i) for d in [build(records, **kwargs)] for i in range(len(d)))}
+        return {
+            item['img_path'][-6:]
+            for item in (d.get_data_info(i) for d in [build(records, **kwargs)] for i in range(len(d)))
+        }
 
     keep_all = dict(filter_cfg=dict(filter_empty_gt=False))
     parts = [names(fraction=f, **keep_all) for f in (0.05, 0.15, 0.25, 0.5, 1.0)]

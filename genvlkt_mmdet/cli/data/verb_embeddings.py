@@ -22,7 +22,9 @@ from ...models.vlkt.verb_arithmetic import MODES
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the verb."""
-    parser.add_argument('config', type=config_file, help='config with training set and CLIP model, or name of a shipped one')
+    parser.add_argument(
+        'config', type=config_file, help='config with training set and CLIP model, or name of a shipped one'
+    )
     parser.add_argument('out', help='.safetensors file to write')
     parser.add_argument(
         '--mode',
@@ -32,10 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'file, difference of class means (default: %(default)s)',
     )
     parser.add_argument(
-        '--zero-shot', metavar='SPLIT', help="leaves out the pairs of this split's unseen HOIs (default: that of the config)"
+        '--zero-shot',
+        metavar='SPLIT',
+        help="leaves out the pairs of this split's unseen HOIs (default: that of the config)",
     )
     parser.add_argument('--strict', action='store_true', help='fail if a verb has no sample')
-    parser.add_argument('--clip', help="CLIP model in place of the config's: a folder or a shipped one (genvlkt://tiny_clip)")
+    parser.add_argument(
+        '--clip', help="CLIP model in place of the config's: a folder or a shipped one (genvlkt://tiny_clip)"
+    )
     parser.add_argument(
         '--batch-size', type=in_range(int, 1, 10**6), default=256, help='crops embedded at once (default: %(default)s)'
     )

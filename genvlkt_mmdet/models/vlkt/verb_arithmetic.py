@@ -36,8 +36,9 @@ class VerbSums:
     A pair without object has the crop of the person as u, and the mean of all persons in place of o. The authors' V-COCO program
     takes the last box of the image for o there, which is not repeated here.
 
-    A verb without a sample has a row of zeros: it adds nothing to the logits of its HOI classes, which then rest on their text. In
-    the authors' program, one HOI class without a sample makes the row of its verb NaN. Here, the other classes of the verb count.
+    A verb without a sample has a row of zeros: it adds nothing to the logits of its HOI classes, which then rest on their text.
+    In the authors' program, one HOI class without a sample makes the row of its verb NaN. Here, the other classes of the verb
+    count.
 
     Args:
         vocabulary (HOIVocabulary): Verbs and HOI classes.
@@ -212,8 +213,8 @@ def _batches(loader: DataLoader, size: int) -> Iterator[list[tuple[Tensor, np.nd
 def read_official_verbs(path: str | Path, vocabulary: HOIVocabulary) -> Tensor:
     """Reads a verb file of the authors: a tensor (V, D) that was saved by itself (``tmp/verb.pth``, ``tmp/vcoco_verb.pth``).
 
-    The rows stay as they are. Those of HICO-DET have length 1. Those of V-COCO have lengths from 0.40 to 20.4, which a normalisation
-    would change.
+    The rows stay as they are. Those of HICO-DET have length 1. Those of V-COCO have lengths from 0.40 to 20.4, which a
+    normalisation would change.
 
     Args:
         path (str | Path): The file.
