@@ -1,3 +1,4 @@
+import json
 import logging
 
 import pytest
@@ -6,7 +7,9 @@ from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 
 import genvlkt_mmdet
+from genvlkt_mmdet.apis.configs import read_config
 from genvlkt_mmdet.converters import convert_detr, load_detr
+from tests.shared import shared_path
 from tests.test_models.tiny import CHANNELS, CLIP_DIMS, detector_cfg, layer_cfg
 
 STAGES = 3  # layers of the DETR's decoder; the GEN-VLKT has 2
@@ -289,3 +292,42 @@ def test_loading_is_logged(detr, model, tmp_path, caplog):
         logger.removeHandler(caplog.handler)
         logger.setLevel(level)
     assert str(transfer) in caplog.text
+
+
+@pytest.fixture(scope='module')
+def dp_hoi_shapes():
+    """Names and shapes of DP-HOI's pre-trained ResNet-50 model, without values: what it shares with GEN-VLKT, and its own."""
+    shared = json.loads(shared_path('reference', 'manifest_hico_s.json').read_text())
+    shapes = {}
+    for name, entry in shared.items():
+        if name.startswith(('backbone.', 'input_proj.', 'transformer.', 'hum_bbox_embed.', 'hoi_class_fc.')):
+            name = name.replace('transformer.instance_decoder.', 'transformer.decoder.')
+            shapes[name.replace('hum_bbox', 'bbox').replace('hoi_class_fc', 'action_class_fc')] = entry['shape']
+    shapes |= {
+        'query_embed.weight': (100, 256), 'class_embed.weight': (92, 256), 'class_embed.bias': (92,),
+        'label_enc_od.weight': (92, 255), 'bbox_enc_od.layers.0.weight': (256, 4), 'bbox_enc_od.layers.0.bias': (256,),
+        'bbox_enc_od.layers.1.weight': (256, 256), 'bbox_enc_od.layers.1.bias': (256,),
+        'verb_class_kinetics700.weight': (700, 256), 'verb_class_kinetics700.bias': (700,),
+        'verb_class_haa500.weight': (500, 256), 'verb_class_haa500.bias': (500,),
+    }  # fmt: skip
+    return {name: torch.empty(tuple(shape), device='meta') for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize('config', ['gen_vlkt_s_hico', 'gen_vlkt_s_vcoco', 'hoiclip_hico', 'hoiclip_vcoco'])
+def test_dp_hoi_at_its_true_size(dp_hoi_shapes, config):
+    """Every shape fits the models that the authors fine-tune. What is new are the classifiers and what DP-HOI does not have."""
+    with torch.device('meta'):
+        state = MODELS.build(read_config(config).model).state_dict()
+    converted, transfer = convert_detr(dp_hoi_shapes, state)
+    assert transfer.source == 'DP-HOI'
+    left = {name.split('.')[0] for name in transfer.left}
+    own = {'class_embed', 'label_enc_od', 'bbox_enc_od', 'verb_class_kinetics700', 'verb_class_haa500'}
+    new = {name.split('.')[1] for name in transfer.new}
+    assert not {'instance_decoder', 'human_box_mlp', 'object_box_mlp', 'human_embed', 'object_embed'} & new
+    assert all(name.startswith('bbox_head.') for name in transfer.new)
+    if config.startswith('gen'):
+        assert left == own and new == {'pair_embed', 'hoi_classifier', 'obj_classifier'}
+        assert not any(name.startswith('bbox_head.hoi_classifier.proj') for name in transfer.new)
+    else:
+        assert left == own | {'transformer', 'action_class_fc'}
+        assert all('interaction_decoder' in n for n in transfer.left if n.startswith('transformer.'))
