@@ -42,6 +42,24 @@ def test_from_images_to_a_classifier(images, tmp_path, capsys):
     torch.testing.assert_close(lengths[torch.arange(8) != lift], torch.ones(7))
 
 
+def test_a_repeated_dataset_is_read_once(images, tmp_path):
+    config = tmp_path / 'repeated.py'
+    config.write_text(
+        f'_base_ = {str(find_config("hoiclip_tiny_minihoi"))!r}\ninner = {{{{_base_.train_dataloader.dataset}}}}\n'
+        "train_dataloader = dict(dataset=dict(_delete_=True, type='RepeatDataset', times=3, dataset=inner))\n"
+    )
+    options = [images[0], *(option.replace('.dataset.', '.dataset.dataset.') for option in images[1:])]
+    run_verb('data verb-embeddings', [str(config), str(tmp_path / 'a.safetensors'), '--device', 'cpu', *options])
+    run_verb(
+        'data verb-embeddings', ['hoiclip_tiny_minihoi', str(tmp_path / 'b.safetensors'), '--device', 'cpu', *images]
+    )
+    found = []
+    for name in 'ab':
+        with safe_open(tmp_path / f'{name}.safetensors', framework='pt') as file:
+            found.append((file.metadata(), file.get_tensor('verb_embeddings').tolist()))
+    assert found[0] == found[1] and found[0][0]['images'] == '38'
+
+
 def test_strict_refuses_a_verb_without_sample(images, tmp_path):
     arguments = ['hoiclip_tiny_minihoi', str(tmp_path / 'verbs.safetensors'), '--zero-shot', 'unseen_verb', '--strict']
     with pytest.raises(SystemExit, match='^error: 1 of 8 verbs have no sample .*: lift. Leave out --strict'):

@@ -61,6 +61,8 @@ def run(args: argparse.Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     settings = cfg.train_dataloader.dataset
+    while 'dataset' in settings:  # of a wrapper such as RepeatDataset
+        settings = settings.dataset
     clip = args.clip or cfg.model.bbox_head.hoi_classifier.get('clip')
     if clip is None:
         raise ValueError(f"'{args.config}' names no CLIP model: give one with --clip.")
