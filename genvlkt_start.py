@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-# Every verb with its line in the help. The verb 'data check' is the module genvlkt_mmdet/cli/data/check.py.
+# Every verb with its line in the help. The verb 'data check' is the module genvlkt_mmdet/cli/data/check.py. A hyphen in a verb
+# is an underscore in the name of its module.
 VERBS = {
     'demo': 'train and evaluate the small model on MiniHOI, draw its predictions',
     'infer': 'detect interactions in images and videos',
@@ -36,12 +37,14 @@ VERBS = {
     'data browse': 'draw the network inputs that a config makes of a dataset',
     'data render': 'render the MiniHOI benchmark',
     'data download': 'download HICO-DET or V-COCO, or say where to get it, and verify the files',
+    'data verb-embeddings': "rows that start HOICLIP's verb classifier, from CLIP embeddings of crops",
     'plot': 'draw losses and mAP of trainings',
     'convert': 'convert annotations, checkpoints and results',
     'convert hico': "HICO-DET's release to the annotations that the configs read",
     'convert vcoco': "V-COCO's release to the annotations that the configs read",
     'convert detr': 'a checkpoint of DETR to initial weights',
     'convert official': "a checkpoint from or to the format of the authors' code",
+    'convert verb-embeddings': "verb rows from or to the format of HOICLIP's authors",
     'convert publish': 'a checkpoint of a training to its weights, in half precision',
     'convert results': 'a results file to the formats of the official evaluation programs',
     'convert fiftyone': 'a results file to a dataset of FiftyOne, with the kind of every error',
@@ -110,11 +113,14 @@ def _parser(verb: str) -> tuple[argparse.ArgumentParser, list[str]]:
     prog, prefix = f'genvlkt {verb}'.strip(), f'{verb} '.lstrip()
     children = [name.removeprefix(prefix) for name in VERBS if name.startswith(prefix)]
     children = [name for name in children if ' ' not in name]
+    width = max(11, *(len(name) + 1 for name in children))
     title = VERBS[verb].capitalize() if verb else 'GEN-VLKT, the human-object interaction detector, on the command line'
     parser = argparse.ArgumentParser(
         prog=prog,
         usage=f'{prog} VERB ...',
-        description='\n'.join([f'{title}.\n\nverbs:', *(f'  {name:<11}{VERBS[prefix + name]}' for name in children)]),
+        description='\n'.join(
+            [f'{title}.\n\nverbs:', *(f'  {name:<{width}}{VERBS[prefix + name]}' for name in children)]
+        ),
         epilog=f'`{prog} VERB --help` shows the options of a verb and examples.' if verb else _EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

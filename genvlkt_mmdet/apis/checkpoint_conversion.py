@@ -23,7 +23,7 @@ def convert_detr_file(source: str, target: str | Path, config: str) -> DETRTrans
     """Writes the weights that a DETR checkpoint provides for a GEN-VLKT model, for ``load_from``.
 
     Args:
-        source (str): DETR checkpoint of facebookresearch or mmdet.
+        source (str): DETR checkpoint of facebookresearch, of mmdet or of DP-HOI.
         target (str | Path): Checkpoint to write.
         config (str): Config file of the GEN-VLKT model, or name of a shipped config.
 

@@ -1,6 +1,29 @@
-"""Starts GEN-VLKT from a pre-trained DETR (section 4.2)."""
+"""Starts GEN-VLKT from a pre-trained DETR (section 4.2), or from one that was pre-trained for interactions (DP-HOI, CVPR 2024).
 
-from collections.abc import Mapping
+Files that are recognised by the names of their weights:
+
+- a DETR of facebookresearch: ``transformer.decoder``,
+- a DETR of mmdet: ``decoder.layers``,
+- the pre-trained model of DP-HOI: ``transformer.decoder`` and ``transformer.interaction_decoder``,
+- a start for GEN-VLKT or HOICLIP that the authors' ``convert_parameters.py`` (or that of DP-HOI) has made of one of these:
+  ``transformer.instance_decoder``.
+
+Facts about DP-HOI's model, read in its public repository (xingaoli/DP-HOI: ``models/detr.py``, ``models/transformer.py``,
+``tools/convert_parameters.py``, ``scripts/pretrain/train.sh``). Its weights could not be had here, so tests use synthetic ones of
+these names and shapes:
+
+- It is facebookresearch's DETR (ResNet-50, 6 encoder and 3 decoder layers, 100 queries, 91 + 1 object classes) with a second
+  decoder of the same shape, ``transformer.interaction_decoder``. Both decoders share one final norm, which the file has twice.
+  The second decoder runs on the detected persons, and learns from actions in videos and from captions.
+- ``action_class_fc`` (linear layer of 256 x 512 and layer norm) goes to the space of CLIP. In GEN-VLKT, it is the projection of
+  the HOI classifier, ``hoi_class_fc`` in the authors' names.
+- For the pre-training alone: ``label_enc_od``, ``bbox_enc_od`` (denoising), ``verb_class_kinetics700``, ``verb_class_haa500``.
+- Fine-tuning starts the instance decoder from the first decoder, and the interaction decoder from the second one. Both box MLPs
+  start from ``bbox_embed``. The checkpoints after fine-tuning have the names of the fine-tuned model: those of GEN-VLKT and
+  HOICLIP are read as the files of their authors (``genvlkt convert official``).
+"""
+
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +31,7 @@ from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
 from .files import CheckpointError, load_checkpoint, weights_of
-from .names import BACKBONE_RULES, mlp_rules, rename, transformer_rules
+from .names import BACKBONE_RULES, GEN_VLKT_RULES, mlp_rules, rename, transformer_rules
 
 # Parts of a DETR with facebookresearch's names, and their targets in GEN-VLKT. A DETR has one decoder, one box head and one
 # set of queries. Both decoders, both box heads, and the queries of humans and of objects start from them.
@@ -52,13 +75,52 @@ _MMDET = (
     (('decoder.{}', 'bbox_head.interaction_decoder.{}'), *_mmdet_rules('object')),
 )
 
+# DP-HOI: the second decoder has a target of its own.
+_DP_HOI = (
+    _OFFICIAL[0],
+    _OFFICIAL[1],
+    (
+        *transformer_rules('transformer.interaction_decoder', 'bbox_head.interaction_decoder'),
+        *mlp_rules('bbox_embed', 'bbox_head.object_box_mlp'),
+        ('query_embed.{}', 'bbox_head.object_embed.{}'),
+        ('action_class_fc.{}', 'bbox_head.hoi_classifier.proj.{}'),
+    ),
+)
+
+# What the authors' programs make of a DETR. They keep the names of its queries.
+_START = (
+    (*GEN_VLKT_RULES, ('query_embed.{}', 'bbox_head.human_embed.{}')),
+    (('query_embed.{}', 'bbox_head.object_embed.{}'),),
+    (('query_embed.{}', 'bbox_head.instance_embed.{}'),),
+)
+
+
+def _recognise(names: Collection[str]) -> tuple[str, tuple]:
+    """What a checkpoint is, and its rules, by the names of its weights."""
+
+    def has(prefix: str) -> bool:
+        return any(name.startswith(prefix) for name in names)
+
+    if 'visual_projection.weight' in names:
+        raise ValueError(
+            "The checkpoint is a trained model of the authors' code, not a start for training: `genvlkt convert official` "
+            'reads it.'
+        )
+    if has('transformer.instance_decoder.'):
+        return 'start for GEN-VLKT', _START
+    if has('transformer.decoder.'):
+        return ('DP-HOI', _DP_HOI) if has('transformer.interaction_decoder.') else ('facebookresearch', _OFFICIAL)
+    if has('decoder.layers.'):
+        return 'mmdet', _MMDET
+    raise ValueError('The checkpoint is no DETR: it has neither "transformer.decoder." nor "decoder.layers." keys.')
+
 
 @dataclass(frozen=True)
 class DETRTransfer:
     """Which weights of a DETR checkpoint a model takes.
 
     Attributes:
-        source (str): ``'facebookresearch'`` or ``'mmdet'``.
+        source (str): ``'facebookresearch'``, ``'mmdet'``, ``'DP-HOI'`` or ``'start for GEN-VLKT'``.
         taken (tuple[str]): Names in the checkpoint that were used.
         left (tuple[str]): Names in the checkpoint that have no place in the model.
         new (tuple[str]): Names of the model that the checkpoint does not fill.
@@ -78,7 +140,7 @@ class DETRTransfer:
 
     def __str__(self) -> str:
         return (
-            f'{len(self.taken)} tensors taken from the {self.source} DETR, {len(self.left)} left '
+            f'{len(self.taken)} tensors taken from the DETR ({self.source}), {len(self.left)} left '
             f'({_parts(self.left)}), {len(self.new)} new ({_parts(self.new)}).'
         )
 
@@ -95,7 +157,7 @@ def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tup
     fewer queries than the model.
 
     Args:
-        detr (Mapping): State dict of facebookresearch's DETR or of mmdet's.
+        detr (Mapping): State dict of one of the models above.
         model (Mapping): State dict of the GEN-VLKT model to fill.
 
     Returns:
@@ -103,14 +165,9 @@ def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tup
         that were taken, left and new.
 
     Raises:
-        ValueError: If the checkpoint is not a DETR, or a tensor does not have the shape of the model's.
+        ValueError: If the checkpoint is none of these, or a tensor does not have the shape of the model's.
     """
-    if any(name.startswith('transformer.decoder.') for name in detr):
-        source, groups = 'facebookresearch', _OFFICIAL
-    elif any(name.startswith('decoder.layers.') for name in detr):
-        source, groups = 'mmdet', _MMDET
-    else:
-        raise ValueError('The checkpoint is no DETR: it has neither "transformer.decoder." nor "decoder.layers." keys.')
+    source, groups = _recognise(detr)
     converted, taken = {}, []
     for name, value in detr.items():
         targets = [target for rules in groups if (target := rename(name, rules)) in model]
@@ -119,6 +176,9 @@ def convert_detr(detr: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> tup
             if len(value) < queries:  # too few: the queries of the model stay random
                 continue
             value = value[:queries]
+        # Another CLIP model has another width: the projection to it stays as it is.
+        if name.startswith(('action_class_fc', 'hoi_class_fc')) and any(model[t].shape != value.shape for t in targets):
+            continue
         for target in targets:
             if model[target].shape != value.shape:
                 raise ValueError(

@@ -190,12 +190,12 @@ def load_checkpoint(path: str) -> Mapping[str, Any]:
     return checkpoint
 
 
-def save_checkpoint(path: str | Path, checkpoint: Mapping[str, Any]) -> int:
+def save_checkpoint(path: str | Path, checkpoint: Mapping[str, Any] | Tensor) -> int:
     """Writes a checkpoint file in one step, see :func:`~genvlkt_mmdet.files.new_file`.
 
     Args:
         path (str | Path): The file.
-        checkpoint (Mapping): Its content.
+        checkpoint (Mapping | Tensor): Its content.
 
     Returns:
         int: Size of the file in bytes.

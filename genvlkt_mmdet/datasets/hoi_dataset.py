@@ -57,6 +57,9 @@ class HOIDataset(BaseDetDataset):
             boxes for each HOI class (UPT / PViC, the HICO-DET release), otherwise no merging. 0: no merging.
         max_boxes (int, optional): Maximum number of boxes per image in training. Further boxes are dropped with their
             pairs. (The authors use the number of queries.) None: no limit.
+        fraction (float): Share of the images to train on, more than 0 and at most 1, chosen among all images of the annotation
+            file. A smaller fraction is a part of every larger one with the same seed. Default: 1, all.
+        fraction_seed (int): Seed of that choice. Default: 0.
         outside_files (bool): Whether a ``file_name`` may be outside the image folder (an absolute path, or ``..``). By
             default it is refused, so that an untrusted annotation file cannot read other files.
         **kwargs: Further arguments of :class:`mmdet.datasets.BaseDetDataset`.
@@ -80,6 +83,8 @@ class HOIDataset(BaseDetDataset):
         pair_index: str = 'error',
         merge_iou: float | None = None,
         max_boxes: int | None = None,
+        fraction: float = 1.0,
+        fraction_seed: int = 0,
         outside_files: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -89,6 +94,10 @@ class HOIDataset(BaseDetDataset):
             raise ValueError(f'merge_iou must be from 0 to 1, not {merge_iou}.')
         if max_boxes is not None and not max_boxes > 0:
             raise ValueError(f'max_boxes must be at least 1, not {max_boxes}.')
+        if not 0 < fraction <= 1:
+            raise ValueError(f'fraction must be more than 0 and at most 1, not {fraction}.')
+        if fraction < 1 and kwargs.get('test_mode', False):
+            raise ValueError('fraction is for training: an evaluation on a part of the images would not compare.')
         source = self.default_vocabulary if vocabulary is None else vocabulary
         if source is None:
             raise ValueError(f'{type(self).__name__} needs `vocabulary`: a shipped name or a vocabulary file.')
@@ -98,6 +107,8 @@ class HOIDataset(BaseDetDataset):
         self.pair_index = pair_index
         self.merge_iou = merge_iou
         self.max_boxes = max_boxes
+        self.fraction = fraction
+        self.fraction_seed = fraction_seed
         self.outside_files = outside_files
         self.family = 'qpic'
         self.reader_options: dict[str, Any] = {}
@@ -164,7 +175,7 @@ class HOIDataset(BaseDetDataset):
         if not records:
             raise ValueError(f"'{self.ann_file}' holds no image.")
         self.skipped.clear()
-        items = [self.parse_data_info(record, i) for i, record in enumerate(records)]
+        items = [self.parse_data_info(records[i], i) for i in self._chosen(len(records))]
         if self.test_mode:
             counts = Counter((item['img_id'], item['img_path']) for item in items)
             for (img_id, path), count in counts.items():
@@ -174,6 +185,13 @@ class HOIDataset(BaseDetDataset):
                         'so that it is evaluated once.'
                     )
         return items
+
+    def _chosen(self, total: int) -> list[int]:
+        """Positions of the images to read, in order. Those of a fraction are the first ones of a random order."""
+        if self.fraction == 1:
+            return list(range(total))
+        order = np.random.default_rng(self.fraction_seed).permutation(total)
+        return sorted(order[: max(1, round(self.fraction * total))].tolist())
 
     def filter_data(self) -> list[dict]:
         """Removes images without pairs. Keeps all with ``test_mode`` or ``filter_cfg=dict(filter_empty_gt=False)``."""

@@ -40,6 +40,10 @@ class Group:
         """Box around all members, (4)."""
         return extent([shape for member in self.members for shape in member])
 
+    def person_alone(self) -> 'Group':
+        """The person in its pose, without the objects and what is between them."""
+        return Group([0], self.members[:1], [0])
+
     def transformed(self, scale: float, flip: bool, shift: Sequence[float]) -> 'Group':
         """Converts person heights to pixels, see :meth:`Shape.transformed`."""
         return Group(

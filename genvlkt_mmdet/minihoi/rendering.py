@@ -35,6 +35,7 @@ needs enough instances, and in 'pretrain' because it is for detection."""
 
 STREAMS = {'train': 0, 'val': 1, 'test': 2, 'pretrain': 3}
 """Number of the random stream of each split."""
+_DEFAULTS = json.loads(json.dumps(asdict(Difficulty())))  # as in the meta file
 _CHUNK = 50  # images that a worker renders before it reports
 
 
@@ -107,7 +108,9 @@ def render_minihoi(
 
 def _read_meta(root: Path) -> dict[str, Any]:
     try:
-        return json.loads((root / 'meta.json').read_text(encoding='utf-8'))['splits']
+        splits = json.loads((root / 'meta.json').read_text(encoding='utf-8'))['splits']
+        # Files of earlier versions lack the fields that came later.
+        return {split: dict(meta, difficulty=_DEFAULTS | meta['difficulty']) for split, meta in splits.items()}
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (ValueError, KeyError, TypeError):

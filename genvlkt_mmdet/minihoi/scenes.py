@@ -9,7 +9,7 @@ import numpy as np
 
 from .catalog import TWO_HANDED, label_sets, vocabulary
 from .interactions import Group, idle_object, idle_person, interacting_person
-from .shapes import OUTLINE, SUPERSAMPLE, draw, extent
+from .shapes import OUTLINE, SUPERSAMPLE, Shape, disc, draw, extent, polygon, ring, stroke
 
 IMAGE_SIZE = 128
 _MARGIN = 1.5  # pixels between a box and the border of the image
@@ -30,6 +30,11 @@ class Difficulty:
         texture (float): Strength of the background's texture, 0 to 255.
         overlap (float): Maximum share of a group's box that another group may cover.
         gap (float): Minimum distance between groups in pixels, if they may not overlap.
+        idle_up_to (int): Maximum number of pairs in an image that also has things without a pair. More would not fit at
+            the default sizes.
+        posing (float): Probability that a person without a pair has the pose of an interaction.
+        clutter (float): Expected number of shapes behind the scene that are neither persons nor objects.
+        occluders (float): Expected number of poles and leaves in front of the scene. Boxes include what they cover.
     """
 
     person_height: tuple[float, float] = (44.0, 60.0)
@@ -42,6 +47,10 @@ class Difficulty:
     texture: float = 8.0
     overlap: float = 0.0
     gap: float = 2.0
+    idle_up_to: int = 2
+    posing: float = 0.0
+    clutter: float = 0.0
+    occluders: float = 0.0
 
 
 DIFFICULTIES: Mapping[str, Difficulty] = {
@@ -50,8 +59,9 @@ DIFFICULTIES: Mapping[str, Difficulty] = {
     ),
     'default': Difficulty(),
     'hard': Difficulty(
-        person_height=(28.0, 50.0), pairs=(0.04, 0.3, 0.36, 0.3), idle_objects=0.9, idle_persons=0.6, shade=24.0,
-        noise=8.0, texture=20.0, overlap=0.15, gap=0.0,
+        person_height=(24.0, 46.0), pairs=(0.03, 0.17, 0.26, 0.26, 0.18, 0.10), idle_objects=1.0, idle_persons=0.8,
+        share_person=0.6, shade=36.0, noise=9.0, texture=22.0, overlap=0.25, gap=0.0, idle_up_to=4, posing=0.6,
+        clutter=6.0, occluders=2.5,
     ),
 }  # fmt: skip
 """Named difficulties. The published results are for 'default'."""
@@ -144,10 +154,14 @@ def render_scene(scene: Scene, frame: int = 0) -> tuple[np.ndarray, dict[str, An
         ``file_name``.
     """
     canvas = _draw_background(scene)
+    for shape in scene.background['clutter']:
+        draw(canvas, [shape])
     for group in scene.groups:
         for member in group.order:
             draw(canvas, group.members[member])
         draw(canvas, group.props)
+    for shape in scene.background['occluders']:
+        draw(canvas, [shape])
     image = cv2.resize(canvas, (scene.size, scene.size), interpolation=cv2.INTER_AREA)
     seed = scene.background['noise_seed']
     rng = np.random.default_rng([seed, frame] if frame else seed)
@@ -184,16 +198,22 @@ def _sample_groups(
     vocab = vocabulary()
     pairs = sample_pairs(rng, settings, long_tail, num_pairs)
     groups = [_person_group(hois, rng, settings) for hois in _share_persons(pairs, rng, settings)]
-    # No idle things with three pairs: the image would be too full.
-    idle = 0 if len(pairs) > 2 else 1
+    idle = 0 if len(pairs) > settings.idle_up_to else 1
     for _ in range(idle * min(3, rng.poisson(settings.idle_objects))):
         label = int(rng.integers(1, vocab.num_objects))
         groups.append(idle_object(label, vocab.object_names[label], rng, settings.shade))
     for _ in range(idle * min(2, rng.poisson(settings.idle_persons))):
-        groups.append(idle_person(rng, settings.shade))
+        groups.append(_idle_person(rng, settings))
     if not groups:
-        groups.append(idle_person(rng, settings.shade))
+        groups.append(_idle_person(rng, settings))
     return groups
+
+
+def _idle_person(rng: np.random.Generator, settings: Difficulty) -> Group:
+    if settings.posing and rng.random() < settings.posing:
+        sets, _ = label_sets(long_tail=False)
+        return _person_group([sets[rng.integers(len(sets))]], rng, settings).person_alone()
+    return idle_person(rng, settings.shade)
 
 
 def _share_persons(
@@ -314,7 +334,31 @@ def sample_background(rng: np.random.Generator, settings: Difficulty) -> dict[st
         texture=settings.texture * float(rng.uniform(0.2, 1.0)),
         noise=settings.noise * float(rng.uniform(0.3, 1.0)),
         noise_seed=int(rng.integers(2**31)),
+        clutter=_sample_clutter(rng, settings.clutter, behind=True),
+        occluders=_sample_clutter(rng, settings.occluders, behind=False),
     )
+
+
+def _sample_clutter(rng: np.random.Generator, expected: float, behind: bool) -> list[Shape]:
+    """Shapes without a label, in pixels: of the size of objects behind the scene, thin or small in front of it."""
+    shapes = []
+    for _ in range(rng.poisson(expected) if expected else 0):
+        color = tuple(int(c) for c in rng.integers(30, 250, 3))
+        x, y = rng.uniform(0, IMAGE_SIZE, 2)
+        radius = float(rng.uniform(3, 9) if behind else rng.uniform(1.5, 3.5))
+        kind = int(rng.integers(4 if behind else 2))
+        if kind == 0:
+            angle = float(rng.uniform(0, np.pi))
+            reach = np.array([np.cos(angle), np.sin(angle)]) * (1 if behind else rng.uniform(2, 8)) * 2 * radius
+            shapes.append(stroke([(x, y) - reach, (x, y) + reach], (0.8 if behind else 0.5) * radius, color))
+        elif kind == 1:
+            shapes.append(disc((x, y), (radius, float(radius * rng.uniform(0.4, 1.6))), color))
+        elif kind == 2:
+            shapes.append(ring((x, y), radius, 0.35 * radius, color))
+        else:
+            angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 6))))
+            shapes.append(polygon(np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], 1), color))
+    return shapes
 
 
 def _draw_background(scene: Scene) -> np.ndarray:

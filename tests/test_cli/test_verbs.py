@@ -77,7 +77,7 @@ def test_unknown_verbs(capsys, words, sentence):
 
 @pytest.mark.parametrize('verb', LEAVES)
 def test_every_verb_has_options_and_examples(verb):
-    module = importlib.import_module(f'genvlkt_mmdet.cli.{verb.replace(" ", ".")}')
+    module = importlib.import_module(f'genvlkt_mmdet.cli.{verb.replace(" ", ".").replace("-", "_")}')
     first, examples = module.__doc__.split('\n\n', 1)
     assert first.endswith('.') and 'Example' in examples
     shown = [
@@ -94,7 +94,11 @@ def test_every_verb_has_options_and_examples(verb):
 def test_every_module_is_a_verb():
     folder = REPO / 'genvlkt_mmdet' / 'cli'
     modules = {file.relative_to(folder).with_suffix('') for file in folder.rglob('*.py') if file.stem != '__init__'}
-    found = {' '.join(path.parts) for path in modules if 'def run(' in (folder / path.with_suffix('.py')).read_text()}
+    found = {
+        ' '.join(path.parts).replace('_', '-')
+        for path in modules
+        if 'def run(' in (folder / path.with_suffix('.py')).read_text()
+    }
     assert found == set(LEAVES)
 
 

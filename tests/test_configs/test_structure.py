@@ -76,7 +76,7 @@ def test_no_config_is_a_copy_of_another():
         assert contents.setdefault(content, path.name) == path.name
 
 
-@pytest.mark.parametrize('folder', ['zero_shot', 'ablation', 'denoising', 'minihoi', 'hoiclip'])
+@pytest.mark.parametrize('folder', ['zero_shot', 'ablation', 'denoising', 'fractions', 'hoiclip', 'minihoi'])
 def test_the_folder_says_what_its_configs_are(folder):
     text = (CONFIGS / folder / 'README.md').read_text()
     for path in (CONFIGS / folder).rglob('*.py'):
@@ -212,3 +212,34 @@ def test_noisy_queries_are_all_that_denoising_adds(built):
     assert count(noisy) - count(plain) == 2 * (2 * C + 1) * C + (D + 1) * C
     assert [head.denoising.num_groups(pairs) for pairs in (1, 5, 100)] == [64, 12, 1]
     assert head.denoising.object_labels.shape == (80,)
+
+
+@pytest.mark.parametrize('path', sorted(CONFIGS.rglob('fractions/*.py')), ids=lambda path: path.stem)
+def test_fractions_change_the_training_images_alone(path):
+    """The number in the name is the share of the images. Nothing else changes, but the file with verb rows of these images."""
+    cfg = Config.fromfile(path)
+    name, share = path.stem.split('_frac_')[0], int(path.stem.rpartition('_')[2])
+    name = 'gen_vlkt_tiny_minihoi_short' if name == 'gen_vlkt_tiny_minihoi' else name
+    whole = Config.fromfile(next(CONFIGS.rglob(f'{name}.py')))
+    assert cfg.train_dataloader.dataset.fraction == share / 100
+    del cfg.train_dataloader.dataset['fraction']
+    assert cfg.train_dataloader == whole.train_dataloader and cfg.test_dataloader == whole.test_dataloader
+    assert cfg.train_cfg == whole.train_cfg and cfg.param_scheduler == whole.param_scheduler
+    if 'hoiclip_hico' in path.stem:
+        classifier = cfg.model.bbox_head.hoi_classifier
+        assert classifier.verb_embeddings.endswith(f'_frac_{share}.safetensors')
+        classifier.verb_embeddings = whole.model.bbox_head.hoi_classifier.verb_embeddings
+    assert cfg.model == whole.model
+
+
+@pytest.mark.parametrize('name', ['gen_vlkt_tiny_minihoi', 'hoiclip_tiny_minihoi'])
+def test_hard_scenes_are_all_that_differs(name):
+    cfg = Config.fromfile(CONFIGS / f'minihoi/hard/{name}_hard.py')
+    whole = Config.fromfile(CONFIGS / f'minihoi/{name.replace("vlkt_tiny_minihoi", "vlkt_tiny_minihoi_short")}.py')
+    for split in ('train', 'val', 'test'):
+        dataset = cfg[f'{split}_dataloader'].dataset
+        assert dataset.data_root != whole[f'{split}_dataloader'].dataset.data_root
+        assert dataset.pop('render') == dict(difficulty='hard')
+        dataset.data_root = whole[f'{split}_dataloader'].dataset.data_root
+        assert cfg[f'{split}_dataloader'] == whole[f'{split}_dataloader']
+    assert cfg.model == whole.model and cfg.train_cfg == whole.train_cfg

@@ -1,3 +1,4 @@
+import json
 import logging
 
 import pytest
@@ -6,8 +7,10 @@ from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 
 import genvlkt_mmdet
+from genvlkt_mmdet.apis.configs import read_config
 from genvlkt_mmdet.converters import convert_detr, load_detr
-from tests.test_models.tiny import CHANNELS, detector_cfg, layer_cfg
+from tests.shared import shared_path
+from tests.test_models.tiny import CHANNELS, CLIP_DIMS, detector_cfg, layer_cfg
 
 STAGES = 3  # layers of the DETR's decoder; the GEN-VLKT has 2
 
@@ -134,7 +137,7 @@ def test_transfer_tells_what_is_left_and_new(detr, model):
     assert {name.split('.')[1] for name in transfer.new} == {'pair_embed', 'hoi_classifier', 'obj_classifier'}
     assert not set(transfer.new) & converted.keys()
     text = str(transfer)
-    assert f'{len(transfer.taken)} tensors taken from the mmdet DETR' in text
+    assert f'{len(transfer.taken)} tensors taken from the DETR (mmdet)' in text
     assert 'bbox_head.hoi_classifier' in text and 'bbox_head.fc_cls' in text
 
 
@@ -188,6 +191,83 @@ def test_another_architecture_names_both_tensors(detr, model):
         convert_detr(state, model.state_dict())
 
 
+def dp_hoi_names(state):
+    """A pre-trained model of DP-HOI with these weights, in the names of its authors, and a second decoder that differs."""
+    official = official_names(state)
+    for name, value in list(official.items()):
+        if name.startswith('transformer.decoder.'):
+            new = value if name.startswith('transformer.decoder.norm.') else value + 1
+            official[name.replace('.decoder.', '.interaction_decoder.')] = new
+    width = CLIP_DIMS
+    official |= {
+        'action_class_fc.0.weight': torch.randn(width, CHANNELS), 'action_class_fc.0.bias': torch.randn(width),
+        'action_class_fc.1.weight': torch.randn(width), 'action_class_fc.1.bias': torch.randn(width),
+        'label_enc_od.weight': torch.randn(5, CHANNELS - 1), 'bbox_enc_od.layers.0.weight': torch.randn(CHANNELS, 4),
+        'verb_class_kinetics700.weight': torch.randn(700, CHANNELS), 'verb_class_haa500.bias': torch.randn(500),
+    }  # fmt: skip
+    return official
+
+
+def fine_tuning_start(official):
+    """What DP-HOI's program makes of its model for GEN-VLKT, written from its description."""
+    start = {}
+    for name, value in official.items():
+        name = name.replace('transformer.decoder.', 'transformer.instance_decoder.')
+        start[name] = value
+        if name.startswith('action_class_fc'):
+            start[name.replace('action_class_fc', 'hoi_class_fc')] = value
+        if name.startswith('bbox_embed'):
+            start[name.replace('bbox_embed', 'hum_bbox_embed')] = start[
+                name.replace('bbox_embed', 'obj_bbox_embed')
+            ] = value
+    return start | {'obj_class_embed.weight': torch.randn(5, CHANNELS), 'obj_class_embed.bias': torch.randn(5)}
+
+
+def test_both_decoders_of_dp_hoi_have_their_place(detr, model):
+    theirs = dp_hoi_names(detr.state_dict())
+    converted, transfer = convert_detr(theirs, model.state_dict())
+    assert transfer.source == 'DP-HOI'
+    missing, unexpected = model.load_state_dict(converted, strict=False)
+    assert not unexpected
+    head = model.bbox_head
+    one = theirs['transformer.decoder.layers.1.linear1.weight']
+    assert torch.equal(head.instance_decoder.layers[1].ffn.layers[0][0].weight, one)
+    assert torch.equal(head.interaction_decoder.layers[1].ffn.layers[0][0].weight, one + 1)
+    assert torch.equal(head.interaction_decoder.post_norm.weight, theirs['transformer.interaction_decoder.norm.weight'])
+    assert torch.equal(head.hoi_classifier.proj[0].weight, theirs['action_class_fc.0.weight'])
+    assert torch.equal(head.hoi_classifier.proj[1].bias, theirs['action_class_fc.1.bias'])
+    for mlp in (head.human_box_mlp, head.object_box_mlp):
+        assert torch.equal(mlp[4].bias, theirs['bbox_embed.layers.2.bias'])
+    assert {name.split('.')[0] for name in transfer.left} == {
+        'class_embed', 'label_enc_od', 'bbox_enc_od', 'verb_class_kinetics700', 'verb_class_haa500', 'transformer',
+    }  # fmt: skip
+    # Of the transformer, only the third layers have no place.
+    assert all('.layers.2.' in name for name in transfer.left if name.startswith('transformer.'))
+
+
+def test_a_start_that_dp_hois_program_wrote_gives_the_same(detr, model):
+    theirs = dp_hoi_names(detr.state_dict())
+    converted, _ = convert_detr(theirs, model.state_dict())
+    start, transfer = convert_detr(fine_tuning_start(theirs), model.state_dict())
+    assert transfer.source == 'start for GEN-VLKT' and start.keys() == converted.keys()
+    assert all(torch.equal(value, converted[name]) for name, value in start.items())
+
+
+def test_another_clip_keeps_its_own_projection(detr, model):
+    theirs = dp_hoi_names(detr.state_dict())
+    theirs['action_class_fc.0.weight'] = torch.zeros(CLIP_DIMS + 1, CHANNELS)
+    converted, transfer = convert_detr(theirs, model.state_dict())
+    assert 'bbox_head.hoi_classifier.proj.0.weight' not in converted and 'action_class_fc.0.weight' in transfer.left
+
+
+def test_a_trained_model_is_no_start(model):
+    trained = {'transformer.instance_decoder.norm.weight': torch.ones(1), 'visual_projection.weight': torch.ones(1)}
+    with pytest.raises(
+        ValueError, match=r"is a trained model of the authors' code.*`genvlkt convert official` reads it"
+    ):
+        convert_detr(trained, model.state_dict())
+
+
 def test_no_detr(model):
     with pytest.raises(ValueError, match='is no DETR'):
         convert_detr({'backbone.conv1.weight': torch.zeros(1)}, model.state_dict())
@@ -212,3 +292,42 @@ def test_loading_is_logged(detr, model, tmp_path, caplog):
         logger.removeHandler(caplog.handler)
         logger.setLevel(level)
     assert str(transfer) in caplog.text
+
+
+@pytest.fixture(scope='module')
+def dp_hoi_shapes():
+    """Names and shapes of DP-HOI's pre-trained ResNet-50 model, without values: what it shares with GEN-VLKT, and its own."""
+    shared = json.loads(shared_path('reference', 'manifest_hico_s.json').read_text())
+    shapes = {}
+    for name, entry in shared.items():
+        if name.startswith(('backbone.', 'input_proj.', 'transformer.', 'hum_bbox_embed.', 'hoi_class_fc.')):
+            name = name.replace('transformer.instance_decoder.', 'transformer.decoder.')
+            shapes[name.replace('hum_bbox', 'bbox').replace('hoi_class_fc', 'action_class_fc')] = entry['shape']
+    shapes |= {
+        'query_embed.weight': (100, 256), 'class_embed.weight': (92, 256), 'class_embed.bias': (92,),
+        'label_enc_od.weight': (92, 255), 'bbox_enc_od.layers.0.weight': (256, 4), 'bbox_enc_od.layers.0.bias': (256,),
+        'bbox_enc_od.layers.1.weight': (256, 256), 'bbox_enc_od.layers.1.bias': (256,),
+        'verb_class_kinetics700.weight': (700, 256), 'verb_class_kinetics700.bias': (700,),
+        'verb_class_haa500.weight': (500, 256), 'verb_class_haa500.bias': (500,),
+    }  # fmt: skip
+    return {name: torch.empty(tuple(shape), device='meta') for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize('config', ['gen_vlkt_s_hico', 'gen_vlkt_s_vcoco', 'hoiclip_hico', 'hoiclip_vcoco'])
+def test_dp_hoi_at_its_true_size(dp_hoi_shapes, config):
+    """Every shape fits the models that the authors fine-tune. What is new are the classifiers and what DP-HOI does not have."""
+    with torch.device('meta'):
+        state = MODELS.build(read_config(config).model).state_dict()
+    converted, transfer = convert_detr(dp_hoi_shapes, state)
+    assert transfer.source == 'DP-HOI'
+    left = {name.split('.')[0] for name in transfer.left}
+    own = {'class_embed', 'label_enc_od', 'bbox_enc_od', 'verb_class_kinetics700', 'verb_class_haa500'}
+    new = {name.split('.')[1] for name in transfer.new}
+    assert not {'instance_decoder', 'human_box_mlp', 'object_box_mlp', 'human_embed', 'object_embed'} & new
+    assert all(name.startswith('bbox_head.') for name in transfer.new)
+    if config.startswith('gen'):
+        assert left == own and new == {'pair_embed', 'hoi_classifier', 'obj_classifier'}
+        assert not any(name.startswith('bbox_head.hoi_classifier.proj') for name in transfer.new)
+    else:
+        assert left == own | {'transformer', 'action_class_fc'}
+        assert all('interaction_decoder' in n for n in transfer.left if n.startswith('transformer.'))

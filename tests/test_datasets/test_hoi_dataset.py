@@ -249,3 +249,45 @@ def test_files_outside_the_image_folder_are_refused(toy_vocabulary, toy_records,
     ):
         HOIDataset(**settings, vocabulary=toy_vocabulary)
     assert len(HOIDataset(**settings, vocabulary=toy_vocabulary, outside_files=True)) == 2
+
+
+def test_fractions_are_nested_and_reproducible(build, toy_records):
+    """Parts of 40 images: each holds every smaller one, and the choice ignores zero-shot splits and what has no pair."""
+    records = [dict(toy_records[i % 3], file_name=f'{i:02d}.png') for i in range(40)]
+
+    def names(**kwargs):
+        return {
+            item['img_path'][-6:]
+            for item in (d.get_data_info(i) for d in [build(records, **kwargs)] for i in range(len(d)))
+        }
+
+    keep_all = dict(filter_cfg=dict(filter_empty_gt=False))
+    parts = [names(fraction=f, **keep_all) for f in (0.05, 0.15, 0.25, 0.5, 1.0)]
+    assert [len(part) for part in parts] == [2, 6, 10, 20, 40]
+    assert all(small < large for small, large in zip(parts, parts[1:], strict=False))
+    assert names(fraction=0.5, **keep_all) == parts[3] != names(fraction=0.5, fraction_seed=1, **keep_all)
+    with_pairs = names(fraction=0.5)
+    assert with_pairs == {name for name in parts[3] if int(name[:2]) % 3 != 1}
+    assert names(fraction=0.5, zero_shot='split') <= with_pairs
+    assert len(names(fraction=1e-6, **keep_all)) == 1  # never nothing
+
+
+def test_a_fraction_of_named_images_keeps_their_ids(build, toy_records):
+    records = [dict(toy_records[0], file_name=f'{i:02d}.png') for i in range(10)]
+    dataset = build(records, fraction=0.3)
+    for i in range(3):
+        item = dataset.get_data_info(i)
+        assert item['img_path'].endswith(f'{item["img_id"]:02d}.png')
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(fraction=0), 'fraction must be more than 0 and at most 1, not 0'),
+        (dict(fraction=25), 'fraction must be more than 0 and at most 1, not 25'),
+        (dict(fraction=0.5, test_mode=True), 'fraction is for training'),
+    ],
+)
+def test_wrong_fractions(build, toy_records, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        build(toy_records, **kwargs)

@@ -136,7 +136,7 @@ def test_files_rendered_differently_are_refused(tmp_path):
     for arguments, words in (
         (dict(seed=1), 'was rendered with seed 0 instead of 1'),
         (dict(sizes=dict(val=4)), 'was rendered with images 3 instead of 4'),
-        (dict(difficulty='hard'), r'was rendered with person_height \[44.0, 60.0\] instead of \[28.0, 50.0\]'),
+        (dict(difficulty='hard'), r'was rendered with person_height \[44.0, 60.0\] instead of \[24.0, 46.0\]'),
     ):
         with pytest.raises(FileExistsError, match=words):
             render_minihoi(tmp_path, splits=('val',), **{'sizes': dict(val=3), **arguments}, progress=False)
@@ -258,3 +258,18 @@ def test_tool(tmp_path, monkeypatch, capsys):
     assert 'MiniHOI val' in progress and '100%' in progress
     with pytest.raises(SystemExit, match='^error: .*images 4 instead of 5'):
         call(str(tmp_path), '--splits', 'val', '--images', '5', '--seed', '3')
+
+
+def test_images_of_versions_without_a_field_of_difficulty_stay_valid(tmp_path):
+    """`meta.json` of an earlier version lacks the fields that came later. Their defaults change no image."""
+    arguments = dict(splits=('test',), sizes=dict(test=2), progress=False)
+    render_minihoi(tmp_path, **arguments)
+    meta = load(tmp_path / 'meta.json')
+    for name in ('idle_up_to', 'posing', 'clutter', 'occluders'):
+        del meta['splits']['test']['difficulty'][name]
+    (tmp_path / 'meta.json').write_text(json.dumps(meta))
+    before = (tmp_path / 'images' / 'test' / '000000.jpg').stat().st_mtime_ns
+    render_minihoi(tmp_path, **arguments)
+    assert (tmp_path / 'images' / 'test' / '000000.jpg').stat().st_mtime_ns == before
+    with pytest.raises(FileExistsError, match=r'was rendered with clutter 0.0 instead of 1.0'):
+        render_minihoi(tmp_path, **arguments, difficulty=dict(clutter=1.0))

@@ -13,7 +13,7 @@ from genvlkt_mmdet.minihoi import (
 )
 from genvlkt_mmdet.minihoi.catalog import COMBINED_SHARE, label_sets, vocabulary
 from genvlkt_mmdet.minihoi.objects import draw_object
-from genvlkt_mmdet.minihoi.scenes import IMAGE_SIZE
+from genvlkt_mmdet.minihoi.scenes import IMAGE_SIZE, Scene
 from genvlkt_mmdet.minihoi.shapes import SUPERSAMPLE, Shape, disc, draw, extent, polygon, ring, stroke
 
 SIDE = IMAGE_SIZE * SUPERSAMPLE
@@ -200,3 +200,44 @@ def test_difficulty_by_name_or_by_field():
         get_difficulty('esy')
     with pytest.raises(ValueError, match="has no field 'nois'; it has: person_height"):
         get_difficulty(dict(nois=1))
+
+
+def test_default_scenes_have_nothing_that_only_hard_ones_have():
+    """They are as before hard scenes got it, whatever the random numbers."""
+    for i in range(20):
+        background = scene_of(20, i).background
+        assert background['clutter'] == background['occluders'] == []
+    hard = [scene_of(20, i, difficulty='hard').background for i in range(20)]
+    assert 4 < np.mean([len(b['clutter']) for b in hard]) < 9
+    assert 1 < np.mean([len(b['occluders']) for b in hard]) < 4
+
+
+def test_clutter_and_occluders_change_the_image_and_no_annotation():
+    scene = scene_of(21, 4, difficulty='hard')
+    for part in ('clutter', 'occluders'):
+        assert scene.background[part]
+        without = Scene(scene.groups, {**scene.background, part: []})
+        (image, record), (plain, same) = render_scene(scene), render_scene(without)
+        assert record == same and (image != plain).any()
+
+
+def test_posing_persons_have_no_pair():
+    """With nothing but such persons, there is one in every image, many of them not in a pose of idle persons."""
+    only = dict(pairs=[1.0], idle_objects=0.0, idle_persons=0.0, posing=1.0)
+    widths = []
+    for i in range(30):
+        scene = scene_of(22, i, difficulty=only)
+        (group,) = scene.groups
+        assert group.labels == [0] and not group.pairs and not group.props
+        x1, y1, x2, y2 = group.extent
+        widths.append((x2 - x1) / (y2 - y1))
+        assert annotate(scene)['hoi_annotation'] == []
+    idle = [scene_of(22, i, difficulty=only | dict(posing=0.0)).groups[0].extent for i in range(30)]
+    assert np.mean(widths) > 1.2 * np.mean([(x2 - x1) / (y2 - y1) for x1, y1, x2, y2 in idle])
+
+
+def test_idle_things_with_many_pairs():
+    crowded = dict(pairs=[0, 0, 0, 0, 1.0], person_height=[24, 30], idle_persons=3.0)
+    for up_to, there in ((3, False), (4, True)):
+        scenes = [scene_of(23, i, difficulty=crowded | dict(idle_up_to=up_to)) for i in range(10)]
+        assert any(not group.pairs for scene in scenes for group in scene.groups) == there

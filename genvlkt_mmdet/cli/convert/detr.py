@@ -1,10 +1,11 @@
 """Converts a DETR checkpoint to initial weights of GEN-VLKT, for `load_from`.
 
-Takes the COCO-trained DETR of facebookresearch (91 classes) and checkpoints of mmdet's own DETR. A config does the same by
-itself through `model.pretrained_detr`.
+Takes the COCO-trained DETR of facebookresearch (91 classes), checkpoints of mmdet's own DETR, and DP-HOI's pre-trained model.
+A config does the same by itself through `model.pretrained_detr`.
 
 Examples:
     genvlkt convert detr detr-r50-e632da11.pth start.pth --config configs/gen_vlkt_s_hico.py
+    genvlkt convert detr dphoi_res50_3layers.pth start.pth --config configs/gen_vlkt_s_vcoco.py
     genvlkt train configs/gen_vlkt_s_hico.py --cfg-options load_from=start.pth model.pretrained_detr=None
 """
 

@@ -12,6 +12,7 @@ from .text_embeddings import (
     load_text_embeddings,
     save_text_embeddings,
 )
+from .verb_arithmetic import VerbSums, compute_verb_embeddings, read_official_verbs
 from .verb_embeddings import load_verb_embeddings, save_verb_embeddings
 
 __all__ = [
@@ -20,13 +21,16 @@ __all__ = [
     'CLIPTokens',
     'MissingPromptsError',
     'StaleCacheError',
+    'VerbSums',
     'build_teacher',
     'compute_text_embeddings',
+    'compute_verb_embeddings',
     'encode_new_text',
     'encode_text',
     'image_transform',
     'load_text_embeddings',
     'load_verb_embeddings',
+    'read_official_verbs',
     'save_clip_model',
     'save_text_embeddings',
     'save_verb_embeddings',

@@ -1,7 +1,7 @@
 """Start of a verb classifier: a file with an embedding of every verb."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -14,15 +14,18 @@ from ...files import write_file
 _TENSOR = 'verb_embeddings'
 
 
-def save_verb_embeddings(path: str | Path, verbs: Sequence[str], embeddings: Tensor) -> None:
+def save_verb_embeddings(
+    path: str | Path, verbs: Sequence[str], embeddings: Tensor, origin: Mapping[str, str] | None = None
+) -> None:
     """Writes embeddings of verbs.
 
     Args:
         path (str | Path): The ``.safetensors`` file. It is written in one step.
         verbs (Sequence[str]): Names of the V verbs.
         embeddings (Tensor): (V, D).
+        origin (Mapping[str, str], optional): Where they come from, kept in the file: CLIP model, dataset, split, rule, date.
     """
-    metadata = dict(format='genvlkt verb embeddings', verbs=json.dumps(list(verbs), ensure_ascii=False))
+    metadata = dict(origin or {}, format='genvlkt verb embeddings', verbs=json.dumps(list(verbs), ensure_ascii=False))
     write_file(Path(path), save({_TENSOR: embeddings.detach().float().cpu().contiguous()}, metadata=metadata))
 
 
