@@ -36,9 +36,9 @@ class GENVLKT(BaseDetector):
         positional_encoding (dict): Arguments of mmdet's ``SinePositionalEncoding``.
         bbox_head (dict): Config of the :class:`GENHead`.
         pretrained_detr (str, optional): Checkpoint of a DETR (facebookresearch's, mmdet's or DP-HOI's) with which
-            ``init_weights()`` starts backbone, encoder, both decoders and both box MLPs (section 4.2). Defaults to None: a ResNet with frozen
-            parts and without ``init_cfg`` starts from ImageNet, ``torchvision://resnet<depth>``. Any other backbone starts as
-            its config says.
+            ``init_weights()`` starts backbone, encoder, both decoders and both box MLPs (section 4.2). Defaults to None: a
+            ResNet with frozen parts and without ``init_cfg`` starts from ImageNet, ``torchvision://resnet<depth>``. Any other
+            backbone starts as its config says.
         channels_last (bool): Whether feature maps have their channels last in memory. Convolutions are then faster, on CPUs and
             GPUs. Defaults to True.
         activation_checkpointing (bool): Whether a training keeps only the outputs of blocks and layers, and computes what is
