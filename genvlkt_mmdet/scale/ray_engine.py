@@ -1,5 +1,6 @@
 """Runs the units of a batch job with Ray Data, on one machine or a cluster."""
 
+import logging
 import os
 import pickle
 from collections.abc import Iterator, Sequence
@@ -20,16 +21,15 @@ _ENVIRONMENT = {
     'MALLOC_TRIM_THRESHOLD_': str(1 << 29),
     'OMP_WAIT_POLICY': 'PASSIVE',
 }
-# How often a unit is started again after its actor has died. An image that ends the process must not do so for ever.
-_RETRIES = 5
 
 
 def need_ray() -> Any:
     """Imports Ray Data. An ImportError with one sentence if it is not installed."""
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # nothing is sent to Ray's makers
-    os.environ.setdefault('RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO', '0')  # as Ray does from 2.53 on; without it, a warning
+    os.environ.setdefault('RAY_BACKEND_LOG_LEVEL', 'fatal')  # the error of an actor reaches the user as an exception
     try:
         import ray.data
+        import ray.exceptions
     except ImportError as error:
         raise ImportError(
             "The engine ray needs Ray, which is not installed: run `pip install 'genvlkt[scale]'`."
@@ -40,7 +40,7 @@ def need_ray() -> Any:
 def run_with_ray(task: Task, units: Sequence[Unit], model: dict[str, Any], workers: int | None) -> Iterator[Report]:
     """Runs units on actors that have one model each.
 
-    An actor that dies is replaced, and its unit starts again.
+    Ray Data replaces an actor that dies, and starts its unit again on another one.
 
     Args:
         task (Task): What to do.
@@ -74,16 +74,16 @@ def run_with_ray(task: Task, units: Sequence[Unit], model: dict[str, Any], worke
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    logging.getLogger('ray.data').setLevel(logging.ERROR)
     rows = [dict(unit=pickle.dumps(unit)) for unit in units]
     reports = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         _Actor,
         fn_constructor_args=(task, model, os.getcwd()),
         batch_size=1,
-        concurrency=min(workers, len(rows)),
+        # A unit takes minutes: one that waits at a busy actor could run on a free one.
+        compute=ray.data.ActorPoolStrategy(size=min(workers, len(rows)), max_tasks_in_flight_per_actor=1),
         num_cpus=1,
         num_gpus=share or None,
-        max_restarts=-1,
-        max_task_retries=_RETRIES,
     )
     try:
         for report in reports.iter_rows():
