@@ -82,7 +82,13 @@ def digest(value: Any, length: int = 12) -> str:
 def classes_digest(vocabulary: HOIVocabulary) -> str:
     """Digest of what the HOI classes of a vocabulary are, in their order, without ids and splits."""
     return digest(
-        [vocabulary.object_names, vocabulary.verb_names, vocabulary.hoi_verbs, vocabulary.hoi_objects, vocabulary.hoi_prompts]
+        [
+            vocabulary.object_names,
+            vocabulary.verb_names,
+            vocabulary.hoi_verbs,
+            vocabulary.hoi_objects,
+            vocabulary.hoi_prompts,
+        ]
     )
 
 
@@ -162,8 +168,8 @@ def open_rows(address: str | Path, vocabulary: HOIVocabulary) -> Iterator['Table
     for name in names:
         if read_settings(folder, name).get('classes') != classes_digest(vocabulary):
             raise ValueError(
-                f"'{address}' is of a model with other classes than those of the vocabulary '{vocabulary.name}': name the vocabulary "
-                'of that model.'
+                f"'{address}' is of a model with other classes than those of the vocabulary '{vocabulary.name}': name the "
+                'vocabulary of that model.'
             )
         yield read_table(folder, name)
 
@@ -197,9 +203,7 @@ def rows_to_records(address: str | Path, vocabulary: HOIVocabulary) -> list[dict
                 )
             record = dict(
                 file_name=row['image'].lstrip('/'),  # of an absolute path: relative to /
-                annotations=[
-                    dict(bbox=box, category_id=vocabulary.object_ids[label]) for label, *box in boxes
-                ],
+                annotations=[dict(bbox=box, category_id=vocabulary.object_ids[label]) for label, *box in boxes],
                 hoi_annotation=list(hois.values()),
             )
             known = {key: row[key] for key in ('width', 'height', 'error') if row[key] is not None}

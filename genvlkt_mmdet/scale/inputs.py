@@ -169,7 +169,10 @@ def container_items(
 
 def _tar_items(source: str, done: Collection[str], max_pixels: int) -> Iterator[Item | None]:
     storage, seen = open_storage(source), set()
-    with storage.system.open_input_stream(storage.path, compression=None) as file, tarfile.open(fileobj=file, mode='r|*') as tar:
+    with (
+        storage.system.open_input_stream(storage.path, compression=None) as file,
+        tarfile.open(fileobj=file, mode='r|*') as tar,
+    ):
         for member in tar:
             if not member.isfile() or not member.name.lower().endswith(IMG_EXTENSIONS):
                 continue
@@ -239,7 +242,11 @@ def find_columns(schema: Any, source: str, column: str | None) -> tuple[str, str
     if column is None:
         found = [f.name for f in schema if is_image(f.type)] or names[:1]
         if len(found) != 1:
-            what = f'several columns that can hold images ({", ".join(found)})' if found else 'no column of images or paths'
+            what = (
+                f'several columns that can hold images ({", ".join(found)})'
+                if found
+                else 'no column of images or paths'
+            )
             raise ValueError(f"'{source}' has {what}: name the column with --column.")
         column = found[0]
     elif column not in texts and not (column in schema.names and is_image(schema.field(column).type)):

@@ -112,7 +112,9 @@ def detect_rows(
     rank, world = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
     if engine == 'ray':  # only to check the settings: the actors load it themselves
         rank, world = 0, 1
-        inferencer = HOIInferencer(**{**model, 'device': 'cpu', 'optimize': False, 'compile': False}, show_progress=False)
+        inferencer = HOIInferencer(
+            **{**model, 'device': 'cpu', 'optimize': False, 'compile': False}, show_progress=False
+        )
     else:
         if 'LOCAL_RANK' in os.environ and model.get('device') is None and torch.cuda.is_available():
             model['device'] = f'cuda:{os.environ["LOCAL_RANK"]}'

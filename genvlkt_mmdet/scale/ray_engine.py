@@ -87,7 +87,9 @@ def run_with_ray(task: Task, units: Sequence[Unit], model: dict[str, Any], worke
     )
     try:
         for report in reports.iter_rows():
-            yield Report(**{name: value.item() if isinstance(value, np.generic) else value for name, value in report.items()})
+            yield Report(
+                **{name: value.item() if isinstance(value, np.generic) else value for name, value in report.items()}
+            )
     except ray.exceptions.RayError as error:
         raise ValueError(
             f'The job has stopped ({one_line(error)}). The rows that were written stay: start it again to go on.'

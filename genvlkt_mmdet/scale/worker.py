@@ -140,9 +140,7 @@ class Worker:
             yield from image_items(unit.paths, self.task.max_pixels)
             return
         try:
-            yield from container_items(
-                unit.container, done, self.task.column, self.task.stride, self.task.max_pixels
-            )
+            yield from container_items(unit.container, done, self.task.column, self.task.stride, self.task.max_pixels)
         except READ_ERRORS as error:
             source = unit.container.source
             group = '' if unit.container.row_group is None else f'#group{unit.container.row_group}'
@@ -160,9 +158,7 @@ class Worker:
     def detect(self, images: list[tuple[Row, LoadedImage]]) -> None:
         """Fills the rows of images of the same size."""
         try:
-            results = self.inferencer.detect(
-                [image for _, image in images], self.task.pred_score_thr, self.task.top_k
-            )
+            results = self.inferencer.detect([image for _, image in images], self.task.pred_score_thr, self.task.top_k)
         # A row has the error of its own image only.
         except (ValueError, MemoryError, torch.OutOfMemoryError) as error:
             if len(images) == 1:
