@@ -10,15 +10,13 @@ from PIL import Image
 
 from genvlkt_mmdet.assets import asset_path
 
-pa = pytest.importorskip('pyarrow', reason='batch jobs need pyarrow: the extra `scale`')
-
-from pyarrow import parquet  # noqa: E402
-
 MODEL = dict(device='cpu')
 
 
 def read(folder) -> dict[str, dict]:
     """The rows of a result by key."""
+    from pyarrow import parquet
+
     rows = [row for file in sorted(Path(folder).glob('*.parquet')) for row in parquet.read_table(file).to_pylist()]
     assert len({row['key'] for row in rows}) == len(rows)
     return {row['key']: row for row in rows}
@@ -74,6 +72,9 @@ def archive(photos, contents) -> Path:
 @pytest.fixture
 def tables(photos, contents) -> Path:
     """Parquet files of the images in row groups of five: as bytes, as Hugging Face has them, and as paths."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
     folder = Path('tables')
     folder.mkdir()
     names = list(contents)

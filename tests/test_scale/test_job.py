@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from pyarrow import parquet
 
 from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.datasets import result_rows
@@ -21,6 +20,9 @@ from genvlkt_mmdet.scale.inputs import container_items, find_inputs
 from genvlkt_mmdet.vocabulary import load_vocabulary
 
 from .conftest import MODEL, content_of, read
+
+pa = pytest.importorskip('pyarrow', reason='batch jobs need pyarrow: the extra `scale`')
+parquet = pytest.importorskip('pyarrow.parquet')
 
 ROOT = Path(__file__).parents[2]
 ALL = dict(pred_score_thr=0.0, top_k=5)
@@ -161,8 +163,6 @@ def test_mistakes(photos, tables, settings, message):
 
 
 def test_ambiguous_columns(photos):
-    import pyarrow as pa
-
     parquet.write_table(pa.table(dict(a=[b'1'], b=[b'2'])), 'two.parquet')
     with pytest.raises(
         ValueError, match=r'several columns that can hold images \(a, b\): name the column with --column'
