@@ -90,10 +90,13 @@ class Job:
 
     def actors(self) -> list[int]:
         """Process ids of the actors that have a model."""
-        import psutil
+        listed = subprocess.run(['ps', '-eo', 'pid=,ppid=,args='], capture_output=True, text=True, check=True).stdout
+        processes = {int(line.split()[0]): line.split(None, 2)[1:] for line in listed.splitlines()}
 
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child.pid for child in children if 'ray::MapWorker' in ' '.join(child.cmdline())]
+        def is_ours(process: int) -> bool:
+            return process == self.process.pid or (process in processes and is_ours(int(processes[process][0])))
+
+        return [process for process, (_, name) in processes.items() if 'ray::MapWorker' in name and is_ours(process)]
 
 
 def read_all(folder: Path) -> dict[str, dict]:
