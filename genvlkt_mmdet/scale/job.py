@@ -25,7 +25,7 @@ from .ray_engine import need_ray, run_with_ray
 from .worker import Report, Task, Unit, Worker
 
 ENGINES = ('serial', 'ray')
-_FILE = re.compile(r'([0-9a-f]{8})-(images|file)-([0-9a-f]{12})-\d{9}(-last)?\.parquet')
+_FILE = re.compile(r'([0-9a-f]{8})-(images|file)-([0-9a-f]{16})-\d{9}(-last)?\.parquet')
 
 
 @dataclass
@@ -150,11 +150,11 @@ def detect_rows(
     # Four units for each worker, so that all end at about the same time.
     size = min(rows_per_file, math.ceil(len(missing) / (4 * (workers or os.cpu_count() or 1))))
     units = [
-        Unit(f'{run}-images-{digest(paths)}', paths=tuple(paths))
+        Unit(f'{run}-images-{digest(paths, 16)}', paths=tuple(paths))
         for paths in (missing[i : i + size] for i in range(0, len(missing), size or 1))
     ]
     for container in containers:
-        name = f'{run}-file-{digest([container.source, container.row_group])}'
+        name = f'{run}-file-{digest([container.source, container.row_group], 16)}'
         parts = tuple(file for file in written if file.startswith(name))
         if any('-last' in part for part in parts):
             summary.complete += 1
@@ -183,8 +183,7 @@ def describe_model(inferencer: HOIInferencer, model: dict[str, Any]) -> dict[str
         inferencer (HOIInferencer): The model.
         model (dict): The arguments that it was made from.
     """
-    weights = model.get('weights') or (model.get('model') if model.get('model') else DEFAULT_WEIGHTS)
-    name = str(weights)
+    name = str(model.get('weights') or model.get('model') or DEFAULT_WEIGHTS)
     path = asset_path(name) if name.startswith(SCHEME) else Path(name)
     content = hashlib.sha256()
     for file in (path, path.with_suffix('.bin')) if path.suffix == '.xml' else (path,):  # OpenVINO has two files
