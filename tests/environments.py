@@ -54,6 +54,7 @@ ENVIRONMENTS = {
     'web-3.11': Environment(
         '3.11', ('-e .[lite,video,web,dev] playwright>=1.50',), ('tests/test_web', 'tests/test_apis')
     ),
+    'scale-3.11': Environment('3.11', ('-e .[lite,video,scale,dev] moto[server]>=5',), ('tests/test_scale',)),
     # The steps of docs/install.md. `pip check` misses mmdet and mmengine: it does not know that a fork stands for the original.
     'forks-3.11': Environment(
         '3.11',

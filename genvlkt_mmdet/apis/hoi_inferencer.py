@@ -296,6 +296,28 @@ class HOIInferencer(BaseInferencer):
 
         return results()
 
+    def detect(
+        self, images: Sequence[LoadedImage], pred_score_thr: float = DEFAULT_SCORE_THR, top_k: int | None = None
+    ) -> list[HOIResult]:
+        """Detects the interactions in one batch of loaded images, for programs that load images themselves.
+
+        Args:
+            images (Sequence[LoadedImage]): The images, at least one. Those of other sizes than the largest one are padded.
+            pred_score_thr (float): As in :meth:`__call__`.
+            top_k (int, optional): As in :meth:`__call__`.
+
+        Returns:
+            list[HOIResult]: The result of each image.
+
+        Raises:
+            ValueError: If an image is too small to be prepared, or the output of the model is not finite.
+        """
+        samples = self.forward(self.collate_fn([self._prepare(image) for image in images]))
+        return [
+            self._result(select_triplets(sample.cpu(), image, pred_score_thr, top_k), image)
+            for sample, image in zip(samples, images, strict=True)
+        ]
+
     def _predict(
         self, batches: Iterable[tuple[list[LoadedImage], Any]], pred_score_thr: float, top_k: int | None
     ) -> Iterator[tuple[list[LoadedImage], list[HOIDataSample]]]:
@@ -444,6 +466,7 @@ class HOIInferencer(BaseInferencer):
             time=image.time,
             pixels=image.pixels,
             object_names=self.vocabulary.object_names,
+            hoi_labels=pred.pred_hois.hoi_labels.tolist(),
         )
 
     def pred2list(self, data_sample: HOIDataSample) -> list[dict[str, Any]]:

@@ -42,6 +42,7 @@ class HOIResult(list[dict[str, Any]]):
         time (float, optional): Time of the frame in seconds. None for an image.
         pixels (np.ndarray, optional): The image, (height, width, 3) uint8 BGR. None: it was not kept.
         object_names (Sequence[str]): Names of all object classes of the model, for the class ids of :meth:`to_supervision`.
+        hoi_labels (Sequence[int]): Index of the HOI class of each triplet in the vocabulary of the model.
 
     Examples:
         >>> ride = dict(human_box=[5, 0, 25, 40], object_box=[0, 20, 60, 48], object='horse', verb='ride', score=1.75)
@@ -64,6 +65,7 @@ class HOIResult(list[dict[str, Any]]):
         time: float | None = None,
         pixels: np.ndarray | None = None,
         object_names: Sequence[str] = (),
+        hoi_labels: Sequence[int] = (),
     ) -> None:
         super().__init__(triplets)
         self.image = image
@@ -73,6 +75,7 @@ class HOIResult(list[dict[str, Any]]):
         self.time = time
         self.pixels = pixels
         self.object_names = tuple(object_names)
+        self.hoi_labels = tuple(hoi_labels)
 
     def __repr__(self) -> str:
         place = ', '.join(filter(None, (self._place(), f'{self.width} x {self.height}')))

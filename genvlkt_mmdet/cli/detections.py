@@ -18,7 +18,8 @@ def add_detections(parser: argparse.ArgumentParser, required: bool = True) -> No
     parser.add_argument(
         '--results',
         required=required,
-        help='results file (JSON or .npz), pickle of vsrl_eval.py, or folder of detections_XX.mat',
+        help='results file (JSON or .npz), pickle of vsrl_eval.py, folder of detections_XX.mat, or folder of `genvlkt infer '
+        '--out`',
     )
     parser.add_argument(
         '--coco-file', nargs='+', help="COCO instances, when --ann-file is vcoco_*.json of V-COCO's release"

@@ -31,6 +31,24 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add_optimization_arguments(parser, dtype='auto')
 
 
+def model_arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of :class:`HOIInferencer` that these options describe."""
+    if not (args.model or args.weights):
+        print(
+            'Using the shipped model, which knows the rendered images of MiniHOI only. For photographs, give --weights.'
+        )
+    return dict(
+        model=args.model,
+        weights=args.weights,
+        device=args.device,
+        vocabulary=args.vocabulary,
+        trust_config=args.trust_config,
+        optimize=args.optimize,
+        dtype=args.dtype,
+        compile=args.compile,
+    )
+
+
 def load_model(args: argparse.Namespace, **options: Any) -> HOIInferencer:
     """Makes the inferencer that these options describe.
 
@@ -41,18 +59,4 @@ def load_model(args: argparse.Namespace, **options: Any) -> HOIInferencer:
     Returns:
         HOIInferencer: The inferencer.
     """
-    if not (args.model or args.weights):
-        print(
-            'Using the shipped model, which knows the rendered images of MiniHOI only. For photographs, give --weights.'
-        )
-    return HOIInferencer(
-        args.model,
-        args.weights,
-        device=args.device,
-        vocabulary=args.vocabulary,
-        trust_config=args.trust_config,
-        optimize=args.optimize,
-        dtype=args.dtype,
-        compile=args.compile,
-        **options,
-    )
+    return HOIInferencer(**model_arguments(args), **options)

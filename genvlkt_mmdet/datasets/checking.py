@@ -231,6 +231,9 @@ class _Check:
         self.pairs(record, name, labels)
         for hoi_id in record.get('image_hois', ()):
             self.look_up(self.ids.hoi, hoi_id, 'HOI id out of range', name, 'image_hois names')
+        if record.get('error'):  # of a result, see `rows_to_records`
+            self.add('image does not decode', name, record['error'])
+            return False
         if leaves_folder(name):
             self.add('file name leaves the image folder', name)
             return False

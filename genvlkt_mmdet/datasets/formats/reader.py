@@ -6,6 +6,7 @@ from typing import Any
 
 from ...files import names_file
 from ...vocabulary import HOIVocabulary
+from ..result_rows import is_rows, rows_to_records
 from .hico_release import read_hico_release
 from .json_file import load_json
 from .mat_file import is_mat_file
@@ -50,7 +51,8 @@ def read_annotations(
 
     Args:
         path (str | Path): JSON of QPIC / PPDM, of UPT / PViC or of this project, ``anno_bbox.mat`` of HICO-DET's
-            release (``anno.mat`` in the same folder adds the image-level labels), or ``vcoco_*.json`` of V-COCO's release.
+            release (``anno.mat`` in the same folder adds the image-level labels), ``vcoco_*.json`` of V-COCO's release, or
+            the folder of Parquet files of ``genvlkt infer --out``, whose detections then stand for annotations.
         vocabulary (HOIVocabulary): Vocabulary of the file.
         split (str, optional): ``'train'`` or ``'test'``, only for ``anno_bbox.mat``.
         coco_file (str | Path | Sequence, optional): COCO instances, one or more files, only for V-COCO's release.
@@ -58,12 +60,14 @@ def read_annotations(
 
     Returns:
         tuple[list[dict], str]: The records, in the layout of the documented JSON with 0-based xyxy boxes and the
-        ids of the vocabulary, and the format: one of :func:`detect_family` or ``'hico_release'``.
+        ids of the vocabulary, and the format: one of :func:`detect_family`, ``'hico_release'`` or ``'rows'``.
 
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If the format is unknown, or the file belongs to another dataset.
     """
+    if coco_file is None and is_rows(path):
+        return rows_to_records(path, vocabulary), 'rows'
     path = Path(path)
     if coco_file is not None:
         return read_vsrl([path], coco_file, vocabulary, split_ids)[0], 'vcoco_release'

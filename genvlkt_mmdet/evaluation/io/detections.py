@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...datasets.result_rows import is_rows
 from ...structures import Triplets
 from ...vocabulary import HOIVocabulary, load_vocabulary
 from ..functional import VCOCODetections
 from .official_hico import read_hico_mats, write_hico_mats
 from .official_vcoco import read_vcoco_pickle, write_vcoco_pickle
-from .results_file import read_results
+from .results_file import read_result_rows, read_results
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +41,12 @@ class Detections:
 def load_detections(
     path: str | Path, images: Sequence[Mapping[str, Any]], vocabulary: str | Mapping | HOIVocabulary
 ) -> Detections:
-    """Reads detections in any of three formats.
+    """Reads detections in any of four formats.
 
     Args:
         path (str | Path): A results file (JSON, or columns with the extension ``.npz``), a pickle of ``vsrl_eval.py``
-            (``.pkl``, ``.pickle``) or a folder of ``detections_XX.mat``.
+            (``.pkl``, ``.pickle``), a folder of ``detections_XX.mat``, or the folder of Parquet files of
+            ``genvlkt infer --out`` or its address.
         images (Sequence[Mapping]): The images of the split, returned by :func:`load_ground_truth`.
         vocabulary (str | Mapping | HOIVocabulary): Vocabulary of the dataset.
 
@@ -52,7 +54,10 @@ def load_detections(
         FileNotFoundError: If the path does not exist.
         ValueError: If the content is wrong or belongs to another dataset, see the readers.
     """
-    path, vocabulary = Path(path), load_vocabulary(vocabulary)
+    vocabulary = load_vocabulary(vocabulary)
+    if is_rows(path):
+        return Detections(*read_result_rows(path, images, vocabulary))
+    path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There are no results at '{path}'.")
     is_vcoco = vocabulary.name == 'vcoco'

@@ -1,6 +1,7 @@
 """Results files: the triplets of each image, as JSON or as columns of numbers (``.npz``)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import numpy as np
 from ...datasets.records import show
 from ...files import names_file
 from ...structures import Triplets, has_object
+from ...vocabulary import HOIVocabulary
+from ..functional import equal_rows
 from .image_index import ImageIndex
 from .results_columns import Columns, read_npz, write_npz
 from .results_json import read_json, write_json
+from .results_rows import read_rows
 
 
 def write_results(path: str | Path, entries: Iterable[Mapping[str, Any]]) -> None:
@@ -52,11 +56,51 @@ def read_results(
         ValueError: If the file is damaged (e.g. truncated) or of another kind, or an entry has an unknown or repeated image, a
             missing key, lists of different lengths, a label out of range, a box without four numbers, NaN or infinity.
     """
-    index = ImageIndex(images)
     with names_file(path, 'write it again'):
         columns = (read_npz if _is_npz(path) else read_json)(path)
-        positions = _positions(path, columns.file_names, index)
-        _check(path, columns, num_classes, may_lack_object)
+        return match_images(path, columns, images, num_classes, may_lack_object)
+
+
+def read_result_rows(
+    path: str | Path, images: Sequence[Mapping[str, Any]], vocabulary: HOIVocabulary
+) -> tuple[Triplets, int]:
+    """Reads the Parquet files of ``genvlkt infer --out`` and checks them against the images of a split.
+
+    Images that could not be read count as missing. For V-COCO, the classes become their verbs, and a pair has one triplet per
+    verb, as in :class:`~genvlkt_mmdet.evaluation.metrics.VCOCOMetric`.
+
+    Args:
+        path (str | Path): The folder, or its address.
+        images (Sequence[Mapping]): As in :func:`read_results`.
+        vocabulary (HOIVocabulary): Vocabulary of the dataset.
+
+    Returns:
+        tuple[Triplets, int]: As of :func:`read_results`.
+
+    Raises:
+        FileNotFoundError: If there is no Parquet file.
+        ValueError: As of :func:`read_results`, or if the rows are of a model with another vocabulary.
+    """
+    columns = read_rows(path, vocabulary)
+    triplets, missing = match_images(path, columns, images, vocabulary.num_hois, vocabulary.has_no_object)
+    if vocabulary.name == 'vcoco':
+        verbs = np.asarray(vocabulary.hoi_verbs)[triplets.labels]
+        first, _ = equal_rows(triplets.images, *triplets.human_boxes.T, *triplets.object_boxes.T, verbs)
+        triplets = replace(triplets, labels=verbs)[first]
+    return triplets, missing
+
+
+def match_images(
+    path: str | Path,
+    columns: Columns,
+    images: Sequence[Mapping[str, Any]],
+    num_classes: int,
+    may_lack_object: bool,
+) -> tuple[Triplets, int]:
+    """Checks the content of a results file against a split, see :func:`read_results`."""
+    index = ImageIndex(images)
+    positions = _positions(path, columns.file_names, index)
+    _check(path, columns, num_classes, may_lack_object)
     triplets = Triplets(
         images=np.repeat(positions, columns.counts),
         human_boxes=columns.human_boxes,
