@@ -180,14 +180,28 @@ def read_image(path: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
             f"The address '{path}' cannot be read ({type(error).__name__}: {one_line(error)}): download the image, and give the "
             'file.'
         ) from error
-    check_image(content, path, max_pixels)
+    return decode_image(content, path, max_pixels)
+
+
+def decode_image(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decodes the content of an image file as (H, W, 3) uint8 BGR, upright.
+
+    Args:
+        content (bytes): The content.
+        name (str): Name of the image for messages.
+        max_pixels (int): Maximum width times height.
+
+    Raises:
+        ValueError: If it is no image, is damaged or too large.
+    """
+    check_image(content, name, max_pixels)
     try:
         image = mmcv.imfrombytes(content, flag='color')
     # OpenCV raises its own error for some files, and returns None for others
     except (cv2.error, ValueError):
         image = None
     if image is None:
-        raise ValueError(f"'{path}' is no image that can be decoded: it is damaged, or another kind of file.")
+        raise ValueError(f"'{name}' is no image that can be decoded: it is damaged, or another kind of file.")
     return image
 
 

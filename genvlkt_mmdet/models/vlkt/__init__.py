@@ -3,6 +3,8 @@
 from .clip_source import CLIPSource, image_transform, save_clip_model
 from .teacher import CLIPTeacher, build_teacher
 from .text_embeddings import (
+    CLIPSetting,
+    KeptTextEncoder,
     MissingPromptsError,
     StaleCacheError,
     compute_text_embeddings,
@@ -13,8 +15,10 @@ from .text_embeddings import (
 )
 
 __all__ = [
+    'CLIPSetting',
     'CLIPSource',
     'CLIPTeacher',
+    'KeptTextEncoder',
     'MissingPromptsError',
     'StaleCacheError',
     'build_teacher',
