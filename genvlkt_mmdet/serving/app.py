@@ -7,10 +7,9 @@ import hmac
 import os
 import time
 from collections.abc import AsyncIterator
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import anyio
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
@@ -115,11 +114,12 @@ class HOIApplication:
         self._batcher = Batcher(
             self._predict, limits.batch, limits.batch_delay, more_coming=lambda waiting: self._running > waiting
         )
-        self._decoding = anyio.CapacityLimiter(min(4, len(os.sched_getaffinity(0))))
-        self._decoded = anyio.Semaphore(2 * limits.batch)  # bounds the memory of decoded images
+        self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), 'genvlkt-decoder')
+        self._decoded = asyncio.Semaphore(2 * limits.batch)  # bounds the memory of decoded images
         self._batches = asyncio.create_task(self._batcher.run())
         yield
         self._batches.cancel()
+        self._decoders.shutdown(cancel_futures=True)
 
     def _predict(self, key: tuple, batch: list[PreparedImage]) -> list[bytes]:
         self.metrics.batch_images.observe(len(batch))
@@ -162,24 +162,24 @@ class HOIApplication:
 
     async def detect(self, request: Request) -> Response:
         """Returns every person, every object they interact with, and the interaction."""
-        stage = [408, 'The request did not arrive']
+        seconds, start = self.limits.seconds, time.monotonic()
         try:
-            with anyio.fail_after(self.limits.seconds):
-                content, kind = await self._body(request), _kind(request)
-                stage = [504, 'The model did not answer']
-                async with self._decoded:
-                    prepare = partial(self._prepare, content, kind, request)
-                    del content
-                    item = await anyio.to_thread.run_sync(prepare, limiter=self._decoding)
-                    del prepare
-                    answer = await self._batcher.submit(item.batch_key, item)
-        except TimeoutError:
-            raise RequestError(
-                stage[0], f'{stage[1]} within {self.limits.seconds:g} seconds: try again later, or send a smaller image.'
-            ) from None
+            body = await asyncio.wait_for(self._body(request), seconds)
+        except asyncio.TimeoutError:
+            raise RequestError(408, f'The request did not arrive within {seconds:g} seconds: send a smaller image.') from None
+        try:
+            answer = await asyncio.wait_for(self._answer(request, body), seconds - (time.monotonic() - start))
+        except asyncio.TimeoutError:
+            raise RequestError(504, f'There was no answer within {seconds:g} seconds: try again later.') from None
         except VocabularyError as error:
             raise RequestError(422, str(error)) from None
         return Response(answer, media_type='application/json')
+
+    async def _answer(self, request: Request, body: bytes) -> bytes:
+        async with self._decoded:
+            loop = asyncio.get_running_loop()
+            item = await loop.run_in_executor(self._decoders, self._prepare, body, request)
+            return await self._batcher.submit(item.batch_key, item)
 
     async def live(self) -> dict[str, str]:
         """Whether the process works"""  # noqa: D400, D415, the summary of a route
@@ -213,16 +213,15 @@ class HOIApplication:
                 raise too_large
         return bytes(body)
 
-    def _prepare(self, content: bytes, kind: str, request: Request) -> PreparedImage:
+    def _prepare(self, content: bytes, request: Request) -> PreparedImage:
         """Checks and decodes the body of a request."""
-        query: dict[str, Any] = dict(request.query_params)
+        kind, query = _kind(request), dict[str, Any](request.query_params)
         try:
             if kind == 'application/json':
                 options = DetectRequest.model_validate_json(content, strict=True)
                 if query:
                     raise RequestError(422, 'With JSON, options are fields of the body: leave the query out.')
                 content = _decoded(options.image)
-                options.image = ''
             elif kind.startswith('image/') or kind == 'application/octet-stream':
                 if 'vocabulary' in query:
                     query['vocabulary'] = request.query_params.getlist('vocabulary')
@@ -257,9 +256,8 @@ class HOIApplication:
         if self._token is not None:
             given = next((value for name, value in scope['headers'] if name == b'authorization'), b'')
             if not hmac.compare_digest(given, self._token):
-                raise RequestError(
-                    401, 'The token is missing or wrong: send the header Authorization: Bearer TOKEN.', {'WWW-Authenticate': 'Bearer'}
-                )
+                text = 'The token is missing or wrong: send the header Authorization: Bearer TOKEN.'
+                raise RequestError(401, text, {'WWW-Authenticate': 'Bearer'})
         if scope['path'] != '/detect':
             return
         if self.stopping:

@@ -8,8 +8,10 @@ from ..apis import HOIInferencer, HOIResult
 from ..apis.hoi_inferencer import select_triplets
 from ..apis.sources import LoadedImage, decode_image
 from ..apis.user_requests import RequestLimits, RequestVocabularies
-from ..datasets.image_file import check_complete
+from ..datasets.image_file import check_complete, check_image
 from ..vocabulary import HOIEntry
+
+_NAME = 'upload'  # of the image in messages
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,9 @@ class ServedModel:
             raise VocabularyError(str(error)) from error
         if len(vocabulary) != len(phrases):
             raise VocabularyError('vocabulary has an entry that is empty, a comment, or several lines: write one phrase each.')
-        pixels = decode_image(content, 'image', self.limits.pixels)
-        check_complete(content, 'image')
-        image = LoadedImage(pixels, None, 'image')
+        check_image(content, _NAME, self.limits.pixels)
+        check_complete(content, _NAME)  # before OpenCV, which prints messages of its own
+        image = LoadedImage(decode_image(content, _NAME, self.limits.pixels), None, _NAME)
         return PreparedImage(image, self.inferencer.prepare(image), vocabulary, pred_score_thr, top_k)
 
     def predict(self, key: tuple, batch: Sequence[PreparedImage]) -> list[HOIResult]:

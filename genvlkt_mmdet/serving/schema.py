@@ -1,7 +1,8 @@
 """What requests and answers look like. The OpenAPI schema of the server is made from these classes."""
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from typing_extensions import Annotated
 
 from ..visualization import DEFAULT_SCORE_THR
 
