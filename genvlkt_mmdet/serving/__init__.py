@@ -29,7 +29,7 @@ def serve_model(
     inferencer: 'HOIInferencer',
     host: str = '127.0.0.1',
     port: int = 8000,
-    limits: ServerLimits = ServerLimits(),
+    limits: ServerLimits | None = None,
     token: str | None = None,
 ) -> None:
     """Serves a model until the process gets SIGTERM or SIGINT. Requests that run then are answered, and new ones refused.
@@ -38,7 +38,7 @@ def serve_model(
         inferencer (HOIInferencer): The model, of a checkpoint or exported. Nothing else may use it in the meantime.
         host (str): Address to listen on. The default is this machine alone.
         port (int): Port. 0: any free one.
-        limits (ServerLimits): What a request may cost.
+        limits (ServerLimits, optional): What a request may cost. None: the defaults.
         token (str, optional): Every request but those for health needs the header ``Authorization: Bearer TOKEN``. None: no
             token is needed.
 

@@ -129,7 +129,12 @@ class HOIApplication:
     def _routes(self) -> FastAPI:
         # The pages that show a schema load scripts from other servers, so there are none.
         app = FastAPI(
-            title='genvlkt', version=__version__, lifespan=self._lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+            title='genvlkt',
+            version=__version__,
+            lifespan=self._lifespan,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
         )
         app.add_middleware(_Gate, application=self)
         app.add_exception_handler(RequestError, _answer_error)
@@ -152,7 +157,10 @@ class HOIApplication:
             methods=['POST'],
             summary='Detect the interactions in an image',
             response_class=JSONResponse,
-            responses={200: dict(model=DetectAnswer), **{c: dict(model=Problem, description=t) for c, t in _PROBLEMS.items()}},
+            responses={
+                200: dict(model=DetectAnswer),
+                **{c: dict(model=Problem, description=t) for c, t in _PROBLEMS.items()},
+            },
             openapi_extra=dict(requestBody=dict(required=True, content=body), parameters=query),
         )
         for path, function in (('/health/live', self.live), ('/health/ready', self.ready)):
@@ -166,7 +174,9 @@ class HOIApplication:
         try:
             body = await asyncio.wait_for(self._body(request), seconds)
         except asyncio.TimeoutError:
-            raise RequestError(408, f'The request did not arrive within {seconds:g} seconds: send a smaller image.') from None
+            raise RequestError(
+                408, f'The request did not arrive within {seconds:g} seconds: send a smaller image.'
+            ) from None
         try:
             answer = await asyncio.wait_for(self._answer(request, body), seconds - (time.monotonic() - start))
         except asyncio.TimeoutError:
@@ -182,13 +192,13 @@ class HOIApplication:
             return await self._batcher.submit(item.batch_key, item)
 
     async def live(self) -> dict[str, str]:
-        """Whether the process works"""  # noqa: D400, D415, the summary of a route
+        """Whether the process works"""  # noqa: D415, the summary of a route
         if self._batches is None or self._batches.done():
             raise RequestError(503, 'The server no longer runs batches: start it again.')
         return dict(status='live')
 
     async def ready(self) -> dict[str, str]:
-        """Whether the server takes requests"""  # noqa: D400, D415, the summary of a route
+        """Whether the server takes requests"""  # noqa: D415, the summary of a route
         if self.stopping:
             raise RequestError(503, 'The server stops: ask another one.')
         return dict(status='ready')
@@ -202,7 +212,9 @@ class HOIApplication:
         limit = self.limits.bytes
         if _kind(request) == 'application/json':
             limit = limit * 4 // 3 + _BODY_EXTRA
-        too_large = RequestError(413, f'The image has more than the {self.limits.megabytes} MB allowed: make it smaller.')
+        too_large = RequestError(
+            413, f'The image has more than the {self.limits.megabytes} MB allowed: make it smaller.'
+        )
         length = request.headers.get('content-length', '')
         if length.isdecimal() and int(length[:20]) > limit:
             raise too_large

@@ -65,8 +65,8 @@ class ServedModel:
     """Runs a model for a server.
 
     Args:
-        inferencer (HOIInferencer): The model, of a checkpoint or exported. Nothing else may use it in the meantime. Its vocabulary
-            is the one of requests without phrases.
+        inferencer (HOIInferencer): The model, of a checkpoint or exported. Nothing else may use it in the meantime. Its
+            vocabulary is the one of requests without phrases.
         limits (ServerLimits): What a request may cost.
     """
 
@@ -75,9 +75,7 @@ class ServedModel:
         self.limits = limits
         self._vocabularies = RequestVocabularies(inferencer, limits.phrases)
 
-    def prepare(
-        self, content: bytes, phrases: Sequence[str], pred_score_thr: float, top_k: int
-    ) -> PreparedImage:
+    def prepare(self, content: bytes, phrases: Sequence[str], pred_score_thr: float, top_k: int) -> PreparedImage:
         """Decodes an image and runs the test pipeline. Safe for threads.
 
         Args:
@@ -95,7 +93,9 @@ class ServedModel:
         except ValueError as error:
             raise VocabularyError(str(error)) from error
         if len(vocabulary) != len(phrases):
-            raise VocabularyError('vocabulary has an entry that is empty, a comment, or several lines: write one phrase each.')
+            raise VocabularyError(
+                'vocabulary has an entry that is empty, a comment, or several lines: write one phrase each.'
+            )
         check_image(content, _NAME, self.limits.pixels)
         check_complete(content, _NAME)  # before OpenCV, which prints messages of its own
         image = LoadedImage(decode_image(content, _NAME, self.limits.pixels), None, _NAME)

@@ -16,7 +16,11 @@ class DetectOptions(BaseModel):
     model_config = ConfigDict(extra='forbid')
 
     pred_score_thr: float = Field(
-        DEFAULT_SCORE_THR, ge=0, le=2, allow_inf_nan=False, description='Only interactions with a higher score are returned.'
+        DEFAULT_SCORE_THR,
+        ge=0,
+        le=2,
+        allow_inf_nan=False,
+        description='Only interactions with a higher score are returned.',
     )
     top_k: int = Field(100, ge=1, le=100, description='Maximum number of interactions, highest score first.')
     vocabulary: list[Phrase] = Field(

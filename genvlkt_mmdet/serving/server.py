@@ -30,11 +30,14 @@ class Server(uvicorn.Server):
         inferencer: HOIInferencer,
         host: str = '127.0.0.1',
         port: int = 8000,
-        limits: ServerLimits = ServerLimits(),
+        limits: ServerLimits | None = None,
         token: str | None = None,
     ) -> None:
         if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token != ''):
-            raise ValueError('The token must be printable ASCII, not empty, without spaces around it: choose another one.')
+            raise ValueError(
+                'The token must be printable ASCII, not empty, without spaces around it: choose another one.'
+            )
+        limits = limits or ServerLimits()
         self.application = HOIApplication(ServedModel(inferencer, limits), token)
         super().__init__(
             uvicorn.Config(

@@ -71,5 +71,7 @@ def test_without_the_extra_the_message_says_what_to_install(inferencer, monkeypa
     monkeypatch.setitem(sys.modules, 'fastapi', None)
     for name in ('app', 'server'):
         monkeypatch.delitem(sys.modules, f'genvlkt_mmdet.serving.{name}', raising=False)
-    with pytest.raises(ImportError, match=r"The server needs \w+, which is not installed: run `pip install 'genvlkt\[serve\]'`"):
+    with pytest.raises(
+        ImportError, match=r"The server needs \w+, which is not installed: run `pip install 'genvlkt\[serve\]'`"
+    ):
         serve_model(inferencer)

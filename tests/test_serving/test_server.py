@@ -136,7 +136,9 @@ def test_the_schema_has_the_fields_and_the_answer_follows_it(client):
     schema = json.loads(client.ask('GET', '/openapi.json')[1])
     operation = schema['paths']['/detect']['post']
     request = operation['requestBody']['content'][JSON]['schema']
-    assert set(request['properties']) == {'image', 'vocabulary', 'pred_score_thr', 'top_k'} and request['required'] == ['image']
+    assert set(request['properties']) == {'image', 'vocabulary', 'pred_score_thr', 'top_k'} and request['required'] == [
+        'image'
+    ]
     assert request['additionalProperties'] is False
     assert {p['name'] for p in operation['parameters']} == {'vocabulary', 'pred_score_thr', 'top_k'}
     answer = operation['responses']['200']['content'][JSON]['schema']
@@ -183,7 +185,9 @@ def test_requests_at_the_same_time_share_batches_and_get_their_own_answers(start
         first = pool.submit(client.detect)
         wait_until(lambda: client.metric('genvlkt_batch_images_count') == before + 1)
         found = [(i, pool.submit(client.detect, **fields)) for _ in range(4) for i, fields in enumerate(kinds)]
-        wait_until(lambda: client.metric('genvlkt_requests_running') == 21 and len(client.application._batcher._waiting) >= 15)
+        wait_until(
+            lambda: client.metric('genvlkt_requests_running') == 21 and len(client.application._batcher._waiting) >= 15
+        )
         go.set()
         for i, job in found:
             status, answer = job.result()
@@ -216,7 +220,9 @@ def test_a_deadline_for_the_model_and_for_the_body(start, hold):
     assert client.detect() == (504, dict(error='There was no answer within 0.4 seconds: try again later.'))
     with socket.create_connection(client.place.split(':')) as connection:
         connection.settimeout(20)
-        connection.sendall(b'POST /detect HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\nContent-Length: 9\r\n\r\nabc')
+        connection.sendall(
+            b'POST /detect HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\nContent-Length: 9\r\n\r\nabc'
+        )
         assert b' 408 ' in connection.recv(4096).splitlines()[0]
     go.set()
     wait_until(lambda: client.detect()[0] == 200)  # the model is free again
@@ -262,7 +268,10 @@ def test_limits_of_bytes_and_pixels(client):
     for chunked in (False, True):
         body = iter([bytes(600_000), bytes(600_000)]) if chunked else bytes(1_200_000)
         status, body, _ = client.ask('POST', '/detect', body, 'image/png')
-        assert (status, json.loads(body)['error']) == (413, 'The image has more than the 1 MB allowed: make it smaller.')
+        assert (status, json.loads(body)['error']) == (
+            413,
+            'The image has more than the 1 MB allowed: make it smaller.',
+        )
     status, answer = client.detect(image=base64.b64encode(bytes(1_050_000)).decode())
     assert status == 413 and '1 MB' in answer['error']
 
@@ -320,7 +329,18 @@ def test_an_exported_model(start, tmp_path):
 def test_the_command_ends_with_0_after_sigterm(tmp_path):
     (tmp_path / 'token').write_text('secret\n')
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from genvlkt_start import start; start('serve')"
-    command = [sys.executable, '-c', code, str(ROOT), '--port', '0', '--token-file', str(tmp_path / 'token'), '--threads', '1']
+    command = [
+        sys.executable,
+        '-c',
+        code,
+        str(ROOT),
+        '--port',
+        '0',
+        '--token-file',
+        str(tmp_path / 'token'),
+        '--threads',
+        '1',
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         lines = []
         for line in process.stdout:

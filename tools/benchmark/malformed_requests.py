@@ -1,4 +1,4 @@
-"""Wrong requests to a server of `genvlkt serve`, and what it answers. They come in a fixed order of kinds, with random content."""
+"""Wrong requests to a server of `genvlkt serve`, and what it answers. Their kinds take turns, and their content is random."""
 
 import base64
 import collections
@@ -25,7 +25,7 @@ class Wrong(NamedTuple):
     body: bytes
     content_type: str = JSON
     query: str = ''
-    headers: dict[str, str] = {}  # noqa: RUF012, nobody changes it
+    headers: dict[str, str] = {}
 
 
 def wrong_requests(count: int, megabytes: int, token: str | None = None, seed: int = 0) -> Iterator[Wrong]:
@@ -47,7 +47,9 @@ def wrong_requests(count: int, megabytes: int, token: str | None = None, seed: i
         if i % 100 == 50:  # they take long to send
             request = Wrong('huge', _json(image='A' * (megabytes * 1_400_000 + 200_000)))
         elif token and i % 20 == 7:
-            wrong = rng.choice(({}, dict(Authorization=f'Bearer {token}x'), dict(Authorization='Basic ' + 'x' * rng.randrange(99))))
+            wrong = rng.choice(
+                ({}, dict(Authorization=f'Bearer {token}x'), dict(Authorization='Basic ' + 'x' * rng.randrange(99)))
+            )
             yield Wrong('token', _json(image=_image(rng)), headers=wrong)
             continue
         else:
@@ -127,7 +129,12 @@ def _bomb(rng: random.Random) -> Wrong:
     """A PNG that says it has very many pixels, which are all zero and take little space."""
     side = rng.choice((5_000, 20_000, 60_000, 2**31 - 1))
     head = struct.pack('>IIBBBBB', side, side, 8, 2, 0, 0, 0)
-    content = b'\x89PNG\r\n\x1a\n' + _chunk(b'IHDR', head) + _chunk(b'IDAT', zlib.compress(bytes(10**6))) + _chunk(b'IEND', b'')
+    content = (
+        b'\x89PNG\r\n\x1a\n'
+        + _chunk(b'IHDR', head)
+        + _chunk(b'IDAT', zlib.compress(bytes(10**6)))
+        + _chunk(b'IEND', b'')
+    )
     return Wrong('bomb', content, 'image/png')
 
 
@@ -140,11 +147,25 @@ def _path(rng: random.Random) -> Wrong:
              '/etc/hosts00', '\\\\host\\a.jpg', 'rtsp://127.0.0.1/a')  # fmt: skip
     if rng.random() < 0.5:
         return Wrong('path', _json(image=rng.choice(where)))
-    return Wrong('path', _json(image=_image(rng), **{rng.choice(('path', 'url', 'file', 'image_url')): rng.choice(where)}))
+    return Wrong(
+        'path', _json(image=_image(rng), **{rng.choice(('path', 'url', 'file', 'image_url')): rng.choice(where)})
+    )
 
 
 def _wrong_json(rng: random.Random) -> Wrong:
-    bodies = (b'', b'null', b'[]', b'"a"', b'{', b'{"image":', b"{'image': 1}", b'\xff\xfe', b'{"image": "a"}{', b'1e999999', b'[' * 50)
+    bodies = (
+        b'',
+        b'null',
+        b'[]',
+        b'"a"',
+        b'{',
+        b'{"image":',
+        b"{'image': 1}",
+        b'\xff\xfe',
+        b'{"image": "a"}{',
+        b'1e999999',
+        b'[' * 50,
+    )
     return Wrong('JSON', rng.choice(bodies))
 
 
@@ -175,27 +196,57 @@ def _truncated_json(rng: random.Random) -> Wrong:
 
 
 def _noise(rng: random.Random) -> Wrong:
-    return Wrong('noise', rng.randbytes(rng.randrange(1, 3000)), rng.choice((JSON, 'image/png', 'application/octet-stream')))
+    return Wrong(
+        'noise', rng.randbytes(rng.randrange(1, 3000)), rng.choice((JSON, 'image/png', 'application/octet-stream'))
+    )
 
 
 def _raw(rng: random.Random) -> Wrong:
-    texts = (b'', b'GIF89a', b'%PDF-1.7', b'<svg xmlns="http://www.w3.org/2000/svg"/>', b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n')
+    texts = (
+        b'',
+        b'GIF89a',
+        b'%PDF-1.7',
+        b'<svg xmlns="http://www.w3.org/2000/svg"/>',
+        b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n',
+    )
     return Wrong('other file', rng.choice(texts), 'image/png')
 
 
 def _unknown_field(rng: random.Random) -> Wrong:
-    return Wrong('unknown field', _json(image=_image(rng), **{rng.choice(('threshold', 'x' * 300, '', '__class__')): 1}))
+    return Wrong(
+        'unknown field', _json(image=_image(rng), **{rng.choice(('threshold', 'x' * 300, '', '__class__')): 1})
+    )
 
 
 def _no_image(rng: random.Random) -> Wrong:
-    return Wrong('no image', rng.choice((b'{}', b'{"image": ""}', b'{"image": null}', b'{"image": "===="}', b'{"image": "QUJD"}')))
+    return Wrong(
+        'no image',
+        rng.choice((b'{}', b'{"image": ""}', b'{"image": null}', b'{"image": "===="}', b'{"image": "QUJD"}')),
+    )
 
 
 def _query(rng: random.Random) -> Wrong:
-    query = rng.choice(('?top_k=0', '?top_k=1000', '?top_k=a', '?pred_score_thr=nan', '?pred_score_thr=3', '?path=/etc/passwd', '?vocabulary='))
+    query = rng.choice(
+        (
+            '?top_k=0',
+            '?top_k=1000',
+            '?top_k=a',
+            '?pred_score_thr=nan',
+            '?pred_score_thr=3',
+            '?path=/etc/passwd',
+            '?vocabulary=',
+        )
+    )
     return Wrong('query', _file(rng), 'image/jpeg', query)
 
 
 def _content_type(rng: random.Random) -> Wrong:
-    kinds = ('text/plain', 'multipart/form-data; boundary=x', 'application/x-www-form-urlencoded', '', 'application/x-pickle', 'text/json')
+    kinds = (
+        'text/plain',
+        'multipart/form-data; boundary=x',
+        'application/x-www-form-urlencoded',
+        '',
+        'application/x-pickle',
+        'text/json',
+    )
     return Wrong('content type', _file(rng), rng.choice(kinds))
