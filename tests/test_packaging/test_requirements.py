@@ -41,7 +41,8 @@ def test_every_import_is_declared(folder):
     missing = {
         name: file
         for name, file in imported(folder).items()
-        if name not in FROM_AN_EXTRA | BY_HAND and DISTRIBUTIONS.get(name, name.lower().replace('_', '-')) not in declared
+        if name not in FROM_AN_EXTRA | BY_HAND
+        and DISTRIBUTIONS.get(name, name.lower().replace('_', '-')) not in declared
     }
     assert not missing, f'setup.cfg lacks what these files import: {missing}'
 

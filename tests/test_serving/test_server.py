@@ -18,7 +18,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from genvlkt_mmdet.apis import HOIInferencer, export_model
+from genvlkt_mmdet.apis import HOIInferencer
 from genvlkt_mmdet.assets import asset_path
 from genvlkt_mmdet.serving import ServerLimits, import_server, serve_model
 
@@ -313,17 +313,6 @@ def test_without_clip_new_phrases_get_a_message_without_paths(start, monkeypatch
     status, answer = client.detect(vocabulary=['a person greasing a lamp'])
     assert status == 422 and 'no CLIP model' in answer['error'] and '/home' not in answer['error']
     assert client.detect(vocabulary=['pull, dog'])[0] == 200
-
-
-def test_an_exported_model(start, tmp_path):
-    pytest.importorskip('onnxruntime', reason='exported models need the extra `export`')
-    pytest.importorskip('onnxscript', reason='exported models need the extra `export`')
-    export_model('gen_vlkt_tiny_minihoi', 'genvlkt://gen_vlkt_tiny_minihoi.pth', tmp_path / 'tiny.onnx')
-    exported, torch_model = start(HOIInferencer(tmp_path / 'tiny.onnx', show_progress=False)), start()
-    for fields in (dict(), dict(vocabulary=['pull, dog', 'a person juggling an umbrella'], pred_score_thr=0.2)):
-        found, expected = exported.detect(**fields), torch_model.detect(**fields)
-        assert found[0] == expected[0] == 200 and found[1]['hois']
-        assert_close(found[1]['hois'], expected[1]['hois'])
 
 
 def test_the_command_ends_with_0_after_sigterm(tmp_path):

@@ -143,8 +143,17 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 def _path(rng: random.Random) -> Wrong:
-    where = ('/etc/passwd', 'file:///etc/passwd', 'http://127.0.0.1:1/a.jpg', '../../secret.png', 'data:image/png;base64,AAAA', 'C:\\a.jpg',
-             '/etc/hosts00', '\\\\host\\a.jpg', 'rtsp://127.0.0.1/a')  # fmt: skip
+    where = (
+        '/etc/passwd',
+        '/etc/hosts00',  # this is valid base64
+        'file:///etc/passwd',
+        'http://127.0.0.1:1/a.jpg',
+        'rtsp://127.0.0.1/a',
+        '../../secret.png',
+        'data:image/png;base64,AAAA',
+        'C:\\a.jpg',
+        '\\\\host\\a.jpg',
+    )
     if rng.random() < 0.5:
         return Wrong('path', _json(image=rng.choice(where)))
     return Wrong(
