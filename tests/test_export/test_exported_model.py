@@ -105,9 +105,9 @@ def test_the_same_triplets(exported, expected, images):
 
 def test_the_server_takes_exported_models(exported, reference):
     content, found = asset_path('example.jpg').read_bytes(), []
+    models = [ServedModel(exported), ServedModel(reference)]
     for phrases in ([], ['wash, chair', 'a person juggling a unicorn'], []):
-        for inferencer in (exported, reference):
-            model = ServedModel(inferencer)
+        for model in models:
             images = [model.prepare(content, phrases, 0.5, 100) for _ in range(2)]
             first, second = model.predict(images[0].batch_key, images)
             found.append(by_class(first))
