@@ -25,6 +25,7 @@ from prometheus_client import (
 )
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..datasets.image_file import ImageTooLargeError
@@ -177,6 +178,8 @@ class HOIApplication:
             raise RequestError(
                 408, f'The request did not arrive within {seconds:g} seconds: send a smaller image.'
             ) from None
+        except ClientDisconnect:  # nobody reads this, but it is counted
+            raise RequestError(400, 'The request broke off: send it again.') from None
         try:
             answer = await asyncio.wait_for(self._answer(request, body), seconds - (time.monotonic() - start))
         except asyncio.TimeoutError:

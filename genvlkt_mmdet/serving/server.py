@@ -57,8 +57,12 @@ class Server(uvicorn.Server):
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serves until the process gets SIGTERM or SIGINT, or :meth:`stop` is called."""
-        print(f'Serving at {self.address} until it gets SIGTERM or Ctrl-C.', flush=True)
         super().run(sockets=[self._socket])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to serve, and says where. From here, signals stop the server without losing a request."""
+        await super().startup(sockets)
+        print(f'Serving at {self.address} until it gets SIGTERM or Ctrl-C.', flush=True)
 
     def run_in_thread(self) -> threading.Thread:
         """Serves in a thread, and returns when requests are taken."""
