@@ -114,6 +114,7 @@ def measure_refusals(args: argparse.Namespace, options: list[str]) -> common.Tab
         stop.start()
         found = load(address, clients, args.seconds)
         stop.join()
+        process.wait(90)  # a second signal, at the end of `served`, would not wait
         # When it no longer listens, connections are refused: these requests were not accepted.
         rows.append(['told to stop', str(found['sent']), str(len(found['answers'])), *figures(found, args.seconds)[3:]])
     return f'refusals, {clients} clients', ['case', 'sent', 'answered', *HEADER[3:]], rows
