@@ -34,13 +34,13 @@ VOCABULARIES = [
     ['ride, horse'],
     ['a person washing a horse', 'a person juggling an umbrella'],
 ]
-_START = "import sys; sys.path.insert(0, {!r}); from genvlkt_start import start; start('serve')"
+_START = 'import sys; sys.path.insert(0, {!r}); from genvlkt_start import main; main()'
 
 
 @contextlib.contextmanager
 def served(options: Sequence[str], env: dict[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen]]:
     """Runs the server: its address and process. It is told to stop at the end, and must end with exit code 0."""
-    command = [sys.executable, '-c', _START.format(str(ROOT)), '--port', '0', *options]
+    command = [sys.executable, '-c', _START.format(str(ROOT)), 'serve', '--port', '0', *options]
     env = dict(os.environ, **(env or {}))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env) as process:
         for line in process.stdout or ():
