@@ -21,6 +21,7 @@ VERBS = {
     'demo': 'train and evaluate the small model on MiniHOI, draw its predictions',
     'infer': 'detect interactions in images and videos',
     'web': 'serve a page to try a model on',
+    'serve': 'serve a model over HTTP: images in, JSON out',
     'train': 'train a model from a config file',
     'test': 'evaluate a checkpoint on the test set of a config file',
     'export': 'write a model as ONNX, OpenVINO or pt2 file, for deployment',

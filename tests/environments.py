@@ -50,9 +50,11 @@ ENVIRONMENTS = {
     'newest-3.13': Environment('3.13', NEWEST),
     'newest-3.12': Environment('3.12', NEWEST),
     'newest-3.10': Environment('3.10', NEWEST),
-    # Gradio wants an older Pillow than the pins. The browser is the Chromium of the system.
+    # The page and the server. Gradio wants an older Pillow than the pins. The browser is the Chromium of the system.
     'web-3.11': Environment(
-        '3.11', ('-e .[lite,video,web,dev] playwright>=1.50',), ('tests/test_web', 'tests/test_apis')
+        '3.11',
+        ('-e .[lite,video,web,serve,dev] playwright>=1.50',),
+        ('tests/test_web', 'tests/test_serving', 'tests/test_apis'),
     ),
     'scale-3.11': Environment('3.11', ('-e .[lite,video,scale,dev] moto[server]>=5',), ('tests/test_scale',)),
     # The steps of docs/install.md. `pip check` misses mmdet and mmengine: it does not know that a fork stands for the original.

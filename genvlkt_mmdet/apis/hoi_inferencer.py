@@ -360,7 +360,7 @@ class HOIInferencer(BaseInferencer):
             for item, name in named(inputs):
                 try:
                     for image in load_images(item, name, stride, max_pixels):
-                        yield image, self._prepare(image)
+                        yield image, self.prepare(image)
                 except (ValueError, OSError) as error:
                     if skip is None:
                         raise
@@ -370,7 +370,12 @@ class HOIInferencer(BaseInferencer):
             images, data = zip(*chunk, strict=True)
             yield list(images), self.collate_fn(list(data))
 
-    def _prepare(self, image: LoadedImage) -> Any:
+    def prepare(self, image: LoadedImage) -> Any:
+        """Runs the test pipeline of the config on an image. ``collate_fn`` makes a batch of several results.
+
+        Raises:
+            ValueError: If the pipeline cannot prepare an image of this size.
+        """
         try:
             return self.pipeline(dict(img=image.pixels))
         except Exception as error:  # e.g. one of mmcv's transforms makes a side of zero pixels

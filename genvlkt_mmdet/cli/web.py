@@ -14,32 +14,17 @@ from ..engine import command, in_range
 from ..web import Limits, serve_page
 from ..web.page import import_gradio
 from .model_options import add_model, load_model
+from .server_options import add_host, add_limits
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the verb."""
     limits = Limits()
     add_model(parser)
-    parser.add_argument(
-        '--host',
-        default='127.0.0.1',
-        help='address to listen on (default: %(default)s, this machine alone). With 0.0.0.0, all who can reach this machine can '
-        'use the page, without password and encryption',
-    )
+    add_host(parser, 'the page, without password and encryption')
     parser.add_argument('--port', type=in_range(int, 1, 65535), help='port (default: the first free one from 7860)')
     parser.add_argument('--open', action='store_true', help='open the page in the browser')
-    parser.add_argument(
-        '--max-megabytes',
-        type=in_range(int, 1, 10_000),
-        default=limits.megabytes,
-        help='largest file (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--max-pixels',
-        type=in_range(int, 1, 1_000_000_000),
-        default=limits.pixels,
-        help='largest image, width times height (default: %(default)s)',
-    )
+    add_limits(parser, limits)
 
 
 @command(OSError, ValueError, ImportError)

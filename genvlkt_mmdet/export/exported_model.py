@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -19,11 +18,12 @@ from ..engine import embed_config, inference_pipeline, one_line, read_embedded_c
 from ..files import names_file
 from ..models import GENVLKT, TextClassifier, TopHOITriplets, VerbHOITriplets
 from ..models.dense_heads import VerbGENHead
-from ..models.layers.classifier import encode_new_classes
+from ..models.layers.classifier import encode_new_classes, log_readings
+from ..models.vlkt import CLIPSetting
 from ..structures import HOIDataSample
 from ..structures.selection import TripletNMS, TripletSelection, select_triplets
 from ..version import __version__
-from ..vocabulary import HOIEntry, HOIReading, HOIVocabulary, open_vocabulary, readings_table
+from ..vocabulary import HOIEntry, HOIReading, HOIVocabulary, OpenVocabulary, open_vocabulary
 from .formats import SUFFIXES, Session, open_session, write_program
 from .network import INPUTS, OUTPUTS, ExportableNetwork
 
@@ -154,6 +154,7 @@ class ExportedModel(BaseModel):
 
     Attributes:
         cfg (Config): The parts of the config that inference needs.
+        clip (dict, optional): Setting of the CLIP model that encodes new phrases.
         dataset_meta (dict): ``vocabulary`` and ``classes``.
         readings (tuple[HOIReading]): How the entries of an open vocabulary were read. Empty without one.
     """
@@ -173,7 +174,7 @@ class ExportedModel(BaseModel):
             settings = self.cfg.model
             super().__init__(MODELS.build(settings.get('data_preprocessor') or dict(type='HOIDataPreprocessor')))
             self._selection = _selection(settings.get('test_cfg') or {})
-            self._clip = settings.get('clip')
+            self.clip = settings.get('clip')
             self._text = meta['text_classifiers']
             # not a name, which could be that of a file
             self.trained_vocabulary = HOIVocabulary.from_dict(dict(meta['dataset_meta']['vocabulary']))
@@ -187,20 +188,22 @@ class ExportedModel(BaseModel):
         """Predicts the classes of the training, as :meth:`GENVLKT.reset_vocabulary`."""
         self._use(self.trained_vocabulary, self._trained, ())
 
-    def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> tuple[HOIReading, ...]:
+    def set_vocabulary(
+        self, hois: Sequence[HOIEntry] | OpenVocabulary, clip: CLIPSetting | None = None
+    ) -> tuple[HOIReading, ...]:
         """Predicts other HOI classes, see :meth:`GENVLKT.set_vocabulary`. CLIP encodes new phrases here and now."""
         opened = open_vocabulary(self.trained_vocabulary, hois)
         extends_objects = None in opened.trained_objects
         if not self._text[0] or (extends_objects and not self._text[1]):
             raise ValueError('An open vocabulary needs text classifiers: this model has others.')
         width = self._trained['hoi_weight'].shape[1]
-        new_hois, new_objects = encode_new_classes(opened, clip or self._clip, width)
+        new_hois, new_objects = encode_new_classes(opened, clip or self.clip, width)
         weights = dict(self._trained)
         weights.update(_extended(weights, 'hoi', opened.trained_hois, new_hois, None))
         if self._text[1]:
             biases = self.trained_vocabulary.num_objects
             weights.update(_extended(weights, 'obj', opened.trained_objects, new_objects, biases))
-        print_log(f'The vocabulary was read as:\n{readings_table(opened.readings)}', logger='current')
+        log_readings(opened.readings)
         self._use(opened.vocabulary, weights, opened.readings)
         return opened.readings
 

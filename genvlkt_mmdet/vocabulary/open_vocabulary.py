@@ -61,7 +61,7 @@ def readings_table(readings: Iterable[HOIReading]) -> str:
     return text_table(('verb', 'object', 'prompt', 'status'), rows)
 
 
-def open_vocabulary(trained: HOIVocabulary, hois: Sequence[HOIEntry]) -> OpenVocabulary:
+def open_vocabulary(trained: HOIVocabulary, hois: Sequence[HOIEntry] | OpenVocabulary) -> OpenVocabulary:
     """Makes a vocabulary from phrases and (verb, object) pairs.
 
     An entry that means a trained class becomes that class, with its prompt. Any other entry is new and gets a prompt in
@@ -71,10 +71,13 @@ def open_vocabulary(trained: HOIVocabulary, hois: Sequence[HOIEntry]) -> OpenVoc
         trained (HOIVocabulary): The vocabulary that the model was trained with.
         hois (Sequence[str | tuple[str, str | None]]): Phrases such as ``'a person feeding a giraffe'`` and pairs such as
             ``('ride', 'horse')``. A pair without object, ``('stand', None)``, only if the trained vocabulary has such classes.
+            An earlier result for the same trained vocabulary is returned as it is.
 
     Raises:
         ValueError: If there is no entry, an entry names no interaction or is ambiguous, or two name the same class.
     """
+    if isinstance(hois, OpenVocabulary):
+        return hois
     if isinstance(hois, str) or not isinstance(hois, Iterable) or not (hois := list(hois)):
         raise ValueError('An open vocabulary is a list of at least one phrase or (verb, object) pair.')
     builder = _Builder(trained)

@@ -13,11 +13,12 @@ import numpy as np
 from ..apis import AttendedImage, HOIInferencer, HOIResult, attend
 from ..apis.attention import check_attention
 from ..apis.sources import read_image
+from ..apis.user_requests import RequestLimits, RequestVocabularies
 from ..datasets.video_file import read_video
 from ..video import Smoothing, Timeline, VideoResult, detect_video
 from ..visualization import HOIVisualizer
 from ..visualization.drawn_pairs import pairs_from_triplets
-from ..vocabulary import HOIEntry, HOIReading, parse_hoi_list
+from ..vocabulary import HOIEntry, HOIReading
 
 TABLE_HEADER = ('pair', 'interaction', 'score', 'confidence')
 TIMELINE_HEADER = ('seconds', 'person', 'interaction', 'confidence')
@@ -25,24 +26,16 @@ READING_HEADER = ('you wrote', 'verb', 'object', 'status')
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a request may cost.
+class Limits(RequestLimits):
+    """What a request may cost, see :class:`~genvlkt_mmdet.apis.user_requests.RequestLimits`.
 
     Args:
-        megabytes (int): Size of an uploaded file.
-        pixels (int): Width times height of an image or of a frame.
-        phrases (int): Number of phrases.
         video_seconds (float): Length of a video.
         seconds (float): Time that a video may take. The model looks at fewer frames if it is too slow for all.
-        waiting (int): Number of requests that wait. Further ones get a message.
     """
 
-    megabytes: int = 50
-    pixels: int = 24_000_000
-    phrases: int = 200
     video_seconds: float = 30
     seconds: float = 60
-    waiting: int = 20
 
 
 class HOIService:
@@ -62,8 +55,7 @@ class HOIService:
         self.inferencer = inferencer
         self.limits = limits
         self._lock = threading.Lock()
-        self._own: list[HOIEntry] = [reading.entry for reading in inferencer.model.readings]
-        self._current = self._own
+        self._vocabularies = RequestVocabularies(inferencer, limits.phrases)
 
     def detect(
         self, path: str | Path, pred_score_thr: float, top_k: int, phrases: str = ''
@@ -83,7 +75,7 @@ class HOIService:
             FileNotFoundError: If there is no such file, or no CLIP model for a new phrase.
             ValueError: If the file is no image or too large, a phrase cannot be read, or a number is out of range.
         """
-        entries = self._entries(phrases)
+        entries = self._vocabularies.read(phrases)
         pixels = read_image(str(path), self.limits.pixels)  # not by `attend`, which takes more than files
         with self._vocabulary(entries) as readings:
             attended = attend(self.inferencer, pixels, pred_score_thr, top_k, self.limits.pixels)
@@ -111,7 +103,7 @@ class HOIService:
             ValueError: As :meth:`detect`, or if the video is too long.
             ModuleNotFoundError: If a library of the extra ``video`` is not installed.
         """
-        entries = self._entries(phrases)
+        entries = self._vocabularies.read(phrases)
         with read_video(path, 1, self.limits.pixels) as video:
             rate, count, (_, _, first) = video.frame_rate, video.num_frames, next(video)
         most = math.ceil(self.limits.video_seconds * rate)
@@ -142,24 +134,12 @@ class HOIService:
         with self._lock:  # Matplotlib is not safe for threads
             return attended.result.plot(max_hois=len(attended.result)) if query is None else attended.draw(query)
 
-    def _entries(self, phrases: str) -> list[HOIEntry]:
-        entries = parse_hoi_list(phrases, ' of the phrases')
-        if len(entries) > self.limits.phrases:
-            raise ValueError(f'There are {len(entries)} phrases: write at most {self.limits.phrases}.')
-        return entries
-
     @contextmanager
-    def _vocabulary(self, entries: list[HOIEntry]) -> Iterator[tuple[HOIReading, ...]]:
+    def _vocabulary(self, entries: Sequence[HOIEntry]) -> Iterator[tuple[HOIReading, ...]]:
         """Sets the vocabulary of a request, and keeps other requests out until the request is done."""
-        model, entries = self.inferencer.model, entries or self._own
         with self._lock:
-            if entries != self._current:
-                self._current = []  # if an entry cannot be read, the model has the vocabulary of its training
-                model.reset_vocabulary()
-                if entries:
-                    model.set_vocabulary(entries)
-                self._current = entries
-            yield model.readings
+            self._vocabularies.use(entries)
+            yield self.inferencer.model.readings
 
 
 def pair_rows(result: HOIResult) -> list[list[int | str | float]]:

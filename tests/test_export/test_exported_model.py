@@ -12,6 +12,7 @@ from genvlkt_mmdet.assets import asset_path
 from genvlkt_mmdet.cli import run_verb
 from genvlkt_mmdet.export import SUFFIXES, exported_model
 from genvlkt_mmdet.minihoi.scenes import render_scene, sample_scene
+from genvlkt_mmdet.serving import ServedModel
 from genvlkt_mmdet.structures import HOIDataSample
 
 pytest.importorskip('onnxruntime', reason='exported models need the extra `export`')
@@ -100,6 +101,22 @@ def test_the_same_triplets(exported, expected, images):
     assert exported.vocabulary == expected[0][1]
     result = next(exported.stream(images[:1], pred_score_thr=0.5))
     assert by_class(result).keys() == by_class(expected[0][0][0]).keys() and result.plot().shape[2] == 3
+
+
+def test_the_server_takes_exported_models(exported, reference):
+    content, found = asset_path('example.jpg').read_bytes(), []
+    models = [ServedModel(exported), ServedModel(reference)]
+    for phrases in ([], ['wash, chair', 'a person juggling a unicorn'], []):
+        for model in models:
+            images = [model.prepare(content, phrases, 0.5, 100) for _ in range(2)]
+            first, second = model.predict(images[0].batch_key, images)
+            found.append(by_class(first))
+            assert by_class(second).keys() == found[-1].keys()
+    for one, other in zip(found[::2], found[1::2], strict=True):
+        assert one.keys() == other.keys() and one
+        for key, hoi in one.items():
+            assert hoi['score'] == pytest.approx(other[key]['score'], abs=1e-4)
+    assert found[0].keys() == found[4].keys() != found[2].keys()
 
 
 @torch.no_grad()

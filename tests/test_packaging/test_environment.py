@@ -39,7 +39,10 @@ def test_pip_check_is_clean():
     ('section', 'key'),
     [
         ('options', 'install_requires'),
-        *(('options.extras_require', extra) for extra in ('lite', 'mim', 'tensorboard', 'video', 'export', 'dev')),
+        *(
+            ('options.extras_require', extra)
+            for extra in ('lite', 'mim', 'tensorboard', 'video', 'serve', 'export', 'dev')
+        ),
     ],
 )
 def test_pins_lie_in_the_supported_ranges(section, key):

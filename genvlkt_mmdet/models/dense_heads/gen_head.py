@@ -15,10 +15,11 @@ from torch.func import functional_call
 
 from ...converters import current_name
 from ...structures import HOIDataSample
-from ...vocabulary import HOIEntry, HOIReading, HOIVocabulary, load_vocabulary, open_vocabulary
+from ...vocabulary import HOIEntry, HOIReading, HOIVocabulary, OpenVocabulary, load_vocabulary, open_vocabulary
 from ..kernels import autocast_dtype
 from ..layers import GuidedDecoder, NoisyPairs, PairDenoising, TextClassifier, extend_classifiers, recorded_weights
 from ..task_modules import PairMatches, triplet_scores
+from ..vlkt import CLIPSetting
 
 Outputs = dict[str, Tensor]
 
@@ -182,7 +183,9 @@ class GENHead(BaseModule):
                 state_dict.setdefault(name, value)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
-    def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> tuple[HOIReading, ...]:
+    def set_vocabulary(
+        self, hois: Sequence[HOIEntry] | OpenVocabulary, clip: CLIPSetting | None = None
+    ) -> tuple[HOIReading, ...]:
         """Predicts other HOI classes until :meth:`reset_vocabulary` is called, see :meth:`GENVLKT.set_vocabulary`."""
         opened = open_vocabulary(self.trained_vocabulary, hois)
         extend_classifiers(self.hoi_classifier, self.obj_classifier, self.trained_vocabulary, opened, clip)

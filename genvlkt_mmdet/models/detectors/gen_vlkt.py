@@ -8,15 +8,16 @@ import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.models.layers import SinePositionalEncoding
 from mmdet.registry import MODELS
-from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ...converters import load_checkpoint, load_detr, read_detr
 from ...structures import HOIDataSample
-from ...vocabulary import HOIEntry, HOIReading, readings_table
+from ...vocabulary import HOIEntry, HOIReading, HOIVocabulary, OpenVocabulary
 from ..layers import HOITransformerEncoder, TextClassifier
+from ..layers.classifier import log_readings
 from ..layers.folding import folded, forward_with_frozen_norm, has_frozen_norm
+from ..vlkt import CLIPSetting
 
 # Sizes of feature maps whose position encodings are kept: 1 MB each for GEN-VLKT-S
 _KEPT_SIZES = 64
@@ -179,7 +180,9 @@ class GENVLKT(BaseDetector):
                 'or train the whole backbone (model.backbone.frozen_stages=-1 model.backbone.norm_cfg.requires_grad=True).'
             )
 
-    def set_vocabulary(self, hois: Sequence[HOIEntry], clip: Mapping[str, Any] | None = None) -> tuple[HOIReading, ...]:
+    def set_vocabulary(
+        self, hois: Sequence[HOIEntry] | OpenVocabulary, clip: CLIPSetting | None = None
+    ) -> tuple[HOIReading, ...]:
         """Predicts other HOI classes, seen in training or not, until :meth:`reset_vocabulary` is called.
 
         Trained classes keep their class weights. New ones get text embeddings. All trained objects remain, because the object
@@ -189,9 +192,9 @@ class GENVLKT(BaseDetector):
         Args:
             hois (Sequence[str | tuple[str, str | None]]): The classes, in order: phrases such as
                 ``'a person feeding a giraffe'`` and pairs such as ``('ride', 'horse')``, see
-                :func:`genvlkt_mmdet.vocabulary.open_vocabulary`.
-            clip (dict, optional): CLIP model that encodes new phrases. Only new phrases need it. Defaults to None: that of
-                the HOI classifier.
+                :func:`genvlkt_mmdet.vocabulary.open_vocabulary`, or its result.
+            clip (dict | KeptTextEncoder, optional): CLIP model that encodes new phrases. Only new phrases need it. Defaults to
+                None: that of the HOI classifier.
 
         Returns:
             tuple[HOIReading]: How each entry was read: verb, object, prompt, and what is new.
@@ -202,7 +205,7 @@ class GENVLKT(BaseDetector):
             FileNotFoundError: If the CLIP weights are missing. The message says which file to bring.
         """
         readings = self.bbox_head.set_vocabulary(hois, clip)
-        print_log(f'The vocabulary was read as:\n{readings_table(readings)}', logger='current')
+        log_readings(readings)
         vocabulary = self.bbox_head.vocabulary
         meta = getattr(self, 'dataset_meta', None)
         if meta is not None:
@@ -210,6 +213,16 @@ class GENVLKT(BaseDetector):
                 self._trained_meta = meta
             self.dataset_meta = dict(meta, vocabulary=vocabulary, classes=vocabulary.object_names)
         return readings
+
+    @property
+    def trained_vocabulary(self) -> HOIVocabulary:
+        """HOIVocabulary: The classes of the training."""
+        return self.bbox_head.trained_vocabulary
+
+    @property
+    def clip(self) -> Mapping[str, Any] | None:
+        """dict, optional: Setting of the CLIP model that encodes new phrases."""
+        return getattr(self.bbox_head.hoi_classifier, 'clip', None)
 
     @property
     def readings(self) -> tuple[HOIReading, ...]:

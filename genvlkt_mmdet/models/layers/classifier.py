@@ -1,17 +1,19 @@
 """The classifiers of a head: with text embeddings as class weights, or a plain linear layer."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from mmdet.registry import MODELS
+from mmengine.logging import MMLogger, print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
-from ...vocabulary import HOIVocabulary, OpenVocabulary
-from ..vlkt import encode_new_text, encode_text, load_verb_embeddings
+from ...vocabulary import HOIReading, HOIVocabulary, OpenVocabulary, readings_table
+from ..vlkt import CLIPSetting, encode_new_text, encode_text, load_verb_embeddings
 
 
 def _logit(prior: float | None) -> float | None:
@@ -338,12 +340,18 @@ def _verbs_of_object(vocabulary: HOIVocabulary) -> Tensor:
 _VERB_TABLES = dict(hoi=_verb_of_hoi, object_as_released=_verbs_of_object)
 
 
-def encode_new_classes(opened: OpenVocabulary, clip: Mapping[str, Any] | None, width: int) -> tuple[Tensor, Tensor]:
+def log_readings(readings: Sequence[HOIReading]) -> None:
+    """Logs how an open vocabulary was read. A long table takes a while to make, so it is made only for a log that shows it."""
+    if MMLogger.get_current_instance().isEnabledFor(logging.INFO):
+        print_log(f'The vocabulary was read as:\n{readings_table(readings)}', logger='current')
+
+
+def encode_new_classes(opened: OpenVocabulary, clip: CLIPSetting | None, width: int) -> tuple[Tensor, Tensor]:
     """Text embeddings of the HOI classes and objects of an open vocabulary that were not in the training.
 
     Args:
         opened (OpenVocabulary): The vocabulary.
-        clip (dict, optional): CLIP model that encodes their prompts.
+        clip (dict | KeptTextEncoder, optional): CLIP model that encodes their prompts.
         width (int): Width D of the classifiers.
 
     Returns:
@@ -371,7 +379,7 @@ def extend_classifiers(
     obj_classifier: nn.Module,
     trained: HOIVocabulary,
     opened: OpenVocabulary,
-    clip: Mapping[str, Any] | None = None,
+    clip: CLIPSetting | None = None,
 ) -> None:
     """Extends the classifiers of a head to an open vocabulary, see :meth:`GENVLKT.set_vocabulary` for errors.
 

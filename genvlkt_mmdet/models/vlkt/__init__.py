@@ -4,6 +4,8 @@ from .clip_source import CLIPSource, image_transform, save_clip_model
 from .clip_tokens import CLIPTokens
 from .teacher import CLIPTeacher, build_teacher
 from .text_embeddings import (
+    CLIPSetting,
+    KeptTextEncoder,
     MissingPromptsError,
     StaleCacheError,
     compute_text_embeddings,
@@ -16,9 +18,11 @@ from .verb_arithmetic import VerbSums, compute_verb_embeddings, read_official_ve
 from .verb_embeddings import load_verb_embeddings, save_verb_embeddings
 
 __all__ = [
+    'CLIPSetting',
     'CLIPSource',
     'CLIPTeacher',
     'CLIPTokens',
+    'KeptTextEncoder',
     'MissingPromptsError',
     'StaleCacheError',
     'VerbSums',

@@ -4,16 +4,16 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from mmengine.logging import print_log
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...files import write_file
 from .clip_source import CLIPSource
@@ -75,12 +75,58 @@ def encode_text(prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIPSour
     return embeddings
 
 
-def encode_new_text(prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIPSource) -> Tensor:
+class KeptTextEncoder:
+    """Encodes new prompts for a program that runs for long: the CLIP model stays loaded, and nothing is written.
+
+    :func:`encode_new_text` writes a file for every list of prompts, so the users of a service could fill the disk with them.
+    Not safe for threads.
+
+    Args:
+        clip (Mapping | str | CLIPSource): The ``clip`` setting.
+        max_prompts (int): Number of prompts whose embeddings are kept, the last ones used. 10,000 take 20 MB at a width of 512.
+    """
+
+    def __init__(self, clip: Mapping[str, Any] | str | CLIPSource, max_prompts: int = 10_000) -> None:
+        self._source = CLIPSource.from_cfg(clip)
+        self._max_prompts = max_prompts
+        self._kept: dict[str, Tensor] = {}  # the last one used is at the end
+        self._loaded: tuple[nn.Module, Callable[[Sequence[str]], Tensor]] | None = None
+
+    def __call__(self, prompts: Sequence[str]) -> Tensor:
+        """Arguments, result and errors are as for :func:`encode_new_text`."""
+        if new := [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._kept]:
+            self._kept.update((prompt, row.clone()) for prompt, row in zip(new, self._encode(new), strict=True))
+        for prompt in prompts:
+            self._kept[prompt] = self._kept.pop(prompt)
+        embeddings = torch.stack([self._kept[prompt] for prompt in prompts])
+        for prompt in list(self._kept)[: max(0, len(self._kept) - self._max_prompts)]:
+            del self._kept[prompt]
+        return embeddings
+
+    def _encode(self, prompts: Sequence[str]) -> Tensor:
+        if (file := self._source.text_embeddings) is not None:
+            try:
+                return load_text_embeddings(file, prompts, self._source)
+            except MissingPromptsError:
+                if self._source.local_weights() is None:
+                    raise
+        if self._loaded is None:
+            self._loaded = self._source.load_model(), self._source.load_tokenizer()
+        return _encode(*self._loaded, prompts)
+
+
+#: What encodes new phrases: the ``clip`` setting, or an encoder that keeps its model.
+CLIPSetting: TypeAlias = Mapping[str, Any] | KeptTextEncoder
+
+
+def encode_new_text(prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIPSource | KeptTextEncoder) -> Tensor:
     """Returns the embeddings of new prompts of an open vocabulary.
 
     As :func:`encode_text`, except that a named file can lack the prompts, because it was made for the training, if the CLIP
     model itself is on this machine.
     """
+    if isinstance(clip, KeptTextEncoder):
+        return clip(prompts)
     source = CLIPSource.from_cfg(clip)
     try:
         return encode_text(prompts, source)
@@ -90,11 +136,14 @@ def encode_new_text(prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIP
         return encode_text(prompts, replace(source, text_embeddings=None))
 
 
-@torch.no_grad()
 def compute_text_embeddings(prompts: Sequence[str], clip: Mapping[str, Any] | str | CLIPSource) -> Tensor:
     """Encodes prompts with the model itself, without any cache. Arguments and result are as for :func:`encode_text`."""
     source = CLIPSource.from_cfg(clip)
-    model, tokenizer = source.load_model(), source.load_tokenizer()
+    return _encode(source.load_model(), source.load_tokenizer(), prompts)
+
+
+@torch.no_grad()
+def _encode(model: nn.Module, tokenizer: Callable[[Sequence[str]], Tensor], prompts: Sequence[str]) -> Tensor:
     chunks = [model.encode_text(tokenizer(list(prompts[i : i + _BATCH]))) for i in range(0, len(prompts), _BATCH)]
     return torch.cat(chunks).float()
 
