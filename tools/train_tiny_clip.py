@@ -30,6 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--vision', choices=('resnet', 'vit'), default='resnet', help='image encoder')
     parser.add_argument('--teacher', help='trained tiny CLIP to take the text encoder and the image embeddings from')
     parser.add_argument('--max-shift', type=int, default=0, help='largest random shift of an image in pixels')
+    parser.add_argument('--float8', action='store_true', help='store matrices in 8 bits')
     return parser.parse_args()
 
 
@@ -48,6 +49,7 @@ def main() -> None:
         vision=args.vision,
         teacher=args.teacher,
         max_shift=args.max_shift,
+        float8=args.float8,
     )
     print(json.dumps({key: round(value, 4) for key, value in measured.items()}))
 

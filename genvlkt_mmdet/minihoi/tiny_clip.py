@@ -158,6 +158,7 @@ def train_tiny_clip(
     vision: str = 'resnet',
     teacher: str | Path | None = None,
     max_shift: int = 0,
+    float8: bool = False,
 ) -> dict[str, float]:
     """Trains the tiny CLIP and writes it to a folder, which a ``clip`` setting and ``open_clip`` itself can load.
 
@@ -180,6 +181,8 @@ def train_tiny_clip(
         vision (str): Image encoder: ``'resnet'``, which has four tokens, or ``'vit'`` with a class token and 64 patches.
         teacher (str | Path, optional): ``clip`` setting of a trained tiny CLIP. Defaults to None: both encoders are trained.
         max_shift (int): Images are shifted at random by up to this number of pixels in training.
+        float8 (bool): Whether matrices are stored in 8 bits (``float8_e4m3fn``), all else in half precision. open_clip loads
+            them like any other weights. Defaults to False: all in half precision.
 
     Returns:
         dict: See :func:`evaluate_tiny_clip`.
@@ -246,9 +249,14 @@ def train_tiny_clip(
 
     model.eval()
     _scale_features(model, images[:1000])
-    state = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
-    write_file(out / _WEIGHTS, save({k: v.contiguous() for k, v in state.items()}))
+    write_file(out / _WEIGHTS, save({k: _stored(v, float8) for k, v in model.state_dict().items()}))
     return evaluate_tiny_clip(out, eval_images, seed + 1)
+
+
+def _stored(value: Tensor, float8: bool) -> Tensor:
+    if not value.is_floating_point():
+        return value
+    return value.to(torch.float8_e4m3fn if float8 and value.dim() > 1 else torch.float16).contiguous()
 
 
 @torch.no_grad()
