@@ -53,7 +53,8 @@ class FrozenEncoderHead(GENHead):
             ``'blocks'``.
         object_gate (bool): Whether the object branch reads CLIP. Defaults to True.
         box_bias (float, optional): In the blocks, patches outside of the boxes of a pair have their attention logits reduced by
-            this number, which is learned. Defaults to None: no boxes.
+            this number, which is learned. The boxes are those that the pair has in its layer. CLIP's image must be the whole image
+            (``MakeCLIPImage(keep_ratio=False)``), or a square one. Defaults to None: the boxes are not used.
         **kwargs: See :class:`GENHead`.
 
     Raises:
@@ -107,10 +108,9 @@ class FrozenEncoderHead(GENHead):
             self.object_query_proj = _near_zero(nn.Linear(dims, width))
             self.object_proj = nn.Sequential(nn.Linear(dims, clip_dims), nn.LayerNorm(clip_dims))
             self.gate = nn.Linear(dims, 1)
-        if self._box_bias_start is not None:
-            self.box_bias = nn.Parameter(torch.tensor(float(self._box_bias_start)))
-        else:
-            self.box_bias = None
+        reads_blocks = self.reads != 'tokens' or self.object_gate
+        start = self._box_bias_start if reads_blocks else None
+        self.box_bias = None if start is None else nn.Parameter(torch.tensor(float(start)))
         return dims if self.reads == 'tokens' else clip_dims
 
     def _build_classifier(self, cfg: Mapping[str, Any], classes: str) -> nn.Module:
