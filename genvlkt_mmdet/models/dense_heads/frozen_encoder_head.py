@@ -169,17 +169,18 @@ class FrozenEncoderHead(GENHead):
 
     def _read(self, offsets: Tensor, seen: _Seen, boxes: list[Tensor]) -> Tensor:
         """Embeddings (L, B, N, D) of queries that are the class token plus offsets (L, B, N, W)."""
-        layers, batch = offsets.shape[:2]
-        inputs = [tokens.repeat(layers, 1, 1) for tokens in seen.inputs]
-        queries = inputs[0][:, :1] + offsets.flatten(0, 1)
+        layers, _, num_queries = offsets.shape[:3]
+        # Queries do not see each other, so those of all layers are queries of one image.
+        queries = seen.inputs[0][:, :1] + offsets.transpose(0, 1).flatten(1, 2)  # (B, LN, W)
         bias = None
         if self.box_bias is not None:
-            covered = torch.stack([self._coverage(b.detach().flatten(0, 1)) for b in boxes]).amax(0)
-            bias = (covered - 1) * self.box_bias
-        return self.clip.read(queries, inputs, bias).unflatten(0, (layers, batch))
+            covered = torch.stack([self._coverage(b.detach()) for b in boxes]).amax(0)  # (L, B, N, P)
+            bias = (covered.transpose(0, 1).flatten(1, 2) - 1) * self.box_bias
+        embeds = self.clip.read(queries, seen.inputs, bias)
+        return embeds.unflatten(1, (layers, num_queries)).transpose(0, 1)
 
     def _coverage(self, boxes: Tensor) -> Tensor:
-        """Share of every patch that a box covers, (B, N, P), from boxes (B, N, 4) cxcywh in [0, 1]."""
+        """Share of every patch that a box covers, (..., P), from boxes (..., 4) cxcywh in [0, 1]."""
         rows, columns = self.clip.visual.grid_size
         x1, y1, x2, y2 = bbox_cxcywh_to_xyxy(boxes).unbind(-1)
 
