@@ -7,6 +7,8 @@ from mmdet.registry import MODELS
 from safetensors.torch import save_file
 from torch.nn.functional import normalize
 
+from genvlkt_mmdet.models import optimize_for_inference
+from genvlkt_mmdet.models.complexity import model_complexity
 from genvlkt_mmdet.models.vlkt import CLIPTokens
 from tests.test_models.tiny import CHANNELS, CLIP_DIMS, batch, detector_cfg, head_cfg, sample
 
@@ -177,6 +179,28 @@ def test_detector_trains_predicts_and_keeps_its_checkpoint(clip):
     readings = model.set_vocabulary(['riding a horse', 'riding a zebra'])
     assert len(readings) == 2
     assert model.predict(images, samples)[0].pred_hois.hoi_labels.max() <= 1
+
+
+def test_complexity_of_the_parts(clip):
+    parts = {part.name: part for part in model_complexity(build_detector(clip), (64, 64))}
+    tower = parts['CLIP image encoder']
+    assert tower.trained == 0 and tower.frozen == sum(p.numel() for p in CLIPTokens(clip).parameters())
+    # Matrix products of 3 blocks (MLP of twice the width) on 17 tokens of CLIP, and on 12 queries of the last layer, which also
+    # have the keys and values of the patches computed again.
+    width, patches, queries = 24, 16, 12
+    own = 17 * 8 * width**2 + 2 * 17 * 17 * width
+    read = queries * 8 * width**2 + 2 * 2 * patches * width**2 + 2 * queries * patches * width
+    rest = patches * 3 * 8 * 8 * width + queries * width * CLIP_DIMS
+    assert tower.flops == 2 * (3 * (own + read) + rest)
+
+
+def test_optimized_model_predicts_the_same(clip):
+    model = build_detector(clip, box_bias=4.0)
+    given = sample((64, 64))
+    given.clip_image = torch.rand(3, IMAGE, IMAGE)
+    expected = model.predict(batch(given), [given])[0].pred_hois
+    found = optimize_for_inference(model).predict(batch(given), [given])[0].pred_hois
+    torch.testing.assert_close(found.scores, expected.scores, rtol=0, atol=1e-5)
 
 
 def test_missing_clip_image(clip):
