@@ -340,8 +340,8 @@ def _embed(model: nn.Module, images: Tensor) -> Tensor:
 def _contrast(model: nn.Module, image_embeds: Tensor, tokens: Tensor, own: Tensor, true: Tensor) -> Tensor:
     """CLIP's loss of the images of a batch and their captions, in both directions.
 
-    ``image_embeds``: unit embeddings (B, D). ``tokens``: all C captions. ``own`` (B): caption of each image. ``true`` (B, C): its true
-    captions.
+    ``image_embeds``: unit embeddings (B, D). ``tokens``: all C captions. ``own`` (B): caption of each image. ``true`` (B, C):
+    its true captions.
     """
     used, column = own.unique(return_inverse=True)  # (U,), (B,)
     texts = model.encode_text(tokens[used], normalize=True)

@@ -53,8 +53,8 @@ class FrozenEncoderHead(GENHead):
             ``'blocks'``.
         object_gate (bool): Whether the object branch reads CLIP. Defaults to True.
         box_bias (float, optional): In the blocks, patches outside of the boxes of a pair have their attention logits reduced by
-            this number, which is learned. The boxes are those that the pair has in its layer. CLIP's image must be the whole image
-            (``MakeCLIPImage(keep_ratio=False)``), or a square one. Defaults to None: the boxes are not used.
+            this number, which is learned. The boxes are those that the pair has in its layer. CLIP's image must be the whole
+            image (``MakeCLIPImage(keep_ratio=False)``), or a square one. Defaults to None: the boxes are not used.
         **kwargs: See :class:`GENHead`.
 
     Raises:

@@ -149,9 +149,7 @@ def test_reading_tokens_uses_the_interaction_decoder_on_them(clip, inputs):
     human, obj = head._decode_instances(inputs['memory'], inputs['memory_pos'], None)
     tokens = head.token_proj(head.clip(inputs['clip_images'])[0])
     expected = head.interaction_decoder((human + obj) / 2, tokens, head.token_pos.expand(2, -1, -1), None)
-    torch.testing.assert_close(
-        head(**inputs)['hoi_embeds'], head.hoi_classifier.proj(expected), rtol=0, atol=1e-5
-    )
+    torch.testing.assert_close(head(**inputs)['hoi_embeds'], head.hoi_classifier.proj(expected), rtol=0, atol=1e-5)
     assert head.token_pos[0, 0].eq(0).all() and head.token_pos.shape == (1, 17, CHANNELS)
 
 
@@ -207,7 +205,9 @@ def test_missing_clip_image(clip):
     model = build_detector(clip)
     given = sample((64, 64))
     del given.clip_image
-    with pytest.raises(ValueError, match=r'FrozenEncoderHead needs the image that CLIP sees: put MakeCLIPImage into every'):
+    with pytest.raises(
+        ValueError, match=r'FrozenEncoderHead needs the image that CLIP sees: put MakeCLIPImage into every'
+    ):
         model.predict(batch(given), [given])
 
 

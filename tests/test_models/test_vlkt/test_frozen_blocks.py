@@ -98,7 +98,9 @@ def test_patches_with_a_large_negative_bias_are_not_seen(clip, images):
     inputs = tokens.block_inputs(images, 1)
     changed = [inputs[0].clone(), inputs[1]]
     changed[0][:, 9:] = tokens.block_inputs(other, 1)[0][:, 9:]
-    torch.testing.assert_close(tokens.read(queries, inputs, bias), tokens.read(queries, changed, bias), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        tokens.read(queries, inputs, bias), tokens.read(queries, changed, bias), rtol=0, atol=1e-6
+    )
     assert not torch.allclose(tokens.read(queries, inputs), tokens.read(queries, changed), atol=1e-4)
 
 
