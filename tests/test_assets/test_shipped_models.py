@@ -25,7 +25,7 @@ CONFIG = Path(__file__).parents[2] / 'configs' / 'minihoi' / 'detr_tiny_minihoi.
 
 def test_size():
     files = [p for p in asset_path('tiny_clip').parent.rglob('*') if p.is_file() and p.suffix not in ('.py', '.pyc')]
-    assert sum(p.stat().st_size for p in files) <= 8e6  # all shipped models together
+    assert sum(p.stat().st_size for p in files) <= 8.5e6  # all shipped models together
 
 
 def test_tiny_clip_names_pictures_it_has_not_seen():
