@@ -27,6 +27,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--long-tail', action='store_true', help='HOI classes as frequent as in the training split, not all equally'
     )
+    parser.add_argument('--vision', choices=('resnet', 'vit'), default='resnet', help='image encoder')
+    parser.add_argument('--teacher', help='trained tiny CLIP to take the text encoder and the image embeddings from')
+    parser.add_argument('--max-shift', type=int, default=0, help='largest random shift of an image in pixels')
+    parser.add_argument('--float8', action='store_true', help='store matrices in 8 bits')
     return parser.parse_args()
 
 
@@ -35,7 +39,17 @@ def main() -> None:
     args = parse_args()
     MMLogger.get_instance('tiny_clip', log_level=logging.INFO)
     measured = train_tiny_clip(
-        args.out, args.num_images, args.steps, args.batch_size, args.lr, args.seed, args.long_tail
+        args.out,
+        args.num_images,
+        args.steps,
+        args.batch_size,
+        args.lr,
+        args.seed,
+        args.long_tail,
+        vision=args.vision,
+        teacher=args.teacher,
+        max_shift=args.max_shift,
+        float8=args.float8,
     )
     print(json.dumps({key: round(value, 4) for key, value in measured.items()}))
 

@@ -17,6 +17,7 @@ import open_clip
 import torch
 from mmengine.logging import print_log
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+from open_clip.transformer import VisionTransformer
 from PIL import Image
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -31,6 +32,11 @@ IMAGE_SIZE = 64
 FEATURE_SCALE = 0.4
 """Mean absolute value of CLIP's image features. The mimic loss's weight of 20 (GEN-VLKT, Sec. 4.1) fits it."""
 
+_VISION = dict(
+    # Four stages make open_clip choose its ModifiedResNet, which learns faster from few images than a ViT.
+    resnet=dict(layers=[1, 1, 1, 1], width=16, head_width=64, patch_size=None),
+    vit=dict(layers=4, width=128, head_width=32, patch_size=8, mlp_ratio=2.0),
+)
 _WEIGHTS = 'open_clip_model.safetensors'
 _CONFIG = 'open_clip_config.json'
 _BPE = 'bpe.txt.gz'
@@ -71,13 +77,12 @@ def learn_bpe(texts: Iterable[str]) -> list[tuple[str, str]]:
             words[word] = merged
 
 
-def _model_config(vocab_size: int) -> dict[str, Any]:
-    """Content of ``open_clip_config.json`` for a tokenizer with a number of tokens."""
+def _model_config(vocab_size: int, vision: str) -> dict[str, Any]:
+    """Content of ``open_clip_config.json`` for a tokenizer with a number of tokens and an image encoder of _VISION."""
     return dict(
         model_cfg=dict(
             embed_dim=128,
-            # Four stages make open_clip choose its ModifiedResNet, which learns faster from few images than a ViT.
-            vision_cfg=dict(image_size=IMAGE_SIZE, layers=[1, 1, 1, 1], width=16, head_width=64, patch_size=None),
+            vision_cfg=dict(image_size=IMAGE_SIZE, **_VISION[vision]),
             text_cfg=dict(
                 context_length=_CONTEXT,
                 vocab_size=vocab_size,
@@ -150,12 +155,19 @@ def train_tiny_clip(
     seed: int = 0,
     long_tail: bool = False,
     eval_images: int = 1000,
+    vision: str = 'resnet',
+    teacher: str | Path | None = None,
+    max_shift: int = 0,
+    float8: bool = False,
 ) -> dict[str, float]:
     """Trains the tiny CLIP and writes it to a folder, which a ``clip`` setting and ``open_clip`` itself can load.
 
     Each image of a batch gets one of its true captions. The loss is CLIP's contrast of the images and captions of the batch,
     in both directions. There are few captions, so several of a batch can be true of an image. Those that are true, but are
     not the image's own, are left out of its loss.
+
+    A ViT learns slowly from so few images. With a ``teacher``, the text encoder is that of another tiny CLIP and stays as it is,
+    and the cosine distance of the image embeddings of the two is added to the loss. Both models then share one space.
 
     Args:
         out (str | Path): Folder to write.
@@ -166,6 +178,11 @@ def train_tiny_clip(
         seed (int): Seed of images, initialisation and order.
         long_tail (bool): See :func:`render_captioned`.
         eval_images (int): Number of held-out images for evaluation.
+        vision (str): Image encoder: ``'resnet'``, which has four tokens, or ``'vit'`` with a class token and 64 patches.
+        teacher (str | Path, optional): ``clip`` setting of a trained tiny CLIP. Defaults to None: both encoders are trained.
+        max_shift (int): Images are shifted at random by up to this number of pixels in training.
+        float8 (bool): Whether matrices are stored in 8 bits (``float8_e4m3fn``), all else in half precision. open_clip loads
+            them like any other weights. Defaults to False: all in half precision.
 
     Returns:
         dict: See :func:`evaluate_tiny_clip`.
@@ -180,17 +197,25 @@ def train_tiny_clip(
     # mtime 0: the same training writes the same bytes.
     write_file(out / _BPE, gzip.compress('\n'.join(lines).encode(), mtime=0))
     tokenizer = open_clip.SimpleTokenizer(bpe_path=str(out / _BPE), context_length=_CONTEXT)
-    config = _model_config(tokenizer.vocab_size)
+    config = _model_config(tokenizer.vocab_size, vision)
     write_file(out / _CONFIG, (json.dumps(config, indent=2) + '\n').encode())
     model = open_clip.CLIP(**config['model_cfg'])
     tokens = tokenizer(captions)
+    if teacher is not None:
+        taught = CLIPSource.from_cfg(str(teacher)).load_model()
+        text = {k: v for k, v in taught.state_dict().items() if not k.startswith('visual.')}
+        model.load_state_dict(text, strict=False)
+        model.requires_grad_(False).visual.requires_grad_(True)
 
     print_log(f'Rendering {num_images} images.', logger='current')
     images, hois, objects = render_captioned(num_images, seed, long_tail=long_tail)
     truth = _true_captions(hois, objects, vocab.num_hois, vocab.num_object_logits)  # (N, captions)
 
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    goals = torch.empty(num_images, 0) if teacher is None else _embed(taught, images)  # (N, D)
+
+    trained = [p for p in model.parameters() if p.requires_grad]
+    decayed = [p for p in trained if p.ndim > 1]
+    others = [p for p in trained if p.ndim <= 1]
     optimizer = torch.optim.AdamW([dict(params=decayed, weight_decay=0.05), dict(params=others, weight_decay=0.0)], lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps + 1, pct_start=0.1)
     model.train()
@@ -200,11 +225,18 @@ def train_tiny_clip(
         batch, true = images[index], truth[index]
         flipped = torch.from_numpy(generator.random(batch_size) < 0.5)
         batch = torch.where(flipped[:, None, None, None], batch.flip(-1), batch)
+        batch = _shifted(batch, max_shift, generator)
         own = _draw_captions(true, vocab.num_hois, generator)
-        loss = _contrast(model, normalize(batch), tokens, own, true)
+        # On CPUs with instructions for it, a ViT takes half of the time in bfloat16.
+        with torch.autocast('cpu', torch.bfloat16, enabled=vision == 'vit'):
+            features = model.encode_image(normalize(batch)).float()
+        image_embeds = F.normalize(features, dim=-1)
+        loss = _contrast(model, image_embeds, tokens, own, true)
+        if teacher is not None:
+            loss = loss + (1 - (image_embeds * goals[index]).sum(-1)).mean()
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         schedule.step()
         with torch.no_grad():
@@ -217,9 +249,14 @@ def train_tiny_clip(
 
     model.eval()
     _scale_features(model, images[:1000])
-    state = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
-    write_file(out / _WEIGHTS, save({k: v.contiguous() for k, v in state.items()}))
+    write_file(out / _WEIGHTS, save({k: _stored(v, float8) for k, v in model.state_dict().items()}))
     return evaluate_tiny_clip(out, eval_images, seed + 1)
+
+
+def _stored(value: Tensor, float8: bool) -> Tensor:
+    if not value.is_floating_point():
+        return value
+    return value.to(torch.float8_e4m3fn if float8 and value.dim() > 1 else torch.float16).contiguous()
 
 
 @torch.no_grad()
@@ -284,14 +321,29 @@ def _draw_captions(true: Tensor, num_hois: int, generator: np.random.Generator) 
     return (cumulative <= draw).sum(1).clamp(max=true.shape[1] - 1)
 
 
-def _contrast(model: nn.Module, batch: Tensor, tokens: Tensor, own: Tensor, true: Tensor) -> Tensor:
+def _shifted(batch: Tensor, max_shift: int, generator: np.random.Generator) -> Tensor:
+    """Shifts each image (B, 3, S, S) by up to ``max_shift`` pixels in both directions. Its border is repeated."""
+    if not max_shift:
+        return batch
+    size = batch.shape[-1]
+    padded = F.pad(batch.float(), [max_shift] * 4, mode='replicate').unfold(2, size, 1).unfold(3, size, 1)
+    y, x = torch.from_numpy(generator.integers(2 * max_shift + 1, size=(2, len(batch))))
+    return padded[torch.arange(len(batch)), :, y, x]
+
+
+@torch.no_grad()
+def _embed(model: nn.Module, images: Tensor) -> Tensor:
+    """Unit embeddings (N, D) of uint8 images."""
+    return torch.cat([model.encode_image(normalize(chunk), normalize=True) for chunk in images.split(250)])
+
+
+def _contrast(model: nn.Module, image_embeds: Tensor, tokens: Tensor, own: Tensor, true: Tensor) -> Tensor:
     """CLIP's loss of the images of a batch and their captions, in both directions.
 
-    ``batch``: images (B, 3, S, S). ``tokens``: all C captions. ``own`` (B): caption of each image. ``true`` (B, C): its true
-    captions.
+    ``image_embeds``: unit embeddings (B, D). ``tokens``: all C captions. ``own`` (B): caption of each image. ``true`` (B, C):
+    its true captions.
     """
     used, column = own.unique(return_inverse=True)  # (U,), (B,)
-    image_embeds = model.encode_image(batch, normalize=True)
     texts = model.encode_text(tokens[used], normalize=True)
     logits = model.logit_scale.exp() * image_embeds @ texts.T  # (B, U)
     also_true = true[:, used].clone()
@@ -310,6 +362,9 @@ def _scale_features(model: nn.Module, images: Tensor) -> None:
     """Scales the last projection, so that image features have CLIP's mean absolute value."""
     features = torch.cat([model.encode_image(normalize(chunk)) for chunk in images.split(250)])
     factor = FEATURE_SCALE / features.abs().mean()
+    if isinstance(model.visual, VisionTransformer):
+        model.visual.proj.mul_(factor)
+        return
     projection = model.visual.attnpool.c_proj
     projection.weight.mul_(factor)
     projection.bias.mul_(factor)

@@ -1,5 +1,5 @@
 from .data_preprocessor import HOIDataPreprocessor
-from .dense_heads import GENHead, HOICLIPHead, VerbGENHead
+from .dense_heads import FrozenEncoderHead, GENHead, HOICLIPHead, VerbGENHead
 from .detectors import GENVLKT, HOITTAModel
 from .layers import LinearClassifier, TextClassifier, TextVerbClassifier
 from .losses import HOIFocalLoss, VLKTLoss
@@ -8,6 +8,7 @@ from .task_modules import CLIPPrior, HOIHungarianAssigner, HOITripletNMS, TopHOI
 
 __all__ = [
     'CLIPPrior',
+    'FrozenEncoderHead',
     'GENHead',
     'GENVLKT',
     'HOICLIPHead',

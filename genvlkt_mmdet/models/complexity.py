@@ -73,17 +73,20 @@ def model_complexity(model: GENVLKT, size: tuple[int, int]) -> list[PartComplexi
     encoded, encoding = _flops(lambda: model.encode(images))
     inside: dict[nn.Module, int] = {}
 
-    def counted(module: nn.Module) -> None:
-        forward = module.forward
+    def counted(module: nn.Module, name: str) -> None:
+        method = getattr(module, name)
 
         def count(*args: Any, **kwargs: Any) -> Any:
-            result, inside[module] = _flops(lambda: forward(*args, **kwargs))
+            result, flops = _flops(lambda: method(*args, **kwargs))
+            inside[module] = inside.get(module, 0) + flops
             return result
 
-        module.forward = count
+        setattr(module, name, count)
 
     for part in of_head.values():
-        counted(part)
+        for name in ('forward', 'block_inputs', 'read'):  # the last two: CLIPTokens
+            if hasattr(part, name):
+                counted(part, name)
     clip_images = torch.empty(1, 3, *[head.clip.image_size] * 2, device='meta') if head.reads_clip_images else None
     _, in_head = _flops(lambda: head(**encoded, clip_images=clip_images, last_only=True))
     of_parts = [inside[part] for part in of_head.values()]

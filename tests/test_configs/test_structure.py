@@ -76,7 +76,9 @@ def test_no_config_is_a_copy_of_another():
         assert contents.setdefault(content, path.name) == path.name
 
 
-@pytest.mark.parametrize('folder', ['zero_shot', 'ablation', 'denoising', 'fractions', 'hoiclip', 'minihoi'])
+@pytest.mark.parametrize(
+    'folder', ['zero_shot', 'ablation', 'denoising', 'fractions', 'frozen_encoder', 'hoiclip', 'minihoi']
+)
 def test_the_folder_says_what_its_configs_are(folder):
     text = (CONFIGS / folder / 'README.md').read_text()
     for path in (CONFIGS / folder).rglob('*.py'):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from genvlkt_mmdet.assets import asset_path
 from genvlkt_mmdet.minihoi import tiny_clip
 from genvlkt_mmdet.vocabulary import load_vocabulary
 
@@ -71,15 +72,12 @@ def test_draw_captions_draws_what_is_true():
 
 
 class Fixed(nn.Module):
-    """A CLIP whose embeddings are given: picture i and text j are rows of two tables."""
+    """A CLIP whose text embeddings are given: text j is row j of a table. Its unit image embeddings are ``pictures``."""
 
     def __init__(self, pictures: torch.Tensor, texts: torch.Tensor) -> None:
         super().__init__()
         self.pictures, self.texts = F.normalize(pictures, dim=-1), F.normalize(texts, dim=-1)
         self.logit_scale = torch.tensor(math.log(2.0))
-
-    def encode_image(self, batch, normalize):
-        return self.pictures
 
     def encode_text(self, tokens, normalize):
         return self.texts[tokens[:, 0]]
@@ -90,7 +88,7 @@ def test_contrast_is_clips_loss_where_every_caption_has_one_picture():
     model = Fixed(torch.randn(4, 8), torch.randn(5, 8))
     own = torch.tensor([3, 0, 4, 1])
     true = F.one_hot(own, 5).bool()
-    loss = tiny_clip._contrast(model, torch.zeros(4, 3, 8, 8), torch.arange(5)[:, None], own, true)
+    loss = tiny_clip._contrast(model, model.pictures, torch.arange(5)[:, None], own, true)
     logits = 2.0 * model.pictures @ model.texts[own].T
     target = torch.arange(4)
     expected = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
@@ -102,7 +100,7 @@ def test_contrast_ignores_other_true_captions_and_spreads_over_pictures():
     model = Fixed(torch.randn(3, 8), torch.randn(2, 8))
     own = torch.tensor([0, 1, 1])
     true = torch.tensor([[True, True], [False, True], [False, True]])
-    loss = tiny_clip._contrast(model, torch.zeros(3, 3, 8, 8), torch.arange(2)[:, None], own, true)
+    loss = tiny_clip._contrast(model, model.pictures, torch.arange(2)[:, None], own, true)
     logits = (2.0 * model.pictures @ model.texts.T).double()
     p = logits.softmax(1)
     by_picture = -(0.0 + p[1, 1].log() + p[2, 1].log()) / 3  # the first picture has no false caption left
@@ -122,3 +120,36 @@ def test_training_writes_a_small_model_and_repeats(tmp_path):
     assert tiny_clip.train_tiny_clip(tmp_path / 'b', **settings) == measured
     names = ('bpe.txt.gz', 'open_clip_config.json', 'open_clip_model.safetensors')
     assert all((tmp_path / 'a' / n).read_bytes() == (tmp_path / 'b' / n).read_bytes() for n in names)
+
+
+def test_vit_with_a_teacher_keeps_its_text_encoder(tmp_path):
+    settings = dict(num_images=40, steps=3, batch_size=16, eval_images=20, vision='vit', teacher='genvlkt://tiny_clip')
+    measured = tiny_clip.train_tiny_clip(tmp_path / 'a', **settings, max_shift=2)
+    state = open_clip.factory.load_state_dict(str(tmp_path / 'a' / 'open_clip_model.safetensors'))
+    taught = open_clip.factory.load_state_dict(str(asset_path('tiny_clip') / 'open_clip_model.safetensors'))
+    text = [name for name in taught if not name.startswith('visual.')]
+    assert len(text) > 20 and all(torch.equal(state[name], taught[name]) for name in text)
+    assert state['visual.positional_embedding'].shape == (65, 128)
+    assert measured['feature_scale'] == pytest.approx(tiny_clip.FEATURE_SCALE, abs=0.05)
+
+    tiny_clip.train_tiny_clip(tmp_path / 'b', **settings, max_shift=2, float8=True)
+    small = open_clip.factory.load_state_dict(str(tmp_path / 'b' / 'open_clip_model.safetensors'))
+    assert {v.dtype for v in small.values()} == {torch.float16, torch.float8_e4m3fn}
+    for name, value in small.items():
+        exact = state[name].float()
+        # 3 bits of mantissa: half of 1/8, and half of the smallest step, 2 ** -9, near zero
+        allowed = exact.abs() / 16 + 2**-10 if value.dtype == torch.float8_e4m3fn else torch.zeros(())
+        assert (value.float() - exact).abs().le(allowed + 1e-6).all(), name
+    # open_clip itself loads such a file
+    model = open_clip.create_model(f'local-dir:{tmp_path / "b"}')
+    assert torch.equal(model.visual.proj, small['visual.proj'].float())
+
+
+def test_shifted_images():
+    images = torch.arange(2 * 3 * 6 * 6, dtype=torch.uint8).view(2, 3, 6, 6)
+    assert tiny_clip._shifted(images, 0, np.random.default_rng(0)) is images
+    draws = np.random.default_rng(0).integers(5, size=(2, 2))
+    shifted = tiny_clip._shifted(images, 2, np.random.default_rng(0))
+    for image, result, dy, dx in zip(images, shifted, *draws, strict=True):
+        rows, columns = (np.clip(np.arange(6) + d - 2, 0, 5) for d in (dy, dx))
+        assert torch.equal(result, image[:, rows][:, :, columns].float())

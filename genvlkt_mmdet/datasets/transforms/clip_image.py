@@ -30,14 +30,27 @@ class MakeCLIPImage(BaseTransform):
         size (int): Side of CLIP's square input.
         mean (Sequence[float]): Mean of R, G, B in [0, 1]. Default: OpenAI's.
         std (Sequence[float]): Standard deviation of R, G, B. Default: OpenAI's.
+        keep_ratio (bool): Default: True, as described. False: the whole image is resized to the square, nothing is cropped. A
+            box in [0, 1] of the image then lies at the same place in CLIP's image.
     """
 
-    def __init__(self, size: int = 224, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD) -> None:
+    def __init__(
+        self,
+        size: int = 224,
+        mean: Sequence[float] = CLIP_MEAN,
+        std: Sequence[float] = CLIP_STD,
+        keep_ratio: bool = True,
+    ) -> None:
         from torchvision import transforms as T  # not at the top: the import takes more than a second
         from torchvision.transforms import functional as F
 
         self.mean, self.std = tuple(mean), tuple(std)
-        self.resize = T.Compose([T.Resize(size, interpolation=T.InterpolationMode.BICUBIC), T.CenterCrop(size)])
+        self.resize = T.Compose(
+            [
+                T.Resize(size if keep_ratio else (size, size), interpolation=T.InterpolationMode.BICUBIC),
+                T.CenterCrop(size),
+            ]
+        )
         # What `ToTensor` and `Normalize` make of the 256 levels of B, G, R
         levels = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
         normalized = T.Normalize(mean, std)(F.to_tensor(Image.fromarray(levels)))

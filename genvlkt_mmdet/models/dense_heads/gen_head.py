@@ -238,7 +238,7 @@ class GENHead(BaseModule):
         hoi_logits, hoi_embeds = self.hoi_classifier(interactions, seen_only)
         return dict(
             hoi_logits=hoi_logits,
-            obj_logits=self.obj_classifier(obj)[0],
+            obj_logits=self.obj_classifier(self._object_features(obj, clip_images))[0],
             human_boxes=self.human_box_mlp(human).sigmoid(),
             object_boxes=self.object_box_mlp(obj).sigmoid(),
             hoi_embeds=hoi_embeds,
@@ -274,6 +274,10 @@ class GENHead(BaseModule):
         ``query_mask`` is True where a query does not see another one, (B, Q, Q). None: all see all.
         """
         return self.interaction_decoder(self._interaction_pos(human, obj), memory, memory_pos, memory_mask, query_mask)
+
+    def _object_features(self, obj: Tensor, clip_images: Tensor | None) -> Tensor:
+        """Input of the object classifier, from the object features (L, B, Q, C) of the layers with outputs."""
+        return obj
 
     def _interaction_pos(self, human: Tensor, obj: Tensor) -> Tensor:
         """Query positions of the interaction decoder (i-GE), (L, B, Q, C)."""

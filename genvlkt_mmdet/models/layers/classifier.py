@@ -50,6 +50,7 @@ class TextClassifier(BaseModule):
         prior (float, optional): Initial probability of every class. Sets one bias for all classes. Defaults to None:
             PyTorch's default initialisation, or 0 if the classifier is frozen or in zero-shot training.
         eval_bias (bool): Whether ``eval_fc`` has biases. Defaults to True.
+        project (bool): Whether features are projected. False: they are in CLIP's space already, so C = D. Defaults to True.
 
     Raises:
         ValueError: If a setting is out of its range.
@@ -67,6 +68,7 @@ class TextClassifier(BaseModule):
         frozen: bool | None = None,
         prior: float | None = None,
         eval_bias: bool = True,
+        project: bool = True,
     ) -> None:
         super().__init__()
         if classes == 'verbs':
@@ -80,7 +82,14 @@ class TextClassifier(BaseModule):
         self.clip = clip
         self.text = text
         frozen = zero_shot is not None if frozen is None else frozen
-        self.proj = nn.Sequential(nn.Linear(in_channels, clip_dims), nn.LayerNorm(clip_dims))
+        if not project and in_channels != clip_dims:
+            raise ValueError(
+                f'TextClassifier: without a projection its features are in the space of CLIP, but they have {in_channels} '
+                f'channels and clip_dims is {clip_dims}: set clip_dims to the embedding width of the clip, or project=True.'
+            )
+        self.proj = (
+            nn.Sequential(nn.Linear(in_channels, clip_dims), nn.LayerNorm(clip_dims)) if project else nn.Identity()
+        )
         self.fc = nn.Linear(clip_dims, len(self.prompts if self.seen is None else self.seen))
         if self.seen is not None:
             # The loss does not see the weights of all classes, so they are never trained.

@@ -1,13 +1,13 @@
 """The frozen CLIP image encoder whose tokens a decoder reads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ..kernels import use_fast_kernels
+from ..kernels import linear, use_fast_kernels
 from .clip_source import CLIPSource, image_transform
 
 
@@ -105,6 +105,45 @@ class CLIPTokens(BaseModule):
         x = visual.layer4(visual.layer3(visual.layer2(visual.layer1(x))))
         return x.flatten(2).transpose(1, 2), visual.attnpool(x)
 
+    @torch.no_grad()
+    def block_inputs(self, images: Tensor, num_blocks: int) -> list[Tensor]:
+        """Class token and patches as the last blocks of a ViT get them, for :meth:`read`.
+
+        Args:
+            images (Tensor): (B, 3, S, S), normalised for the CLIP model.
+            num_blocks (int): Number of blocks k, from the last one.
+
+        Returns:
+            list[Tensor]: Inputs of the last k blocks, (B, 1 + P, W) each, and the output of the last one.
+        """
+        tokens = [self.embed(images)]
+        for block in self.blocks:
+            tokens.append(block(tokens[-1]))
+        return tokens[len(self.blocks) - num_blocks :]
+
+    def read(self, queries: Tensor, inputs: Sequence[Tensor], bias: Tensor | None = None) -> Tensor:
+        """Runs queries through the last blocks of a ViT, in the place of the class token (SL-HOI's frozen blocks).
+
+        A query attends to the patches and to itself, as the class token does. It does not change the tokens of CLIP, and
+        queries do not see each other. So a query that starts as the class token ends as CLIP's embedding of the image. The
+        weights are frozen. Gradients flow through them into the queries.
+
+        Args:
+            queries (Tensor): (B, N, W).
+            inputs (Sequence[Tensor]): Inputs of the k blocks, see :meth:`block_inputs`.
+            bias (Tensor, optional): Added to the attention logits of the patches, (B, N, P). Defaults to None.
+
+        Returns:
+            Tensor: Embeddings in CLIP's space, (B, N, D), not normalised.
+        """
+        blocks = self.blocks[len(self.blocks) - len(inputs) + 1 :]
+        bias = bias if bias is None else bias[:, None]
+        for block, tokens in zip(blocks, inputs[:-1], strict=True):
+            attended = _attend_to_patches(block.attn, block.ln_1(queries), block.ln_1(tokens[:, 1:]), bias)
+            queries = queries + block.ls_1(attended)
+            queries = queries + block.ls_2(block.mlp(block.ln_2(queries)))
+        return self.project(self.visual.ln_post(queries))
+
     def project(self, tokens: Tensor) -> Tensor:
         """CLIP's own projection of tokens to its embedding space, (..., W) to (..., D), with gradients for the tokens.
 
@@ -122,3 +161,21 @@ class CLIPTokens(BaseModule):
                 f'MakeCLIPImage in every pipeline to {self.image_size}.'
             )
         return images.to(self.visual.conv1.weight.dtype)
+
+
+def _attend_to_patches(attn: nn.MultiheadAttention, queries: Tensor, patches: Tensor, bias: Tensor | None) -> Tensor:
+    """Attention of each query (B, N, W) to the patches (B, P, W) and to itself. The bias (B, 1, N, P) is of patches."""
+    width = queries.shape[-1]
+    weight, offset = attn.in_proj_weight, attn.in_proj_bias
+
+    def heads(x: Tensor) -> Tensor:
+        return x.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2)  # (B, heads, N or P, W / heads)
+
+    q, own_k, own_v = map(heads, linear(queries, weight, offset).chunk(3, dim=-1))
+    k, v = map(heads, linear(patches, weight[width:], offset[width:]).chunk(2, dim=-1))
+    q = q * q.shape[-1] ** -0.5
+    logits = q @ k.transpose(-2, -1)
+    logits = logits if bias is None else logits + bias
+    own = (q * own_k).sum(-1, keepdim=True)
+    to_patches, to_itself = torch.cat([logits, own], dim=-1).softmax(-1).split([k.shape[-2], 1], dim=-1)
+    return attn.out_proj((to_patches @ v + to_itself * own_v).transpose(1, 2).flatten(2))

@@ -35,6 +35,14 @@ def test_size_and_statistics_are_parameters():
     np.testing.assert_allclose(out.mean(dim=(1, 2)).numpy(), [1, 0, 0], atol=1e-6)
 
 
+def test_whole_image_without_keeping_the_ratio_of_sides():
+    """Within 1e-6 of PIL's own resize to the square, plus arithmetic."""
+    rgb = np.random.default_rng(0).integers(0, 256, (48, 90, 3), dtype=np.uint8)
+    ours = MakeCLIPImage(size=16, keep_ratio=False)(dict(img=np.ascontiguousarray(rgb[..., ::-1])))['clip_image']
+    resized = np.asarray(Image.fromarray(rgb).resize((16, 16), Image.Resampling.BICUBIC)) / 255
+    np.testing.assert_allclose(ours.numpy(), ((resized - CLIP_MEAN) / CLIP_STD).transpose(2, 0, 1), atol=1e-6)
+
+
 def test_to_image_inverts_the_normalisation():
     image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     transform = MakeCLIPImage(size=16)
