@@ -4,12 +4,15 @@ from .configs import find_config
 from .hoi_inferencer import HOIInferencer
 from .hoi_result import HOIResult
 from .model_export import export_model
+from .quantization import LossError, QuantizationReport, quantize_model
 
 __all__ = [
     'AttendedImage',
     'HOIInferencer',
     'HOIResult',
+    'LossError',
     'PairAttention',
+    'QuantizationReport',
     'attend',
     'convert_detr_file',
     'draw_attention',
@@ -18,4 +21,5 @@ __all__ = [
     'find_config',
     'import_official_file',
     'pair_attention',
+    'quantize_model',
 ]
