@@ -1,6 +1,7 @@
 from .attention import AttendedImage, PairAttention, attend, draw_attention, pair_attention
 from .checkpoint_conversion import convert_detr_file, export_official_file, import_official_file
 from .configs import find_config
+from .export_check import check_export
 from .hoi_inferencer import HOIInferencer
 from .hoi_result import HOIResult
 from .model_export import export_model
@@ -14,6 +15,7 @@ __all__ = [
     'PairAttention',
     'QuantizationReport',
     'attend',
+    'check_export',
     'convert_detr_file',
     'draw_attention',
     'export_model',

@@ -13,7 +13,8 @@ It needs the extra: pip install 'genvlkt[export]', and for --int8 'genvlkt[expor
 import argparse
 from pathlib import Path
 
-from ..apis import LossError, export_model, quantize_model
+from ..apis import LossError, check_export, export_model, quantize_model
+from ..apis.export_check import comparison_table
 from ..engine import command
 from ..export import PARTS, SUFFIXES
 
@@ -76,7 +77,11 @@ def run(args: argparse.Namespace) -> None:
     size = sum(part.stat().st_size for part in {file, file.with_suffix('.bin')} if part.is_file())
     print(f'{file}: {size / 1e6:.1f} MB. Run it with: genvlkt infer SOURCE --weights {file}')
     if args.check:
-        print(check_export(args.config, args.weights, file, _source(args.check), args.vocabulary).table())
+        names = {'classes of the training': None} | ({args.vocabulary: args.vocabulary} if args.vocabulary else {})
+        found = check_export(args.config, args.weights, file, _source(args.check), list(names.values()))
+        print(comparison_table(zip(names, found, strict=True)))
+        if not all(own.equal for own in found):
+            raise ValueError(f"'{file}' does not give the results of '{args.weights}'. The table shows by how much it differs.")
 
 
 def _export_int8(args: argparse.Namespace, file: Path) -> None:
