@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from ..export import ExportedModel, image_sizes
+from ..export import ExportedModel, image_sizes, quiet
 from ..models import GENVLKT
 from ..models.dense_heads import VerbGENHead
 from ..structures.boxes import box_iou
@@ -112,7 +112,8 @@ def check_export(
             if vocabulary is None:
                 own.reset_vocabulary()
             else:
-                own.set_vocabulary(read_hoi_list(vocabulary) if isinstance(vocabulary, (str, Path)) else vocabulary)
+                with quiet():  # not two tables of how it was read
+                    own.set_vocabulary(read_hoi_list(vocabulary) if isinstance(vocabulary, (str, Path)) else vocabulary)
         if reference.vocabulary != exported.vocabulary:
             raise ValueError(f"'{file}' has other classes than '{weights}': export the model again.")
         found.append(compare_models(reference.model, exported.model, batches))
@@ -203,7 +204,8 @@ def compare_triplets(
     flat = np.sort(scores.ravel())
     cut = flat[-min(selection.max_per_img or len(flat), len(flat))]
     rivals = {
-        key: [(rival, overlap(key, rival)) for rival in every if rival[1] == key[1] and rival != key] for key in different
+        key: [(rival, overlap(key, rival)) for rival in every if rival[1] == key[1] and rival != key]
+        for key in different
     }
     tied = {
         key

@@ -548,14 +548,16 @@ def _embedded(weights: str) -> Iterator[None]:
         raise CheckpointError(f"What the config in '{weights}' describes cannot be built: {one_line(error)}") from error
 
 
-def _check_exported_options(
-    file: str, model: Any, device: str | None, dtype: str, compile: bool | str
-) -> None:
+def _check_exported_options(file: str, model: Any, device: str | None, dtype: str, compile: bool | str) -> None:
     """Refuses settings that an exported model cannot follow."""
     for name, wrong, advice in (
         ('model', model is not None, 'it carries its config: leave model out'),
         ('device', device not in (None, 'cpu'), 'it runs on the CPU: leave device out, or take the checkpoint'),
-        ('dtype', not takes_dtype(file, dtype), 'only OpenVINO computes in another type than float32, bfloat16: leave it out'),
+        (
+            'dtype',
+            not takes_dtype(file, dtype),
+            'only OpenVINO computes in another type than float32, bfloat16: leave it out',
+        ),
         ('compile', bool(compile), 'it is compiled already: leave compile out'),
     ):
         if wrong:

@@ -17,6 +17,7 @@ from mmengine.config import Config
 
 from ..engine import inference_pipeline
 from ..engine.checkpoints import vocabulary_difference
+from ..engine.preflight import dataset_leaves
 from ..evaluation import HICOMetric
 from ..evaluation.metrics import HOIMetric
 from ..export import PARTS, image_sizes, move_openvino, quantize_openvino, quiet
@@ -251,15 +252,16 @@ def _ground_truth(
             test_mode=True,
             pipeline=inference_pipeline(cfg.test_dataloader),
         )
-    if own is None:
-        return None
-    try:
-        with quiet():
-            dataset = DATASETS.build(own)
-    except FileNotFoundError:
+    leaves = [leaf for _, leaf in dataset_leaves(own, 'dataset')]
+    # A data set that renders its files is not asked to do it here.
+    if not leaves or not all(
+        Path(leaf.get('data_root') or '', leaf.get('ann_file') or '').is_file() for leaf in leaves
+    ):
         if ann_file is not None:
-            raise
+            raise FileNotFoundError(f"The annotation file '{ann_file}' does not exist: check its path.")
         return None
+    with quiet():
+        dataset = DATASETS.build(own)
     difference = vocabulary_difference(inferencer.vocabulary, dataset.metainfo['vocabulary'])
     if difference:
         raise ValueError(f'The annotations are of other classes than the model (the model first): {difference}.')
@@ -269,7 +271,9 @@ def _ground_truth(
 def _mean_average_precision(cfg: Config, dataset: Any, samples: Sequence[HOIDataSample]) -> float:
     """The first figure of the metric of the config, in percent."""
     settings = cfg.get('val_evaluator')
-    metrics = [METRICS.build(deepcopy(one)) for one in (settings if isinstance(settings, (list, tuple)) else [settings])]
+    metrics = [
+        METRICS.build(deepcopy(one)) for one in (settings if isinstance(settings, (list, tuple)) else [settings])
+    ]
     metric = next((one for one in metrics if isinstance(one, HOIMetric)), None) or HICOMetric()
     metric.dataset_meta = dataset.metainfo
     metric.process(None, [sample.to_dict() for sample in samples])

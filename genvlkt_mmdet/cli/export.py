@@ -44,7 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='compute backbone and encoder in int8; PART: encoder (default), backbone, or all, decoders and heads too',
     )
     group.add_argument(
-        '--calibrate', nargs='+', metavar='IMAGES', help='images such as the model will see: files, a folder or a pattern'
+        '--calibrate',
+        nargs='+',
+        metavar='IMAGES',
+        help='images such as the model will see: files, a folder or a pattern',
     )
     group.add_argument(
         '--ann-file',
@@ -81,7 +84,9 @@ def run(args: argparse.Namespace) -> None:
         found = check_export(args.config, args.weights, file, _source(args.check), list(names.values()))
         print(comparison_table(zip(names, found, strict=True)))
         if not all(own.equal for own in found):
-            raise ValueError(f"'{file}' does not give the results of '{args.weights}'. The table shows by how much it differs.")
+            raise ValueError(
+                f"'{file}' does not give the results of '{args.weights}'. The table shows by how much it differs."
+            )
 
 
 def _export_int8(args: argparse.Namespace, file: Path) -> None:

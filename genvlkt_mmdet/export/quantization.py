@@ -92,9 +92,7 @@ def _outside(model: Any, part: str, source: str) -> list[Any]:
                 inside.add(op.friendly_name)
                 todo.append(op)
     return [
-        op
-        for op in operations
-        if op.friendly_name not in inside or op.get_type_name() == 'ScaledDotProductAttention'
+        op for op in operations if op.friendly_name not in inside or op.get_type_name() == 'ScaledDotProductAttention'
     ]
 
 

@@ -34,7 +34,7 @@ def imported(folder: str) -> dict[str, str]:
 
 @pytest.mark.parametrize('folder', ['genvlkt_mmdet', 'tools'])
 def test_every_import_is_declared(folder):
-    extras = [requirements('options.extras_require', extra) for extra in ('video', 'web', 'export')]
+    extras = [requirements('options.extras_require', extra) for extra in ('video', 'web', 'export', 'quantize')]
     declared = {r.name.lower().replace('_', '-') for r in sum(extras, requirements('options', 'install_requires'))}
     missing = {
         name: file
