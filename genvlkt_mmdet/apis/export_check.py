@@ -201,8 +201,8 @@ def compare_triplets(
         human, obj = (box_iou(a, b) for a, b in zip(boxes[key], boxes[rival], strict=True))
         return float(human**nms.human_power * obj**nms.object_power)
 
-    flat = np.sort(scores.ravel())
-    cut = flat[-min(selection.max_per_img or len(flat), len(flat))]
+    number = selection.max_per_img
+    cut = -np.inf if number is None or number >= scores.size else np.sort(scores, axis=None)[-number]
     rivals = {
         key: [(rival, overlap(key, rival)) for rival in every if rival[1] == key[1] and rival != key]
         for key in different

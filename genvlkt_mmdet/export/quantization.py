@@ -1,7 +1,9 @@
 """Static quantisation of an exported OpenVINO model to int8, with NNCF."""
 
+import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ def quantize_openvino(
     folding.register_pass(ConstantFolding())  # weights that are parts of a matrix, as in attention, become constants
     folding.run_passes(model)
     ignored = [op.friendly_name for op in _outside(model, part, str(source))]
-    with quiet(), warnings.catch_warnings():
+    with quiet(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # its progress bars
         warnings.simplefilter('ignore')
         # Not its model type TRANSFORMER, which costs mAP here: see docs/export.md.
         quantized = nncf.quantize(

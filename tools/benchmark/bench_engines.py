@@ -7,7 +7,6 @@ is timed comes one that is not, because some engines keep the processor busy for
 import shutil
 import tempfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +35,9 @@ class Engines:
     def __init__(self, model: str, weights: str | None, folder: Path) -> None:
         self.model, self.folder = model, folder
         self.weights = weights or str(folder / 'random.pth')
-        if weights is None:
+        if weights is None and not Path(self.weights).is_file():
             state = common.build_model(common.read_config(model), 'cpu').state_dict()
             torch.save(dict(state_dict=state, meta={}), self.weights)
-        self.exported = cache(self.exported)  # type: ignore[method-assign]
 
     def candidates(self) -> dict[str, Callable[[common.Setting], common.Candidate]]:
         """Name of each candidate and the function that makes it."""
@@ -78,8 +76,10 @@ class Engines:
             raise common.NotRun(str(error).partition(':')[0]) from error
 
     def exported(self, name: str) -> Path:
-        """The exported model of this file name. It is made once."""
+        """The exported model of this file name. It is made if it is missing."""
         file = self.folder / name
+        if file.is_file():
+            return file
         if name != 'int8.xml':
             return export_model(self.model, self.weights, file)
         source = self.exported('model.xml')
@@ -106,11 +106,14 @@ def main() -> None:
     parser = common.parser(__doc__, batch_size=[1, 2], dtype=['float32'], repeats=5)
     parser.add_argument('--sizes', nargs='+', type=common.size, default=[(800, 1066)])
     parser.add_argument('--weights', help='checkpoint (default: random weights)')
+    parser.add_argument('--exported', type=Path, help='folder that keeps the exported models for the next time')
     parser.set_defaults(device='cpu')
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        engines = Engines(args.model, args.weights, Path(folder))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = args.exported or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        engines = Engines(args.model, args.weights, folder)
         common.run(
             'engines', engines.candidates(), args, args.sizes, rivals=[REFERENCE], count_flops=False, settle=True
         )

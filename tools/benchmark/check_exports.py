@@ -57,6 +57,10 @@ def random_model(name: str, folder: Path, vocabularies: Sequence[Sequence[HOIEnt
     """Config and checkpoint of a model with random weights, whose CLIP has random embeddings of the phrases."""
     cfg = read_config(name)
     model = common.build_model(cfg, 'cpu')
+    with torch.no_grad():  # as they are initialised, all queries find nearly the same
+        for key, value in model.bbox_head.named_parameters():
+            if value.dim() > 1:
+                value.normal_(std=1 if 'embed' in key else 4 * value.shape[-1] ** -0.5)
     trained = model.bbox_head.trained_vocabulary
     opened = [open_vocabulary(trained, hois).vocabulary for hois in vocabularies]
     prompts = list(dict.fromkeys(text for own in opened for text in (*own.hoi_prompts, *own.object_prompts)))
