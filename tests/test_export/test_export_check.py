@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genvlkt_mmdet.apis import check_export, export_model
-from genvlkt_mmdet.apis.export_check import ExportComparison, comparison_table, compare_triplets
+from genvlkt_mmdet.apis.export_check import ExportComparison, compare_triplets, comparison_table
 from genvlkt_mmdet.cli import run_verb
 from genvlkt_mmdet.minihoi.scenes import render_scene, sample_scene
 from genvlkt_mmdet.structures.selection import TripletNMS, TripletSelection

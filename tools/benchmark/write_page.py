@@ -29,7 +29,8 @@ write this page from `docs/performance.json`. It contains only what they measure
   bfloat16. They all start with images of 8 bits and end with triplets.
 - **PIL + torchvision** is the input pipeline of HICO-DET, written with these two libraries.
 
-All weights are random, except those of `gen_vlkt_tiny_minihoi`, and nothing is downloaded. The candidates run in turns in one process.
+All weights are random, except those of `gen_vlkt_tiny_minihoi`, and nothing is downloaded. The candidates run in turns in
+one process.
 
 ## What the columns mean
 
