@@ -153,10 +153,10 @@ def compare_models(reference: GENVLKT, exported: ExportedModel, batches: Iterabl
         largest['scores'] = max(largest['scores'], float(np.abs(scores[0] - scores[1]).max()))
         for i, size in enumerate(sizes):
             given = exported.select({name: value[i] for name, value in outputs.items()}, size)
-            both = [{key: np.asarray(own[key]) for key in given} for own in (wanted[i], given)]
-            near, different = compare_triplets(*both, scores[0][i], exported.selection)
+            own = {key: np.asarray(wanted[i][key]) for key in given}
+            near, different = compare_triplets(own, given, scores[0][i], exported.selection)
             ties, others = ties + near, others + different
-            triplets += len(both[0]['scores'])
+            triplets += len(own['scores'])
         images += len(sizes)
     return ExportComparison(images, vocabulary.num_hois, triplets, **largest, num_ties=ties, num_different=others)
 
