@@ -99,4 +99,8 @@ def _outside(model: Any, part: str, source: str) -> list[Any]:
 
 
 def _in_int8(op: Any) -> bool:
-    return any(value.get_node().get_type_name() == 'FakeQuantize' for value in op.input_values())
+    """Whether the weights of a product are stored in int8. They are converted and scaled, which OpenVINO fuses."""
+    node = op.input_value(1).get_node()
+    while node.get_type_name() in ('Multiply', 'Subtract', 'Convert', 'Reshape'):
+        node = node.input_value(0).get_node()
+    return node.get_type_name() == 'Constant' and node.get_element_type().get_type_name() in ('i8', 'u8')
