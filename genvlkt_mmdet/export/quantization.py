@@ -11,8 +11,8 @@ import numpy as np
 
 from .formats import quiet, save_openvino
 
-#: What can be computed in int8: name to the module whose last product ends it. None: everything.
-PARTS = {'encoder': 'encoder', 'backbone': 'neck', 'all': None}
+#: What can be computed in int8: backbone and encoder, the backbone, or everything.
+PARTS = ('encoder', 'backbone', 'all')
 
 
 def quantize_openvino(
@@ -32,7 +32,7 @@ def quantize_openvino(
         file (str | Path): The file to write.
         calibration (Sequence): Batches of calibration images.
         inputs (Callable): Makes the inputs of the network by name, see INPUTS, from a batch. It is called several times for each.
-        part (str): Key of PARTS: 'encoder' (backbone and encoder), 'backbone', or 'all'.
+        part (str): One of PARTS.
 
     Returns:
         int: Number of convolutions and matrix products in int8.
@@ -76,15 +76,17 @@ def quantize_openvino(
 
 def _outside(model: Any, part: str, source: str) -> list[Any]:
     """The operations that are not in the part. All that leads to the last product of the part belongs to it."""
-    end = PARTS[part]
     operations = [op for op in model.get_ordered_ops() if op.get_type_name() not in ('Constant', 'Parameter', 'Result')]
-    if end is None:
+    if part == 'all':
         return []
-    todo = [op for op in operations if op.friendly_name.startswith(f'{end}.')]
+    if part == 'backbone':  # the only convolutions are those of backbone and neck
+        todo = [op for op in operations if op.get_type_name() == 'Convolution']
+    else:
+        todo = [op for op in operations if op.friendly_name.startswith('encoder.')]
     if not todo:
         raise ValueError(
-            f"'{source}' has no operations with names of the module '{end}', so it is unknown what is to be in int8: export "
-            'the model again with genvlkt export.'
+            f"'{source}' has no operations of the {part}, so it is unknown what is to be in int8: export the model again with "
+            'genvlkt export.'
         )
     inside = {op.friendly_name for op in todo}
     while todo:

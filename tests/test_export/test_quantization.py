@@ -146,7 +146,7 @@ def test_a_graph_without_names_of_modules(tmp_path):
     x = ops.parameter([1, 4], np.float32)
     model = openvino.Model([ops.relu(x)], [x])
     openvino.save_model(model, tmp_path / 'other.xml')
-    with pytest.raises(ValueError, match="no operations with names of the module 'encoder'"):
+    with pytest.raises(ValueError, match='no operations of the encoder'):
         quantize_openvino(tmp_path / 'other.xml', tmp_path / 'int8.xml', [], dict)
 
 
