@@ -24,7 +24,7 @@ help:
 	@echo 'make test      lint, types and all tests'
 	@echo 'make test-all  the fast tests with every supported Python, the lowest and the newest versions, and the forks'
 	@echo 'make docs      the documentation site, in site/'
-	@echo 'make bench     time inference, training, data, evaluation and start on the CPU, and write docs/performance.md'
+	@echo 'make bench     time inference, engines, training, data, evaluation and start on the CPU, and write docs/performance.md'
 	@echo 'make bench-gpu the same for S, M and L on a GPU, in every precision and with torch.compile'
 	@echo 'make lint      ruff, mypy and the order of imports'
 	@echo 'make format    rewrite the sources with ruff'
@@ -73,6 +73,9 @@ HALF = $(shell $(BIN)/python -c 'import torch; print("bfloat16" * torch.ops.mkld
 
 bench: $(STAMP)
 	$(BENCH)/bench_inference.py --device cpu --dtype float32 $(HALF) --out $(FIGURES)
+	$(BENCH)/bench_engines.py --dtype float32 $(HALF) --out $(FIGURES)
+	$(BENCH)/bench_engines.py --dtype float32 $(HALF) --model gen_vlkt_tiny_minihoi --weights genvlkt://gen_vlkt_tiny_minihoi.pth \
+		--sizes 128x128 --batch-size 1 8 --repeats 20 --out $(FIGURES)
 	$(BENCH)/bench_training.py --device cpu --dtype float32 $(HALF) --out $(FIGURES)
 	$(BENCH)/bench_data.py --out $(FIGURES)
 	$(BENCH)/bench_evaluation.py --out $(FIGURES)

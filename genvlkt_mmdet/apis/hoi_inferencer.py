@@ -36,7 +36,7 @@ from ..engine import (
     read_embedded_config,
     registered_names_only,
 )
-from ..export import ExportedModel, is_exported
+from ..export import ExportedModel, is_exported, takes_dtype
 from ..files import write_file
 from ..models import GENVLKT, optimize_for_inference
 from ..progress import progress_bar
@@ -80,7 +80,8 @@ class HOIInferencer(BaseInferencer):
             the file can then run any code on this machine, so use it only for files of people whom you trust. A ``.pt2`` file
             needs it as well.
         optimize (bool): Whether the model is passed to :func:`~genvlkt_mmdet.models.optimize_for_inference`. Defaults to True.
-        dtype (str): Its precision: 'auto' (float16 on a GPU, else float32), 'float32', 'bfloat16' or 'float16'.
+        dtype (str): Its precision: 'auto' (float16 on a GPU, else float32), 'float32', 'bfloat16' or 'float16'. An exported
+            model takes 'float32' and, if it is OpenVINO's, 'bfloat16'.
         compile (bool | str): Whether it is compiled, or the backend of ``torch.compile``. Defaults to False.
 
     Raises:
@@ -123,13 +124,13 @@ class HOIInferencer(BaseInferencer):
             )
         exported = is_exported(weights)
         if exported:
-            _check_exported_options(model, device, dtype, compile)
+            _check_exported_options(str(weights), model, device, dtype, compile)
         device = check_device('cpu' if exported else device)
         if isinstance(vocabulary, (str, Path)):
             vocabulary = read_hoi_list(vocabulary)
         init_default_scope(scope)
         self._trust_config = trust_config
-        self._exported = ExportedModel(weights, trust_config) if exported else None
+        self._exported = ExportedModel(weights, trust_config, dtype) if exported else None
         arguments = dict(weights=str(weights), device=device, scope=scope, show_progress=show_progress)
         if model is not None:
             super().__init__(read_config(str(model)) if isinstance(model, (str, Path)) else model, **arguments)
@@ -575,12 +576,16 @@ def _embedded(weights: str) -> Iterator[None]:
         raise CheckpointError(f"What the config in '{weights}' describes cannot be built: {one_line(error)}") from error
 
 
-def _check_exported_options(model: Any, device: str | None, dtype: str, compile: bool | str) -> None:
+def _check_exported_options(file: str, model: Any, device: str | None, dtype: str, compile: bool | str) -> None:
     """Refuses settings that an exported model cannot follow."""
     for name, wrong, advice in (
         ('model', model is not None, 'it carries its config: leave model out'),
         ('device', device not in (None, 'cpu'), 'it runs on the CPU: leave device out, or take the checkpoint'),
-        ('dtype', dtype not in ('auto', 'float32'), 'it computes in float32: leave dtype out, or take the checkpoint'),
+        (
+            'dtype',
+            not takes_dtype(file, dtype),
+            'only OpenVINO computes in another type than float32, bfloat16: leave it out',
+        ),
         ('compile', bool(compile), 'it is compiled already: leave compile out'),
     ):
         if wrong:

@@ -55,11 +55,10 @@ _RENAMED = {
     'PairGIoUCost': 'HOIPairGIoUCost',
     'RandomTextGENHead': 'GENHead',
 }
-_REFUSED = (
-    "The config in '{}' is not used, since it {}: give the config as a file (--model), or, if you trust whoever made the "
-    'checkpoint, use --trust-config.'
-)
-_DAMAGED = "The config in '{}' is damaged: {}. Give it as model=... (--model)."
+_REFUSED = "The config in '{}' is not used, since it {}: {}."
+_TRUST = 'give the config as a file (--model), or, if you trust whoever made the checkpoint, use --trust-config'
+_DAMAGED = "The config in '{}' is damaged: {}; {}."
+_GIVE = 'give it as model=... (--model)'
 
 
 def embed_config(checkpoint: Mapping[str, Any], cfg: Config) -> None:
@@ -81,7 +80,9 @@ def embed_config(checkpoint: Mapping[str, Any], cfg: Config) -> None:
         return
 
 
-def read_embedded_config(checkpoint: Mapping[str, Any], file: str, trust: bool = False) -> Config:
+def read_embedded_config(
+    checkpoint: Mapping[str, Any], file: str, trust: bool = False, remedy: str | None = None
+) -> Config:
     """Reads the parts of the config inside a checkpoint that inference needs.
 
     Args:
@@ -89,6 +90,7 @@ def read_embedded_config(checkpoint: Mapping[str, Any], file: str, trust: bool =
         file (str): The file's name, for messages.
         trust (bool): Whether to read it like mmengine: its Python text is run and its ``custom_imports`` are imported, without
             limits.
+        remedy (str, optional): What to do about a config that cannot be used, for messages. None: what helps with a checkpoint.
 
     Returns:
         Config: With ``trust`` the full config. Otherwise ``model``, the test pipeline and ``visualizer``. All classes in them
@@ -98,11 +100,10 @@ def read_embedded_config(checkpoint: Mapping[str, Any], file: str, trust: bool =
         CheckpointError: If there is no config, if it cannot be read, or if it is refused without ``trust``.
     """
     text = _embedded_text(checkpoint)
-    data = None if trust else _embedded_json(checkpoint, file)
+    data = None if trust else _embedded_json(checkpoint, file, remedy or _GIVE)
     if text is None and data is None:
-        raise CheckpointError(
-            f"'{file}' carries no config: give the config it was trained with as model=... (--model)."
-        )
+        given = 'give the config it was trained with as model=... (--model)'
+        raise CheckpointError(f"'{file}' carries no config: {remedy or given}.")
     if trust:
         try:
             return Config(_with_present_settings(Config.fromstring(text, file_format='.py').to_dict()))
@@ -111,7 +112,7 @@ def read_embedded_config(checkpoint: Mapping[str, Any], file: str, trust: bool =
     try:
         return _restricted(_with_present_settings(_parse(text, file) if data is None else data))
     except _NotAllowed as error:
-        raise CheckpointError(_REFUSED.format(file, error)) from None
+        raise CheckpointError(_REFUSED.format(file, error, remedy or _TRUST)) from None
     except CheckpointError:
         raise
     except ValueError as error:
@@ -147,7 +148,7 @@ def _embedded_text(checkpoint: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _embedded_json(checkpoint: Mapping[str, Any], file: str) -> dict[str, Any] | None:
+def _embedded_json(checkpoint: Mapping[str, Any], file: str, remedy: str) -> dict[str, Any] | None:
     value = checkpoint_meta(checkpoint).get(JSON_KEY)
     if value is None:
         return None
@@ -156,7 +157,7 @@ def _embedded_json(checkpoint: Mapping[str, Any], file: str) -> dict[str, Any] |
         if not isinstance(data, dict):
             raise TypeError('not a dict')
     except (TypeError, ValueError, RecursionError) as error:
-        raise CheckpointError(_DAMAGED.format(file, 'it is no valid JSON of a dict')) from error
+        raise CheckpointError(_DAMAGED.format(file, 'it is no valid JSON of a dict', remedy)) from error
     return data
 
 
@@ -193,7 +194,7 @@ def _parse(text: str, file: str) -> dict[str, Any]:
             except ValueError:
                 raise _NotAllowed(f'has an expression in line {value.lineno} that is no plain value') from None
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        raise CheckpointError(_DAMAGED.format(file, 'it cannot be parsed')) from error
+        raise CheckpointError(_DAMAGED.format(file, 'it cannot be parsed', _GIVE)) from error
     return settings
 
 

@@ -146,6 +146,7 @@ class ExportedModel(BaseModel):
     Args:
         file (str | Path): A file of :func:`genvlkt_mmdet.apis.export_model`.
         trust (bool): Whether the file may be of a kind that can run code, ``.pt2``. Defaults to False.
+        dtype (str): Precision: 'auto' and 'float32', or, with OpenVINO, 'bfloat16'. Defaults to 'float32'.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -157,9 +158,10 @@ class ExportedModel(BaseModel):
         clip (dict, optional): Setting of the CLIP model that encodes new phrases.
         dataset_meta (dict): ``vocabulary`` and ``classes``.
         readings (tuple[HOIReading]): How the entries of an open vocabulary were read. Empty without one.
+        selection (TripletSelection): Which triplets are kept.
     """
 
-    def __init__(self, file: str | Path, trust: bool = False) -> None:
+    def __init__(self, file: str | Path, trust: bool = False, dtype: str = 'float32') -> None:
         file = str(file)
         if not Path(file).is_file():
             raise FileNotFoundError(f"The exported model '{file}' does not exist: check its path.")
@@ -168,12 +170,13 @@ class ExportedModel(BaseModel):
                 f"'{file}' is not opened: PyTorch's format can run code of its author. If you trust the file, say "
                 'trust_config=True (--trust-config); ONNX and OpenVINO need no trust.'
             )
-        self._session, meta = _opened(file)
-        with registered_names_only(), names_file(file, 'export the model again with genvlkt export'):
-            self.cfg = read_embedded_config(dict(meta=meta), file)
+        self._session, meta = _opened(file, dtype)
+        advice = 'export the model again with genvlkt export'
+        with registered_names_only(), names_file(file, advice):
+            self.cfg = read_embedded_config(dict(meta=meta), file, remedy=advice)
             settings = self.cfg.model
             super().__init__(MODELS.build(settings.get('data_preprocessor') or dict(type='HOIDataPreprocessor')))
-            self._selection = _selection(settings.get('test_cfg') or {})
+            self.selection = _selection(settings.get('test_cfg') or {})
             self.clip = settings.get('clip')
             self._text = meta['text_classifiers']
             # not a name, which could be that of a file
@@ -225,17 +228,18 @@ class ExportedModel(BaseModel):
             data_samples (Sequence[HOIDataSample]): Samples with ``img_shape`` and ``ori_shape``.
             mode (str): 'predict', the only one.
         """
-        sizes = np.array([sample.img_shape[:2] for sample in data_samples], dtype=np.int64)
-        outputs = self.run_network(inputs.numpy(), sizes)
+        outputs = self.run_network(inputs.numpy(), image_sizes(data_samples))
         if not all(np.isfinite(value).all() for value in outputs.values()):
             raise ValueError(f"The output of '{self._file}' is not finite (NaN or infinity): its weights are damaged.")
-        no_object = self.dataset_meta['vocabulary'].no_object
         for i, sample in enumerate(data_samples):
-            own = {name: value[i] for name, value in outputs.items()}
-            size = sample.ori_shape[:2]
-            found = select_triplets(own, size, self._hoi_objects, self._hoi_verbs, no_object, self._selection)
+            found = self.select({name: value[i] for name, value in outputs.items()}, sample.ori_shape[:2])
             sample.pred_hois = InstanceData(**{key: torch.from_numpy(value) for key, value in found.items()})
         return list(data_samples)
+
+    def select(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:
+        """Triplets of one image, see :func:`~genvlkt_mmdet.structures.selection.select_triplets`."""
+        no_object = self.dataset_meta['vocabulary'].no_object
+        return select_triplets(outputs, size, self._hoi_objects, self._hoi_verbs, no_object, self.selection)
 
     def run_network(self, images: np.ndarray, sizes: np.ndarray) -> dict[str, np.ndarray]:
         """Runs the network with the class weights of the present vocabulary.
@@ -247,14 +251,22 @@ class ExportedModel(BaseModel):
         Returns:
             dict[str, np.ndarray]: See :meth:`ExportableNetwork.forward`.
         """
-        inputs = dict(images=np.ascontiguousarray(images), image_sizes=sizes, **self._weights)
-        return dict(zip(OUTPUTS, self._session(inputs), strict=True))
+        return dict(zip(OUTPUTS, self._session(self.network_inputs(images, sizes)), strict=True))
+
+    def network_inputs(self, images: np.ndarray, sizes: np.ndarray) -> dict[str, np.ndarray]:
+        """All inputs of the network by name. Arguments as of :meth:`run_network`."""
+        return dict(images=np.ascontiguousarray(images), image_sizes=sizes, **self._weights)
 
 
-def _opened(file: str) -> tuple[Session, dict[str, Any]]:
+def image_sizes(data_samples: Sequence[HOIDataSample]) -> np.ndarray:
+    """Height and width of each image without its padding, (B, 2) int64."""
+    return np.array([sample.img_shape[:2] for sample in data_samples], dtype=np.int64)
+
+
+def _opened(file: str, dtype: str) -> tuple[Session, dict[str, Any]]:
     """The session, and the metadata as a dict."""
     try:
-        session, text = open_session(file, torch.get_num_threads())
+        session, text = open_session(file, torch.get_num_threads(), dtype)
     except ImportError:
         raise
     except Exception as error:  # the libraries raise almost anything

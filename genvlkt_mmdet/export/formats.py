@@ -41,17 +41,18 @@ def write_program(
         ImportError: If the libraries of the format are not installed.
         OSError: If the file cannot be written.
     """
-    with warnings.catch_warnings(), _quiet():
+    with warnings.catch_warnings(), quiet():
         warnings.simplefilter('ignore')
         {'onnx': _write_onnx, 'openvino': _write_openvino, 'pt2': _write_pt2}[format](program, file, metadata, defaults)
 
 
-def open_session(file: str, threads: int) -> tuple[Session, str | None]:
+def open_session(file: str, threads: int, dtype: str = 'float32') -> tuple[Session, str | None]:
     """Opens an exported model for the CPU.
 
     Args:
         file (str): A file that :func:`write_program` wrote.
         threads (int): Number of threads.
+        dtype (str): Precision: 'float32' or, with OpenVINO, 'bfloat16'. Layers in int8 stay in int8.
 
     Returns:
         tuple: The function that runs the network, and the metadata, None if the file has none.
@@ -61,7 +62,12 @@ def open_session(file: str, threads: int) -> tuple[Session, str | None]:
         Exception: Any kind, if the file is damaged.
     """
     opener = {'.onnx': _open_onnx, '.xml': _open_openvino, '.pt2': _open_pt2}[Path(file).suffix.lower()]
-    return opener(file, threads)
+    return opener(file, threads, dtype)
+
+
+def takes_dtype(file: str | Path, dtype: str) -> bool:
+    """Whether an exported model can compute in this precision."""
+    return dtype in ('auto', 'float32') or (dtype == 'bfloat16' and str(file).lower().endswith('.xml'))
 
 
 def _write_onnx(
@@ -81,7 +87,7 @@ def _write_onnx(
     write_file(file, model.model_proto.SerializeToString())
 
 
-def _open_onnx(file: str, threads: int) -> tuple[Session, str | None]:
+def _open_onnx(file: str, threads: int, dtype: str) -> tuple[Session, str | None]:
     with _needs('onnxruntime'):
         import onnxruntime
     options = onnxruntime.SessionOptions()
@@ -106,21 +112,40 @@ def _write_openvino(
     for ports, names in ((model.inputs, INPUTS), (model.outputs, OUTPUTS)):
         for port, name in zip(ports, names, strict=True):
             port.get_tensor().set_names({name})
+    modules = {node.name: stack for node in program.graph.nodes if (stack := node.meta.get('nn_module_stack'))}
+    for op in model.get_ops():
+        stack = modules.get(op.friendly_name.partition('/')[0])
+        if stack:  # the path of the module, for quantisation and for people who look at the graph
+            op.friendly_name = f'{next(reversed(stack.values()))[0]}/{op.friendly_name}'
     model.set_rt_info(metadata, _KEY)
+    save_openvino(model, file)
+
+
+def save_openvino(model: Any, file: Path) -> None:
+    """Writes an ``openvino.Model``. Both files are complete before one of them has its name."""
+    import openvino
+
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         openvino.save_model(model, Path(folder, 'model.xml'), compress_to_fp16=False)
-        os.replace(Path(folder, 'model.bin'), file.with_suffix('.bin'))
-        os.replace(Path(folder, 'model.xml'), file)
+        move_openvino(Path(folder, 'model.xml'), file)
 
 
-def _open_openvino(file: str, threads: int) -> tuple[Session, str | None]:
+def move_openvino(source: Path, file: Path) -> None:
+    """Moves a complete model on the same file system. At no time is there an ``.xml`` with the weights of another model."""
+    file.unlink(missing_ok=True)
+    os.replace(source.with_suffix('.bin'), file.with_suffix('.bin'))
+    os.replace(source, file)
+
+
+def _open_openvino(file: str, threads: int, dtype: str) -> tuple[Session, str | None]:
     with _needs('openvino'):
         import openvino
     core = openvino.Core()
     model = core.read_model(file)
     metadata = model.get_rt_info(_KEY).astype(str) if model.has_rt_info(_KEY) else None
-    settings = {'INFERENCE_PRECISION_HINT': 'f32', 'INFERENCE_NUM_THREADS': threads, 'PERFORMANCE_HINT': 'LATENCY'}
+    precision = 'bf16' if dtype == 'bfloat16' else 'f32'
+    settings = {'INFERENCE_PRECISION_HINT': precision, 'INFERENCE_NUM_THREADS': threads, 'PERFORMANCE_HINT': 'LATENCY'}
     compiled = core.compile_model(model, 'CPU', settings)
 
     def run(inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -137,9 +162,9 @@ def _write_pt2(
         torch.export.save(program, target, extra_files={_KEY: metadata})
 
 
-def _open_pt2(file: str, threads: int) -> tuple[Session, str | None]:
+def _open_pt2(file: str, threads: int, dtype: str) -> tuple[Session, str | None]:
     extra: dict[str, Any] = {_KEY: ''}
-    with _quiet():
+    with quiet():
         module = torch.export.load(file, extra_files=extra).module()
 
     def run(inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -159,7 +184,7 @@ def _needs(names: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The libraries report every step of an export."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -36,7 +36,8 @@ def imported(folder: str) -> dict[str, str]:
 
 @pytest.mark.parametrize('folder', ['genvlkt_mmdet', 'tools'])
 def test_every_import_is_declared(folder):
-    extras = [requirements('options.extras_require', extra) for extra in ('video', 'web', 'serve', 'export', 'scale')]
+    names = ('video', 'web', 'serve', 'export', 'quantize', 'scale')
+    extras = [requirements('options.extras_require', extra) for extra in names]
     declared = {r.name.lower().replace('_', '-') for r in sum(extras, requirements('options', 'install_requires'))}
     missing = {
         name: file

@@ -12,6 +12,7 @@ import torch
 
 from genvlkt_mmdet.apis.configs import read_config
 from genvlkt_mmdet.structures import HOIDataSample
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = 'gen_vlkt_tiny_minihoi'
@@ -116,6 +117,45 @@ def test_inference(run):
         *('inference', '--device', 'cpu', '--model', MODEL, '--sizes', '64x96', '--dtype', 'bfloat16'),
         *('--candidates', 'genvlkt', 'plain', '--repeats', 1),
     )
+
+
+def test_engines(run, script, monkeypatch):
+    pytest.importorskip('openvino', reason='exported models need the extra `export`')
+    monkeypatch.setattr(script('bench_engines').shutil, 'which', lambda name: None)
+    figures, printed = run(
+        *('engines', '--model', MODEL, '--weights', f'genvlkt://{MODEL}.pth', '--sizes', '64x96', '--batch-size', 2),
+        *('--dtype', 'bfloat16', '--threads', 1),
+        *('--candidates', 'optimised', 'eager', 'compiled', 'ONNX Runtime', 'OpenVINO'),
+    )
+    candidates = figures['cases'][0]['candidates']
+    assert candidates['compiled'] == dict(error='not run: no C++ compiler')
+    assert candidates['ONNX Runtime'] == dict(error='not run: float32 only')
+    for name in ('eager', 'OpenVINO'):
+        assert 0 < candidates[name]['relative_to']['optimised'] < math.inf and candidates[name]['images_per_second'] > 0
+    assert '| time / optimised |' in printed.replace('  ', ' ') and 'GFLOP' not in printed
+
+
+@pytest.mark.slow
+def test_exports_are_compared(script, monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv('GENVLKT_CACHE', str(tmp_path))
+    tool = script('check_exports')
+    assert (
+        len(set(tool.many_phrases(load_vocabulary('hico'))))
+        == len(tool.many_phrases(load_vocabulary('minihoi')))
+        == 700
+    )
+    monkeypatch.setattr(tool, 'many_phrases', lambda vocabulary: [('hold', 'cup')] * 2)
+    arguments = ['check', '--formats', 'pt2', '--images', '2', '--model', MODEL, '--sizes', '96x64', '--threads', '1']
+    monkeypatch.setattr(sys, 'argv', arguments)
+    threads = torch.get_num_threads()
+    try:
+        with pytest.raises(SystemExit) as ended:
+            tool.main()
+    finally:
+        torch.set_num_threads(threads)
+    assert ended.value.code == 0
+    lines = capsys.readouterr().out.split('\n\n')[-1]
+    assert lines.count('| small model, pt2') == lines.count(f'| {MODEL}, pt2') == 3 and lines.count(' equal ') == 6
 
 
 def test_training_in_two_precisions(run):

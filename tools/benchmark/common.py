@@ -35,12 +35,19 @@ from genvlkt_mmdet.models.kernels import onednn_takes
 from genvlkt_mmdet.text_table import text_table
 
 DTYPES = dict(float32=torch.float32, tf32=torch.float32, bfloat16=torch.bfloat16, float16=torch.float16)
-PACKAGES = ('genvlkt', 'torch', 'torchvision', 'mmcv', 'mmcv-lite', 'mmdet', 'mmengine', 'numpy', 'pillow')
+PACKAGES = (
+    *('genvlkt', 'torch', 'torchvision', 'mmcv', 'mmcv-lite', 'mmdet', 'mmengine', 'numpy', 'pillow'),
+    *('onnxruntime', 'openvino', 'nncf'),
+)
 CPU_FLAGS = ('avx2', 'fma', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'amx_tile', 'amx_bf16', 'asimd', 'sve')
 # Columns of some benchmarks or devices only.
 OPTIONAL = dict(megapixels='Mpixel/image', peak_mib='peak MiB')
 Stages = Mapping[str, Sequence[tuple[Any, str]]]
 Table = tuple[str, list[str], list[list[str]]]
+
+
+class NotRun(Exception):
+    """A candidate cannot run here. The text says why, for the table."""
 
 
 @dataclass
@@ -220,6 +227,7 @@ def measure(
     images: int,
     device: str = 'cpu',
     dtype: torch.dtype | None = None,
+    settle: bool = False,
 ) -> dict[str, Any]:
     """Times candidates in turns.
 
@@ -229,6 +237,7 @@ def measure(
         images (int): Images of one call.
         device (str): Device.
         dtype (torch.dtype, optional): Also counts FLOPs, and times a matrix multiplication in this type for the peak.
+        settle (bool): Whether a call that is not timed comes before each one that is.
 
     Returns:
         dict: ``peak_flops`` per second, and ``candidates``: the figures of each.
@@ -245,6 +254,9 @@ def measure(
             if isinstance(output, float):
                 figures[name]['megapixels'] = output
             synchronize(device)
+        except NotRun as error:
+            figures[name] = dict(error=f'not run: {error}')
+            continue
         except torch.OutOfMemoryError:
             figures[name] = dict(error='out of memory')
             candidate = None  # frees its memory
@@ -270,6 +282,8 @@ def measure(
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
             candidate = turns[name]
+            if settle:
+                candidate.call()
             before = time.process_time()
             seconds[name].append(_seconds(candidate.call, device))
             cpu_seconds[name].append(time.process_time() - before)
@@ -344,6 +358,9 @@ def run(
     candidates: Mapping[str, Callable[[Setting], Candidate]],
     args: argparse.Namespace,
     sizes: Sequence[tuple[int, int]],
+    rivals: Sequence[str] | None = None,
+    count_flops: bool = True,
+    settle: bool = False,
 ) -> None:
     """Measures all cases of a command line.
 
@@ -352,6 +369,9 @@ def run(
         candidates (Mapping): Name of each candidate, and the function that makes it for a setting.
         args (Namespace): The command line.
         sizes (Sequence[tuple[int, int]]): Height and width of the images of each case.
+        rivals (Sequence[str], optional): Candidates that the others are compared with. None: those that are not the package's.
+        count_flops (bool): Whether FLOPs are counted.
+        settle (bool): As of :func:`measure`.
     """
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         raise SystemExit('error: PyTorch finds no CUDA device.')
@@ -366,8 +386,11 @@ def run(
             builders[name] = partial(make, setting)
             if args.compile and name.startswith('genvlkt'):
                 builders[f'{name} compiled'] = lambda make=make, setting=setting: make(setting).compiled()
-        figures = measure(builders, args.repeats, batch, args.device, DTYPES[dtype])
+        counted = DTYPES[dtype] if count_flops else None
+        figures = measure(builders, args.repeats, batch, args.device, counted, settle)
         cases.append(dict(case=f'{batch} x {size[0]} x {size[1]}, {dtype}', **figures))
+        if rivals:
+            cases[-1]['rivals'] = list(rivals)
     finish(benchmark, args, cases)
 
 
@@ -410,7 +433,8 @@ def tables(run: Mapping[str, Any]) -> Iterator[Table]:
     """Tables of a run, each with a title."""
     yield from run.get('tables', ())
     for case in run['cases']:
-        rivals = [n for n, own in case['candidates'].items() if not n.startswith('genvlkt') and 'error' not in own]
+        named = case.get('rivals') or [name for name in case['candidates'] if not name.startswith('genvlkt')]
+        rivals = [name for name in named if 'error' not in case['candidates'].get(name, dict(error=''))]
         rows = [_row(name, figures, rivals) for name, figures in case['candidates'].items()]
         header = list(dict.fromkeys(title for row in rows for title in row))
         peak = f', matrix multiplication {case["peak_flops"] / 1e9:.3g} GFLOP/s' if case['peak_flops'] else ''

@@ -14,7 +14,7 @@ FIGURES, PAGE = DOCS / 'performance.json', DOCS / 'performance.md'
 INTRODUCTION = """\
 # Performance
 
-`make bench` measures inference, training, data, evaluation and start on the CPU, and `make bench-gpu` on a GPU. Both
+`make bench` measures inference, engines, training, data, evaluation and start on the CPU, and `make bench-gpu` on a GPU. Both
 write this page from `docs/performance.json`. It contains only what they measured.
 
 ## What is compared
@@ -24,9 +24,13 @@ write this page from `docs/performance.json`. It contains only what they measure
   layers, attention with its weights, padding masks for every batch, heads in every layer. A test checks that its outputs
   are equal to those of the package.
 - **DETR R-50** is MMDetection's own DETR from its shipped config. Its only decoder is in the row of the instance decoder.
+- **optimised** is the model as `HOIInferencer` runs it, **eager** as it was trained, and **compiled** as with `--compile`. **ONNX
+  Runtime**, **OpenVINO** and **OpenVINO int8** are its [exported](export.md) forms. In bfloat16, what is not in int8 is in
+  bfloat16. They all start with images of 8 bits and end with triplets.
 - **PIL + torchvision** is the input pipeline of HICO-DET, written with these two libraries.
 
-All weights are random, and nothing is downloaded. The candidates run in turns in one process.
+All weights are random, except those of `gen_vlkt_tiny_minihoi`, and nothing is downloaded. The candidates run in turns in
+one process.
 
 ## What the columns mean
 
