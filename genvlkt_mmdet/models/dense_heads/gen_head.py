@@ -267,7 +267,9 @@ class GENHead(BaseModule):
         clip_images = None
         if self.reads_clip_images or self.loss_mimic is not None:
             clip_images = self.clip_images(batch_data_samples, autocast_dtype(memory))
-        outputs = self(memory, memory_pos, memory_mask, clip_images, seen_only=True)
+        # With potential pairs, the labels of a zero-shot training have all classes.
+        seen_only = any(s.gt_pairs.hoi_labels.shape[1] < self.vocabulary.num_hois for s in batch_data_samples)
+        outputs = self(memory, memory_pos, memory_mask, clip_images, seen_only)
         targets = [self._relative_pairs(sample) for sample in batch_data_samples]
         # Costs and losses add up small numbers, so they are not computed in half precision.
         with torch.autocast(memory.device.type, enabled=False):
