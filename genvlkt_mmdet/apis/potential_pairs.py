@@ -224,18 +224,13 @@ def make_potential_pairs(dataset: HOIDataset, device: str = 'cpu') -> Path:
     Raises:
         FileNotFoundError: If annotations, images or weights are missing.
     """
-    settings = dataset.potential_pairs
-    names = [record['file_name'] for record in dataset.load_records()]
-    finder = PotentialPairFinder(dataset.vocabulary, device=device, **_finder_settings(settings))
-    found = finder.find([Path(dataset.image_folder) / name for name in names])
-    write_potential_pairs(
-        dataset.potential_pairs_file, dict(zip(names, found, strict=True)), dataset.vocabulary.num_hois
-    )
-    return dataset.potential_pairs_file
-
-
-def _finder_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    missing = [key for key in ('detector', 'clip') if settings.get(key) is None]
+    settings = dataset.potential_pairs_settings
+    missing = [key for key in ('detector', 'clip') if not settings.get(key)]
     if missing:
         raise ValueError(f'potential_pairs.{missing[0]} is missing in the dataset config: it finds or names the pairs.')
-    return {key: value for key, value in settings.items() if key not in ('file', 'rule')}
+    names = [record['file_name'] for record in dataset.load_records()]
+    finder = PotentialPairFinder(dataset.vocabulary, device=device, **settings)
+    found = finder.find([Path(dataset.image_folder) / name for name in names])
+    path, pairs = dataset.potential_pairs_file, dict(zip(names, found, strict=True))
+    write_potential_pairs(path, pairs, dataset.vocabulary.num_hois, settings)
+    return path

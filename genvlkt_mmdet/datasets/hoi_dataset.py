@@ -147,6 +147,7 @@ class HOIDataset(BaseDetDataset):
         """Raises FileNotFoundError if the annotation file or the image folder is missing. Does not read them."""
         self.prepare()
         self._need_annotations()
+        self._need_potential_pairs()
         folder = self.image_folder
         if folder and '://' not in folder and not osp.isdir(folder):
             raise FileNotFoundError(f"Image folder '{folder}' of {self._title} is missing: {self.missing_hint}.")
@@ -160,6 +161,13 @@ class HOIDataset(BaseDetDataset):
         if not osp.isfile(self.ann_file):
             raise FileNotFoundError(
                 f"Annotation file '{self.ann_file}' of {self._title} is missing: {self.missing_hint}."
+            )
+
+    def _need_potential_pairs(self) -> None:
+        if self.potential_pairs and not self.test_mode and not self.potential_pairs_file.is_file():
+            raise FileNotFoundError(
+                f"File '{self.potential_pairs_file}' with the potential pairs of {self._title} is missing: make it with "
+                '`genvlkt data potential-pairs`.'
             )
 
     def load_records(self) -> list[dict]:
@@ -193,14 +201,16 @@ class HOIDataset(BaseDetDataset):
         """Path: File of the potential pairs."""
         return Path(self.data_root or '') / self.potential_pairs['file']
 
+    @property
+    def potential_pairs_settings(self) -> dict[str, Any]:
+        """dict: What the file of the potential pairs must have been made with."""
+        return {key: value for key, value in self.potential_pairs.items() if key not in ('file', 'rule')}
+
     def _add_potential_pairs(self, items: list[dict], names: list[str]) -> None:
         """Adds potential pairs to the pairs of the images, behind the annotated ones."""
         path, num_hois = self.potential_pairs_file, self.vocabulary.num_hois
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"File of potential pairs '{path}' of {self._title} is missing: make it with `genvlkt data potential-pairs`."
-            )
-        known = read_potential_pairs(path, num_hois)
+        self._need_potential_pairs()
+        known = read_potential_pairs(path, num_hois, self.potential_pairs_settings)
         rule = PotentialPairRule(**self.potential_pairs.get('rule', {}))
         images = []
         for item, name in zip(items, names, strict=True):

@@ -67,7 +67,7 @@ def write_potential_pairs(
         ]
         for name, found in pairs.items()
     }
-    content = dict(format=_FORMAT, num_hois=num_hois, settings=dict(settings or {}), images=images)
+    content = dict(format=_FORMAT, num_hois=num_hois, settings=settings or {}, images=images)
     write_file(Path(path), json.dumps(content).encode())
 
 
@@ -82,7 +82,7 @@ def read_potential_pairs(
     content = json.loads(Path(path).read_text(encoding='utf-8'))
     if not isinstance(content, dict) or content.get('format') != _FORMAT:
         raise ValueError(f"'{path}' is no file of potential pairs: make it with `genvlkt data potential-pairs`.")
-    if content['num_hois'] != num_hois or settings is not None and content['settings'] != dict(settings):
+    if content['num_hois'] != num_hois or settings is not None and content['settings'] != json.loads(json.dumps(settings)):
         raise ValueError(
             f"'{path}' was made with another vocabulary, detector or CLIP model: delete it, or make it again with `genvlkt data "
             'potential-pairs`.'
@@ -120,7 +120,7 @@ class PotentialPairRule:
         temperature (float): Temperature of the softmax over the similarities of the object's classes, which gives the labels.
     """
 
-    share: float = 0.9
+    share: float = 0.95
     temperature: float = 0.01
 
     def labels(self, similarities: np.ndarray) -> np.ndarray:
