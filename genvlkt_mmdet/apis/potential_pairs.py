@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import mmcv
+import mmdet
 import numpy as np
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import bbox_overlaps
+from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
@@ -25,6 +27,8 @@ from ..progress import progress_bar
 from ..vocabulary import HOIVocabulary
 from .configs import read_config
 
+_MMDET = 'mmdet::'
+
 
 class PotentialPairFinder:
     """Finds the pairs that may interact in an image, without any annotation of it.
@@ -37,7 +41,8 @@ class PotentialPairFinder:
 
     Args:
         vocabulary (HOIVocabulary): The vocabulary.
-        detector (Mapping): ``config``: config of any detector of mmdet, a file or the name of a shipped config.
+        detector (Mapping): ``config``: config of any detector of mmdet, a file, the name of a shipped config, or
+            ``'mmdet::...'`` for one of mmdet's own.
             ``checkpoint``: its weights. Classes whose names the vocabulary does not have are left out.
         clip (Mapping | str): CLIP model that names the pairs, see :meth:`genvlkt_mmdet.models.vlkt.CLIPSource.from_cfg`.
         zoom (bool): Whether CLIP sees only the smallest square around the pair, and not the whole image. Defaults to True.
@@ -61,7 +66,7 @@ class PotentialPairFinder:
         self.zoom = zoom
         self.score_thr = score_thr
         self.device = torch.device(device)
-        cfg = read_config(detector['config'])
+        cfg = _detector_config(detector['config'])
         dataset = cfg.test_dataloader.dataset
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdet')):
             self.pipeline = Compose([step for step in dataset.pipeline if 'Annotations' not in step.type])
@@ -201,6 +206,12 @@ def unions(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     return torch.cat([boxes1[:, :2].minimum(boxes2[:, :2]), boxes1[:, 2:].maximum(boxes2[:, 2:])], dim=1)
 
 
+def _detector_config(name: str) -> Config:
+    if name.startswith(_MMDET):  # mmengine's own look-up needs the old pkg_resources
+        name = str(Path(mmdet.__file__).parent / '.mim' / 'configs' / name.removeprefix(_MMDET))
+    return read_config(name)
+
+
 def _plain(name: str) -> str:
     return name.lower().replace('_', ' ')
 
@@ -229,7 +240,8 @@ def make_potential_pairs(dataset: HOIDataset, device: str = 'cpu') -> Path:
     if missing:
         raise ValueError(f'potential_pairs.{missing[0]} is missing in the dataset config: it finds or names the pairs.')
     names = [record['file_name'] for record in dataset.load_records()]
-    finder = PotentialPairFinder(dataset.vocabulary, device=device, **settings)
+    own = {key: value for key, value in settings.items() if key != 'images'}
+    finder = PotentialPairFinder(dataset.vocabulary, device=device, **own)
     found = finder.find([Path(dataset.image_folder) / name for name in names])
     path, pairs = dataset.potential_pairs_file, dict(zip(names, found, strict=True))
     write_potential_pairs(path, pairs, dataset.vocabulary.num_hois, settings)

@@ -10,7 +10,7 @@ from mmdet.registry import DATASETS
 
 from ..apis.potential_pairs import make_potential_pairs
 from ..datasets.hoi_dataset import HOIDataset
-from .rendering import SPLIT_SIZES, render_minihoi
+from .rendering import SPLIT_SIZES, render_minihoi, rendered_with
 
 
 @DATASETS.register_module()
@@ -56,3 +56,9 @@ class MiniHOIDataset(HOIDataset):
             with FileLock(self.potential_pairs_file.with_suffix('.lock')):
                 if not self.potential_pairs_file.is_file():
                     make_potential_pairs(self)
+
+    @property
+    def potential_pairs_settings(self) -> dict[str, Any]:
+        """dict: What the file of the potential pairs must have been made with, with the parameters of the images."""
+        path = Path(self.ann_file)
+        return super().potential_pairs_settings | dict(images=rendered_with(path.parent.parent).get(path.stem))

@@ -1,14 +1,8 @@
-# Unseen pairs are trained as a detector finds them and CLIP names them (docs/unseen.md): non-rare first.
-_base_ = 'gen_vlkt_tiny_minihoi_nf_uc.py'
+# Non-rare first, with potential pairs.
+_base_ = 'gen_vlkt_tiny_minihoi_rf_uc_potential.py'
 
-train_dataloader = dict(
-    dataset=dict(
-        potential_pairs=dict(
-            file='potential_pairs/train.json',
-            detector=dict(config='detr_tiny_minihoi', checkpoint='genvlkt://detr_tiny_minihoi.pth'),
-            clip='genvlkt://tiny_clip',
-            # the tiny CLIP knows whole scenes, not enlarged parts
-            zoom=False,
-        )
-    )
-)
+zero_shot = 'non_rare_first'
+model = dict(bbox_head=dict(zero_shot=zero_shot))
+train_dataloader = dict(dataset=dict(zero_shot=zero_shot))
+val_dataloader = dict(dataset=dict(zero_shot=zero_shot))
+test_dataloader = dict(dataset=dict(zero_shot=zero_shot))
