@@ -33,11 +33,9 @@ _MMDET = 'mmdet::'
 class PotentialPairFinder:
     """Finds the pairs that may interact in an image, without any annotation of it.
 
-    A detector finds persons and objects. Each object forms a pair with the nearest person (highest GIoU). CLIP sees the image with
-    everything outside the two boxes in one colour, the median of the image. So the person's other objects and other persons cannot
-    name the pair.
-
-    Distillation to potential pairs is an idea of EoID (Wu et al., AAAI 2023). There, the detector under training proposes the pairs.
+    A detector finds persons and objects. Each object forms a pair with the nearest person (highest GIoU). CLIP sees the image
+    with everything outside the pair in one colour, the median of the image, because the person's other object, or another
+    person, would name the pair too. CLIP's view of pairs without annotation is also what EoID (Wu et al., AAAI 2023) distils.
 
     Args:
         vocabulary (HOIVocabulary): The vocabulary.
@@ -82,7 +80,9 @@ class PotentialPairFinder:
         self.labels = torch.tensor([objects.get(_plain(name), -1) for name in classes], device=self.device)
         self.person = objects.get('person', -1)
         if self.person < 0 or self.person not in self.labels:
-            raise ValueError(f"Detector '{detector['config']}' and vocabulary '{vocabulary.name}' must both have 'person'.")
+            raise ValueError(
+                f"Detector '{detector['config']}' and vocabulary '{vocabulary.name}' must both have 'person'."
+            )
         self.teacher = build_teacher(clip).to(self.device)
         self.clip_image = MakeCLIPImage(self.teacher.image_size)
         self.texts = normalize(encode_text(vocabulary.hoi_prompts, clip), dim=-1).to(self.device)  # (A, D)

@@ -404,7 +404,8 @@ def _append_pairs(item: dict, found: PotentialPairs, labels: np.ndarray, person:
     pairs, first = item['pairs'], len(item['instances'])
     for boxes, classes in ((found.human_boxes, [person] * len(found)), (found.object_boxes, found.object_labels)):
         item['instances'] += [
-            dict(bbox=box, bbox_label=int(label), ignore_flag=0) for box, label in zip(boxes.tolist(), classes, strict=True)
+            dict(bbox=box, bbox_label=int(label), ignore_flag=0)
+            for box, label in zip(boxes.tolist(), classes, strict=True)
         ]
     rows, columns = np.nonzero(labels)
     new = dict(

@@ -82,7 +82,11 @@ def read_potential_pairs(
     content = json.loads(Path(path).read_text(encoding='utf-8'))
     if not isinstance(content, dict) or content.get('format') != _FORMAT:
         raise ValueError(f"'{path}' is no file of potential pairs: make it with `genvlkt data potential-pairs`.")
-    if content['num_hois'] != num_hois or settings is not None and content['settings'] != json.loads(json.dumps(settings)):
+    if (
+        content['num_hois'] != num_hois
+        or settings is not None
+        and content['settings'] != json.loads(json.dumps(settings))
+    ):
         raise ValueError(
             f"'{path}' was made with another vocabulary, detector or CLIP model: delete it, or make it again with `genvlkt data "
             'potential-pairs`.'

@@ -1,5 +1,5 @@
-# Rare first, with potential pairs: what a detector finds and CLIP names is trained too (docs/unseen.md). CLIP teaches through these
-# pairs, and there is no mimic loss.
+# Rare first, with potential pairs: what a detector finds and CLIP names is trained too (docs/unseen.md). CLIP teaches through
+# these pairs, and there is no mimic loss.
 _base_ = 'gen_vlkt_tiny_minihoi_rf_uc.py'
 
 model = dict(bbox_head=dict(loss_mimic=None))
