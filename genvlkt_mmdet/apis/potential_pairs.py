@@ -64,7 +64,7 @@ class PotentialPairFinder:
         self.zoom = zoom
         self.score_thr = score_thr
         self.device = torch.device(device)
-        cfg = _detector_config(detector['config'])
+        cfg = detector_config(detector['config'])
         dataset = cfg.test_dataloader.dataset
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdet')):
             self.pipeline = Compose([step for step in dataset.pipeline if 'Annotations' not in step.type])
@@ -206,7 +206,8 @@ def unions(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     return torch.cat([boxes1[:, :2].minimum(boxes2[:, :2]), boxes1[:, 2:].maximum(boxes2[:, 2:])], dim=1)
 
 
-def _detector_config(name: str) -> Config:
+def detector_config(name: str) -> Config:
+    """Config of a detector: a file, a shipped config, or ``'mmdet::...'`` for one of mmdet's own."""
     if name.startswith(_MMDET):  # mmengine's own look-up needs the old pkg_resources
         name = str(Path(mmdet.__file__).parent / '.mim' / 'configs' / name.removeprefix(_MMDET))
     return read_config(name)
