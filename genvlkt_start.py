@@ -35,7 +35,7 @@ VERBS = {
     'data check': 'check the annotations and images of a dataset',
     'data browse': 'draw the network inputs that a config makes of a dataset',
     'data render': 'render the MiniHOI benchmark',
-    'data potential-pairs': 'find the unannotated pairs that a zero-shot training may use',
+    'data potential': 'find the unannotated pairs that a zero-shot training may use',
     'data download': 'download HICO-DET or V-COCO, or say where to get it, and verify the files',
     'plot': 'draw losses and mAP of trainings',
     'convert': 'convert annotations, checkpoints and results',

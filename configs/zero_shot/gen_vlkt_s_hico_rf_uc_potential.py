@@ -1,5 +1,5 @@
 # Rare first, with potential pairs: what a detector finds and CLIP names is trained too (docs/unseen.md). Not in the paper, and
-# not trained here. `genvlkt data potential-pairs` makes the file of the pairs.
+# not trained here. `genvlkt data potential` makes the file of the pairs.
 _base_ = 'gen_vlkt_s_hico_rf_uc.py'
 
 train_dataloader = dict(

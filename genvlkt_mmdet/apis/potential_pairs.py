@@ -16,7 +16,6 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from torchvision.ops import batched_nms
 
 from ..converters import load_checkpoint, weights_of
 from ..datasets.hoi_dataset import HOIDataset
@@ -130,6 +129,8 @@ class PotentialPairFinder:
         return item
 
     def _known(self, found: InstanceData, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        from torchvision.ops import batched_nms  # not at the top: `import genvlkt_mmdet` loads no torchvision
+
         labels = self.labels[found.labels]
         keep = (found.scores >= self.score_thr) & (labels >= 0)
         boxes, scores, labels = found.bboxes[keep], found.scores[keep], labels[keep]

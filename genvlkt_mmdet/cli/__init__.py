@@ -22,7 +22,7 @@ def verb_parser(verb: str, prog: str | None = None) -> argparse.ArgumentParser:
     Returns:
         argparse.ArgumentParser: The parser.
     """
-    module = import_module(f'.{verb.replace(" ", ".").replace("-", "_")}', __package__)
+    module = import_module(f'.{verb.replace(" ", ".")}', __package__)
     description, _, examples = (module.__doc__ or '').partition('\n\n')
     parser = argparse.ArgumentParser(
         prog=prog, description=description, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -52,7 +52,7 @@ class HOIDataset(BaseDetDataset):
             and labels have only the seen classes (Sec. 4.3 of the paper). In testing, labels have all classes.
         potential_pairs (Mapping, optional): In training with a zero-shot split, unannotated pairs that a detector has found and
             CLIP has named are trained too, see :class:`.potential_pairs.PotentialPairRule`. Labels then have all classes.
-            ``file``: the file of the pairs, below ``data_root``, which ``genvlkt data potential-pairs`` makes. ``rule``:
+            ``file``: the file of the pairs, below ``data_root``, which ``genvlkt data potential`` makes. ``rule``:
             arguments of the rule that differ from its defaults. The other entries say how the file is made, see
             :class:`genvlkt_mmdet.apis.PotentialPairFinder`. None: no such pairs, as in the paper.
         pair_index (str): What to do with a pair that points to no box. ``'error'``: raise an error. ``'drop_image'``:
@@ -167,7 +167,7 @@ class HOIDataset(BaseDetDataset):
         if self.potential_pairs and not self.test_mode and not self.potential_pairs_file.is_file():
             raise FileNotFoundError(
                 f"File '{self.potential_pairs_file}' with the potential pairs of {self._title} is missing: make it with "
-                '`genvlkt data potential-pairs`.'
+                '`genvlkt data potential`.'
             )
 
     def load_records(self) -> list[dict]:

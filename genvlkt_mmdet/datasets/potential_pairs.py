@@ -81,7 +81,7 @@ def read_potential_pairs(
     """
     content = json.loads(Path(path).read_text(encoding='utf-8'))
     if not isinstance(content, dict) or content.get('format') != _FORMAT:
-        raise ValueError(f"'{path}' is no file of potential pairs: make it with `genvlkt data potential-pairs`.")
+        raise ValueError(f"'{path}' is no file of potential pairs: make it with `genvlkt data potential`.")
     if (
         content['num_hois'] != num_hois
         or settings is not None

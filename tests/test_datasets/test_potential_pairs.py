@@ -154,7 +154,7 @@ def test_needs_a_zero_shot_split_and_its_file(build, toy_records, tmp_path):
     dataset = build(toy_records, lazy_init=True)
     (tmp_path / 'pairs.json').unlink()
     for call in (dataset.check_files, dataset.full_init):
-        with pytest.raises(FileNotFoundError, match='genvlkt data potential-pairs'):
+        with pytest.raises(FileNotFoundError, match='genvlkt data potential'):
             call()
 
 

@@ -3,7 +3,7 @@
 The file is the one that `potential_pairs` of the training dataset names.
 
 Example:
-    genvlkt data potential-pairs gen_vlkt_s_hico_uo_potential --device cuda
+    genvlkt data potential gen_vlkt_s_hico_uo_potential --device cuda
 """
 
 import argparse
