@@ -89,7 +89,7 @@ def read_potential_pairs(
     ):
         raise ValueError(
             f"'{path}' was made with another vocabulary, detector or CLIP model: delete it, or make it again with `genvlkt data "
-            'potential-pairs`.'
+            'potential`.'
         )
     return {name: _of_image(pairs, num_hois) for name, pairs in content['images'].items()}
 
