@@ -37,6 +37,7 @@ VERBS = {
     'data check': 'check the annotations and images of a dataset',
     'data browse': 'draw the network inputs that a config makes of a dataset',
     'data render': 'render the MiniHOI benchmark',
+    'data potential': 'find the unannotated pairs that a zero-shot training may use',
     'data download': 'download HICO-DET or V-COCO, or say where to get it, and verify the files',
     'data verb-embeddings': "rows that start HOICLIP's verb classifier, from CLIP embeddings of crops",
     'plot': 'draw losses and mAP of trainings',

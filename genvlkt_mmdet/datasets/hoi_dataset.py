@@ -19,6 +19,7 @@ from ..structures import GroundTruth, Triplets
 from ..vocabulary import HOIVocabulary, load_vocabulary
 from .formats import read_annotations
 from .formats.merge import merge_boxes
+from .potential_pairs import PotentialPairRule, PotentialPairs, read_potential_pairs
 from .records import FileIds, image_name, is_box_index, leaves_folder, show, structure_problems
 
 
@@ -49,6 +50,11 @@ class HOIDataset(BaseDetDataset):
             class.
         zero_shot (str, optional): Zero-shot split of the vocabulary. In training, pairs with an unseen HOI are dropped,
             and labels have only the seen classes (Sec. 4.3 of the paper). In testing, labels have all classes.
+        potential_pairs (Mapping, optional): In training with a zero-shot split, unannotated pairs that a detector has found and
+            CLIP has named are trained too, see :class:`.potential_pairs.PotentialPairRule`. Labels then have all classes.
+            ``file``: the file of the pairs, below ``data_root``, which ``genvlkt data potential`` makes. ``rule``:
+            arguments of the rule that differ from its defaults. The other entries say how the file is made, see
+            :class:`genvlkt_mmdet.apis.PotentialPairFinder`. None: no such pairs, as in the paper.
         pair_index (str): What to do with a pair that points to no box. ``'error'``: raise an error. ``'drop_image'``:
             leave the image out of training, as the authors' code does, or only the pair in testing, with a warning
             that has the count.
@@ -80,6 +86,7 @@ class HOIDataset(BaseDetDataset):
         *args: Any,
         vocabulary: str | Mapping | HOIVocabulary | None = None,
         zero_shot: str | None = None,
+        potential_pairs: Mapping[str, Any] | None = None,
         pair_index: str = 'error',
         merge_iou: float | None = None,
         max_boxes: int | None = None,
@@ -104,6 +111,9 @@ class HOIDataset(BaseDetDataset):
         self.vocabulary = load_vocabulary(source)
         self.zero_shot = zero_shot
         self.seen = self.vocabulary.seen(zero_shot)
+        if potential_pairs is not None and zero_shot is None:
+            raise ValueError('potential_pairs needs `zero_shot`: without unseen classes, all pairs are annotated.')
+        self.potential_pairs = None if potential_pairs is None else dict(potential_pairs)
         self.pair_index = pair_index
         self.merge_iou = merge_iou
         self.max_boxes = max_boxes
@@ -138,7 +148,7 @@ class HOIDataset(BaseDetDataset):
     @cached_property
     def _columns(self) -> dict[int, int]:
         """Column in ``hoi_labels`` of each HOI class."""
-        hois = range(self.vocabulary.num_hois) if self.test_mode else self.seen
+        hois = range(self.vocabulary.num_hois) if self.test_mode or self.potential_pairs else self.seen
         return {hoi: column for column, hoi in enumerate(hois)}
 
     def prepare(self) -> None:
@@ -148,18 +158,27 @@ class HOIDataset(BaseDetDataset):
         """Raises FileNotFoundError if the annotation file or the image folder is missing. Does not read them."""
         self.prepare()
         self._need_annotations()
-        folder = self._image_folder
+        self._need_potential_pairs()
+        folder = self.image_folder
         if folder and '://' not in folder and not osp.isdir(folder):
             raise FileNotFoundError(f"Image folder '{folder}' of {self._title} is missing: {self.missing_hint}.")
 
     @property
-    def _image_folder(self) -> str:
+    def image_folder(self) -> str:
+        """str: Folder of the images."""
         return self.data_prefix.get('img', self.data_prefix.get('img_path', ''))
 
     def _need_annotations(self) -> None:
         if not osp.isfile(self.ann_file):
             raise FileNotFoundError(
                 f"Annotation file '{self.ann_file}' of {self._title} is missing: {self.missing_hint}."
+            )
+
+    def _need_potential_pairs(self) -> None:
+        if self.potential_pairs and not self.test_mode and not self.potential_pairs_file.is_file():
+            raise FileNotFoundError(
+                f"File '{self.potential_pairs_file}' with the potential pairs of {self._title} is missing: make it with "
+                '`genvlkt data potential`.'
             )
 
     def load_records(self) -> list[dict]:
@@ -175,7 +194,8 @@ class HOIDataset(BaseDetDataset):
         if not records:
             raise ValueError(f"'{self.ann_file}' holds no image.")
         self.skipped.clear()
-        items = [self.parse_data_info(records[i], i) for i in self._chosen(len(records))]
+        chosen = self._chosen(len(records))
+        items = [self.parse_data_info(records[i], i) for i in chosen]
         if self.test_mode:
             counts = Counter((item['img_id'], item['img_path']) for item in items)
             for (img_id, path), count in counts.items():
@@ -184,6 +204,8 @@ class HOIDataset(BaseDetDataset):
                         f"'{self.ann_file}' names image '{path}' with img_id {img_id} {count} times: join its entries, "
                         'so that it is evaluated once.'
                     )
+        elif self.potential_pairs:
+            self._add_potential_pairs(items, [records[i]['file_name'] for i in chosen])
         return items
 
     def _chosen(self, total: int) -> list[int]:
@@ -192,6 +214,32 @@ class HOIDataset(BaseDetDataset):
             return list(range(total))
         order = np.random.default_rng(self.fraction_seed).permutation(total)
         return sorted(order[: max(1, round(self.fraction * total))].tolist())
+
+    @property
+    def potential_pairs_file(self) -> Path:
+        """Path: File of the potential pairs."""
+        return Path(self.data_root or '') / self.potential_pairs['file']
+
+    @property
+    def potential_pairs_settings(self) -> dict[str, Any]:
+        """dict: What the file of the potential pairs must have been made with."""
+        return {key: value for key, value in self.potential_pairs.items() if key not in ('file', 'rule')}
+
+    def _add_potential_pairs(self, items: list[dict], names: list[str]) -> None:
+        """Adds potential pairs to the pairs of the images, behind the annotated ones."""
+        path, num_hois = self.potential_pairs_file, self.vocabulary.num_hois
+        self._need_potential_pairs()
+        known = read_potential_pairs(path, num_hois, self.potential_pairs_settings)
+        rule = PotentialPairRule(**self.potential_pairs.get('rule', {}))
+        images = []
+        for item, name in zip(items, names, strict=True):
+            boxes = np.array([x['bbox'] for x in item['instances']], dtype=np.float32).reshape(-1, 4)
+            with_object = item['pairs']['object_ids'] >= 0
+            humans, objects = (boxes[item['pairs'][key][with_object]] for key in ('human_ids', 'object_ids'))
+            images.append((humans, objects, known.get(name, PotentialPairs.none(num_hois))))
+        unseen = self.vocabulary.unseen(self.zero_shot)
+        for item, (found, labels) in zip(items, rule.select(images, unseen), strict=True):
+            _append_pairs(item, found, labels, self.vocabulary.object_names.index('person'))
 
     def filter_data(self) -> list[dict]:
         """Removes images without pairs. Keeps all with ``test_mode`` or ``filter_cfg=dict(filter_empty_gt=False)``."""
@@ -242,7 +290,7 @@ class HOIDataset(BaseDetDataset):
         if self.test_mode and not np.isfinite(boxes).all():
             k = int(np.flatnonzero(~np.isfinite(boxes).all(axis=1))[0])
             raise ValueError(f'box {k} holds NaN or infinity, so it cannot be evaluated.')
-        data = dict(img_path=osp.join(self._image_folder, file_name), img_id=record.get('img_id', index))
+        data = dict(img_path=osp.join(self.image_folder, file_name), img_id=record.get('img_id', index))
         if 'width' in record and 'height' in record:
             data.update(height=int(record['height']), width=int(record['width']))
         triplets, intact = self._triplets(labels, hois)
@@ -292,7 +340,7 @@ class HOIDataset(BaseDetDataset):
         data = super().get_data_info(idx)
         pairs = data['pairs']
         multi_hot = np.zeros((len(pairs['human_ids']), self.num_labels), dtype=np.float32)
-        multi_hot[tuple(pairs.pop('hoi_positions').T)] = 1
+        multi_hot[tuple(pairs.pop('hoi_positions').T)] = pairs.pop('hoi_values', 1)
         pairs['hoi_labels'] = multi_hot
         return data
 
@@ -346,7 +394,8 @@ class HOIDataset(BaseDetDataset):
         """Groups triplets into pairs. Drops pairs with unseen HOIs. ``hoi_positions`` are the (k, 2) places of ones."""
         column = self._columns
         if not self.test_mode:
-            unseen = {(h, o) for h, o, _, c in triplets if c is not None and c not in column}
+            seen = set(self.seen)
+            unseen = {(h, o) for h, o, _, c in triplets if c is not None and c not in seen}
             self.skipped[f"pairs with an unseen HOI of '{self.zero_shot}'"] += len(unseen)
             triplets = [t for t in triplets if t[:2] not in unseen]
         pairs: dict[tuple[int, int], int] = {}
@@ -367,6 +416,26 @@ class HOIDataset(BaseDetDataset):
                 logger='current',
                 level=logging.WARNING if faulty else logging.INFO,
             )
+
+
+def _append_pairs(item: dict, found: PotentialPairs, labels: np.ndarray, person: int) -> None:
+    """Appends pairs with soft labels (n, A) to an item, and their boxes to its instances."""
+    pairs, first = item['pairs'], len(item['instances'])
+    for boxes, classes in ((found.human_boxes, [person] * len(found)), (found.object_boxes, found.object_labels)):
+        item['instances'] += [
+            dict(bbox=box, bbox_label=int(label), ignore_flag=0)
+            for box, label in zip(boxes.tolist(), classes, strict=True)
+        ]
+    rows, columns = np.nonzero(labels)
+    new = dict(
+        human_ids=first + np.arange(len(found)),
+        object_ids=first + len(found) + np.arange(len(found)),
+        object_labels=found.object_labels,
+        hoi_positions=np.stack([rows + len(pairs['human_ids']), columns], axis=1),
+        hoi_values=labels[rows, columns],
+    )
+    pairs['hoi_values'] = np.ones(len(pairs['hoi_positions']), dtype=np.float32)
+    item['pairs'] = {key: np.concatenate([pairs[key], values]) for key, values in new.items()}
 
 
 def make_triplets(boxes: np.ndarray, triplets: list[tuple[int, int, int]]) -> Triplets:

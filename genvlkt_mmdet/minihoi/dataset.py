@@ -5,18 +5,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from filelock import FileLock
 from mmdet.registry import DATASETS
 
+from ..apis.potential_pairs import make_potential_pairs
 from ..datasets.hoi_dataset import HOIDataset
-from .rendering import SPLIT_SIZES, render_minihoi
+from .rendering import SPLIT_SIZES, render_minihoi, rendered_with
 
 
 @DATASETS.register_module()
 class MiniHOIDataset(HOIDataset):
     """MiniHOI: rendered persons and objects, with 10 objects, 8 verbs and 46 HOI classes.
 
-    The file name in ``ann_file`` (``annotations/{split}.json``) selects the split. The split is rendered if it is missing.
-    Several processes can do this at the same time.
+    The file name in ``ann_file`` (``annotations/{split}.json``) selects the split. The split is rendered if it is missing, and
+    the file of its potential pairs is made. Several processes can do this at the same time.
 
     Args:
         *args: See :class:`HOIDataset`.
@@ -39,7 +41,7 @@ class MiniHOIDataset(HOIDataset):
         super().__init__(*args, **kwargs)
 
     def prepare(self) -> None:
-        """Renders the split if it is missing."""
+        """Renders the split and finds its potential pairs if they are missing."""
         if self.render is None:
             return
         path = Path(self.ann_file)
@@ -49,3 +51,14 @@ class MiniHOIDataset(HOIDataset):
                 f'{", ".join(SPLIT_SIZES)}.'
             )
         render_minihoi(path.parent.parent, splits=(path.stem,), **self.render)
+        if self.potential_pairs and not self.test_mode:
+            self.potential_pairs_file.parent.mkdir(exist_ok=True)
+            with FileLock(self.potential_pairs_file.with_suffix('.lock')):
+                if not self.potential_pairs_file.is_file():
+                    make_potential_pairs(self)
+
+    @property
+    def potential_pairs_settings(self) -> dict[str, Any]:
+        """dict: What the file of the potential pairs must have been made with, with the parameters of the images."""
+        path = Path(self.ann_file)
+        return super().potential_pairs_settings | dict(images=rendered_with(path.parent.parent).get(path.stem))

@@ -106,7 +106,8 @@ def render_minihoi(
             _render_split(root, split, parameters, settings, workers, overwrite, progress)
 
 
-def _read_meta(root: Path) -> dict[str, Any]:
+def rendered_with(root: Path) -> dict[str, Any]:
+    """Parameters of the rendered splits in a folder, by split."""
     try:
         splits = json.loads((root / 'meta.json').read_text(encoding='utf-8'))['splits']
         # Files of earlier versions lack the fields that came later.
@@ -120,7 +121,7 @@ def _read_meta(root: Path) -> dict[str, Any]:
 
 
 def _all_there(root: Path, wanted: Mapping[str, Any]) -> bool:
-    there = _read_meta(root)
+    there = rendered_with(root)
     return all(
         there.get(split) == parameters
         and (root / 'images' / split).is_dir()
@@ -138,7 +139,7 @@ def _render_split(
     overwrite: bool,
     progress: bool,
 ) -> None:
-    there = _read_meta(root)  # again inside the lock, because another process may have rendered the split
+    there = rendered_with(root)  # again inside the lock, because another process may have rendered the split
     if _all_there(root, {split: parameters}):
         return
     target = root / 'images' / split

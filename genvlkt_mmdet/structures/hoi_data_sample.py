@@ -24,7 +24,7 @@ class HOIDataSample(DetDataSample):
     Attributes:
         gt_pairs (InstanceData): n human-object pairs. ``human_boxes`` (n, 4) and ``object_boxes`` (n, 4): xyxy pixels
             of the network input, zeros where the pair has no object; ``object_labels`` (n): object class index;
-            ``hoi_labels`` (n, A): multi-hot float.
+            ``hoi_labels`` (n, A): multi-hot float; of potential pairs, probabilities.
         pred_hois (InstanceData): m triplets, highest score first. ``human_boxes`` (m, 4) and ``object_boxes`` (m, 4): xyxy
             pixels of the original image, NaN where the pair has no object; ``object_labels`` (m): predicted object
             class; ``hoi_labels`` (m): HOI class index; ``scores`` (m), in [0, 2]; ``query_ids`` (m): the query of

@@ -101,7 +101,7 @@ def pairs_from_ground_truth(
         humans, objects = triplets.human_boxes, triplets.object_boxes
     elif 'gt_pairs' in data_sample:
         gt_pairs = data_sample.gt_pairs
-        rows, columns = np.nonzero(np.asarray(gt_pairs.hoi_labels) > 0)
+        rows, columns = np.nonzero(np.asarray(gt_pairs.hoi_labels) >= 0.5)  # potential pairs have probabilities
         seen = vocabulary.seen(zero_shot if gt_pairs.hoi_labels.shape[1] < vocabulary.num_hois else None)
         humans = np.asarray(gt_pairs.human_boxes)[rows]
         objects = zeros_to_no_object(np.asarray(gt_pairs.object_boxes)[rows])

@@ -1,12 +1,18 @@
 """Each config trains for two iterations and evaluates, at a small size."""
 
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from mmdet.registry import MODELS
 from mmengine.runner import Runner
 
+from genvlkt_mmdet.apis.potential_pairs import detector_config
+from genvlkt_mmdet.datasets.potential_pairs import PotentialPairs, write_potential_pairs
 from genvlkt_mmdet.models.layers import TextClassifier
+from genvlkt_mmdet.vocabulary import load_vocabulary
 
 from .conftest import shrunk
 from .test_structure import PAPER
@@ -49,6 +55,40 @@ def test_two_iterations_and_an_evaluation(name, toy_data, tiny_clip, tmp_path):
     assert 0 <= figures[wanted].current() <= 1
     if cfg.model.bbox_head.get('zero_shot'):
         assert 'val/hico/unseen' in figures and 'val/hico/seen' in figures
+
+
+@pytest.mark.parametrize('split', ['rf_uc', 'nf_uc', 'uo', 'uv'])
+def test_potential_pairs_of_hico_det(split, toy_data, tiny_clip, tmp_path):
+    """An unseen class that only a potential pair has reaches the loss."""
+    cfg = shrunk(f'zero_shot/gen_vlkt_s_hico_{split}_potential.py', toy_data, tiny_clip, tmp_path)
+    dataset, vocabulary = cfg.train_dataloader.dataset, load_vocabulary('hico')
+    hoi = vocabulary.unseen(dataset.zero_shot)[0]
+    similarities = np.full((1, 600), -np.inf, dtype=np.float32)
+    similarities[0, hoi] = 0.3
+    boxes = np.array([[4, 6, 30, 44]], dtype=np.float32), np.array([[2, 2, 12, 10]], dtype=np.float32)
+    found = PotentialPairs(*boxes, np.array([vocabulary.hoi_objects[hoi]]), similarities)
+    dataset.potential_pairs.file = str(tmp_path / 'pairs.json')
+    settings = {key: value for key, value in dataset.potential_pairs.items() if key != 'file'}
+    write_potential_pairs(tmp_path / 'pairs.json', {f'{i}.png': found for i in range(5)}, 600, settings)
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    runner = Runner.from_cfg(cfg)
+    targets = []
+    loss_by_feat = runner.model.bbox_head.loss_by_feat
+    runner.model.bbox_head.loss_by_feat = lambda outputs, pairs, images: (
+        targets.extend(pairs),
+        loss_by_feat(outputs, pairs, images),
+    )[1]
+    runner.train()
+    assert any(pairs.hoi_labels.shape[1] == 600 and pairs.hoi_labels[:, hoi].any() for pairs in targets)
+    losses = [value.current() for key, value in runner.message_hub.log_scalars.items() if 'loss' in key]
+    assert losses and all(map(math.isfinite, losses))
+
+
+def test_the_detector_of_hico_det_builds():
+    cfg = detector_config('mmdet::detr/detr_r50_8xb2-150e_coco.py')
+    assert Path(cfg.filename).is_file() and cfg.model.bbox_head.num_classes == 80
+    with torch.device('meta'):
+        MODELS.build(cfg.model)
 
 
 @pytest.mark.parametrize('name', ['gen_vlkt_s_hico.py', 'gen_vlkt_s_vcoco.py'])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from mmdet.registry import DATASETS
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 from genvlkt_mmdet.minihoi import MiniHOIDataset
 from genvlkt_mmdet.vocabulary import load_vocabulary
@@ -104,3 +105,33 @@ def test_wrong_files_have_clear_errors(root, tmp_path):
     with pytest.raises(FileNotFoundError, match='render it with `genvlkt data render`'):
         DATASETS.build({**config(tmp_path), 'render': None})
     assert len(DATASETS.build({**config(root), 'render': None})) > 30
+
+
+def test_finds_potential_pairs_on_first_use(tmp_path):
+    """Without the annotations of sheep, detector and CLIP find them again."""
+    init_default_scope('mmdet')
+    settings = dict(
+        file='potential_pairs/train.json',
+        detector=dict(config='detr_tiny_minihoi', checkpoint='genvlkt://detr_tiny_minihoi.pth'),
+        clip='genvlkt://tiny_clip',
+        zoom=False,
+    )
+    render = dict(sizes=dict(train=120), workers=1, progress=False)
+    root = tmp_path / 'minihoi'
+    arguments = dict(config(root, zero_shot='unseen_object', potential_pairs=settings), render=render)
+    dataset = DATASETS.build(arguments)
+    unseen = list(load_vocabulary('minihoi').unseen('unseen_object'))
+    named = annotated = 0
+    entries = {e['file_name']: e for e in json.loads((root / 'annotations' / 'train.json').read_text())}
+    for i in range(len(dataset)):
+        item = dataset.get_data_info(i)
+        classes = set(item['pairs']['hoi_labels'].argmax(1).tolist())
+        truth = {h['hoi_category_id'] - 1 for h in entries[Path(item['img_path']).name]['hoi_annotation']}
+        named += len(classes & truth & set(unseen))
+        annotated += len(truth & set(unseen))
+    assert annotated >= 5 and named >= 0.6 * annotated
+    written = (root / 'potential_pairs' / 'train.json').stat().st_mtime_ns
+    assert len(DATASETS.build(arguments)) == len(dataset)
+    assert (root / 'potential_pairs' / 'train.json').stat().st_mtime_ns == written
+    with pytest.raises(ValueError, match='another vocabulary, detector or CLIP'):
+        DATASETS.build(dict(arguments, potential_pairs=dict(settings, score_thr=0.9)))

@@ -89,7 +89,11 @@ class VerbGENHead(GENHead):
         """Losses as of :meth:`GENHead.loss_by_feat`, with the verbs of each pair as its labels."""
         verb_targets = []
         for target in targets:
-            verbs = (target.hoi_labels @ self.class_verbs.to(target.hoi_labels)).clamp(max=1)
+            labels = target.hoi_labels
+            class_verbs = self.class_verbs
+            if labels.shape[1] == self.vocabulary.num_hois:  # with potential pairs, also in zero-shot training
+                class_verbs = one_hot(self.hoi_verbs, self.vocabulary.num_verbs)
+            verbs = (labels @ class_verbs.to(labels)).clamp(max=1)
             verb_targets.append(InstanceData(**{**dict(target.items()), 'hoi_labels': verbs}))
         return super().loss_by_feat(outputs, verb_targets, clip_images, noisy)
 

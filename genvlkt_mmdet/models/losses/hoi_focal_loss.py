@@ -24,17 +24,19 @@ class HOIFocalLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Loss of every decoder layer, (L,), from logits (L, ...) and multi-hot targets in {0, 1} of the same shape.
+        """Loss of every decoder layer, (L,), from logits (L, ...) and targets in [0, 1] of the same shape.
 
-        It is the sum over a layer, divided by its number of positives if it has any, in at least float32.
+        Targets are multi-hot labels, or probabilities of them: then it is the expected loss. It is the sum over a layer, divided
+        by the sum of its targets if that is above 1, in at least float32.
         """
         # In half precision, 1 - eps is 1, and its loss would be infinite.
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        targets = targets.to(logits.dtype)
         prob = logits.sigmoid().clamp(self.eps, 1 - self.eps)
-        positive = targets.eq(1)
-        # With the probability of the right answer, one formula serves positives and negatives.
-        right = torch.where(positive, prob, 1 - prob)
-        weight = torch.where(positive, self.alpha, 1 - self.alpha)
-        loss = -(weight * (1 - right) ** self.gamma * right.log()).flatten(1).sum(1)
-        num_positive = positive.flatten(1).sum(1).clamp(min=1)
-        return self.loss_weight * loss / num_positive
+        loss = targets * self._cost(prob, self.alpha) + (1 - targets) * self._cost(1 - prob, 1 - self.alpha)
+        num_positive = targets.flatten(1).sum(1).clamp(min=1)
+        return self.loss_weight * loss.flatten(1).sum(1) / num_positive
+
+    def _cost(self, right: Tensor, weight: float) -> Tensor:
+        # From the probability of the right answer. One formula serves positives and negatives.
+        return -(weight * (1 - right) ** self.gamma * right.log())

@@ -67,3 +67,21 @@ def test_against_cornernets_formula(seed, layers, rows, columns):
                 total -= 0.5 * p**2 * math.log(1 - p)
         expected.append(total / positives if positives else total)
     assert HOIFocalLoss(0.5, 2.0)(logits, targets).tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_probabilities_give_the_expected_loss():
+    # The label is 1 with probability 0.3: 0.3 times the loss of a positive and 0.7 times that of a negative, p = 3/4.
+    logit = torch.tensor([[math.log(3.0)]])
+    positive, negative = 0.25 * 0.25**2 * -math.log(0.75), 0.75 * 0.75**2 * -math.log(0.25)
+    loss = HOIFocalLoss(0.25, 2.0)(logit, torch.tensor([[0.3]]))
+    assert loss.item() == pytest.approx(0.3 * positive + 0.7 * negative)
+
+
+def test_the_sum_of_probabilities_divides():
+    logits = torch.randn(1, 3, 4, generator=torch.Generator().manual_seed(0))
+    targets = torch.zeros(1, 3, 4)
+    targets[0, 0] = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    targets[0, 1] = torch.tensor([0.5, 0.25, 0.25, 0.0])  # a pair with soft labels counts as one
+    whole = HOIFocalLoss(0.5, 2.0)(logits, targets)
+    parts = sum(HOIFocalLoss(0.5, 2.0)(logits[:, [row]], targets[:, [row]]) for row in range(3))
+    assert whole.item() == pytest.approx(parts.item() / 2)
