@@ -74,9 +74,9 @@ def test_potential_pairs_of_hico_det(split, toy_data, tiny_clip, tmp_path):
     runner = Runner.from_cfg(cfg)
     targets = []
     loss_by_feat = runner.model.bbox_head.loss_by_feat
-    runner.model.bbox_head.loss_by_feat = lambda outputs, pairs, images: (
+    runner.model.bbox_head.loss_by_feat = lambda outputs, pairs, *others: (
         targets.extend(pairs),
-        loss_by_feat(outputs, pairs, images),
+        loss_by_feat(outputs, pairs, *others),
     )[1]
     runner.train()
     assert any(pairs.hoi_labels.shape[1] == 600 and pairs.hoi_labels[:, hoi].any() for pairs in targets)

@@ -172,4 +172,4 @@ def test_a_block_that_does_not_run_says_why():
         f'{page.stem}:{b.line}': b.why_not_run for page in PAGES for b in read_blocks(page, 'python') if b.why_not_run
     }
     assert list(reasons) == [key for key in reasons if len(reasons[key].split()) > 2]
-    assert {key.partition(':')[0] for key in reasons} <= {'analysis', 'custom_data', 'export', 'scale', 'web'}
+    assert {key.partition(':')[0] for key in reasons} <= {'analysis', 'custom_data', 'export', 'scale', 'serve', 'web'}

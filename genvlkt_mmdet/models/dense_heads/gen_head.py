@@ -330,7 +330,7 @@ class GENHead(BaseModule):
             noisy = self.denoising(targets, self.obj_classifier.class_weights[0])
         # With potential pairs, the labels of a zero-shot training have all classes.
         seen_only = any(s.gt_pairs.hoi_labels.shape[1] < self.vocabulary.num_hois for s in batch_data_samples)
-        outputs = self(memory, memory_pos, memory_mask, clip_images, seen_only, noisy=noisy)
+        outputs = self(memory, memory_pos, memory_mask, clip_images, seen_only=seen_only, noisy=noisy)
         # Costs and losses add up small numbers, so they are not computed in half precision.
         with torch.autocast(memory.device.type, enabled=False):
             return self.loss_by_feat(_at_least_float32(outputs), targets, clip_images, noisy)
