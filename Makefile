@@ -49,7 +49,8 @@ demo: $(STAMP)
 # One thread each for the two test processes: on two cores more threads only wait for each other.
 test: export OMP_NUM_THREADS := 1
 test: lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations=10
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations=10 -m "not alone"
+	$(BIN)/python -m pytest -q -m alone tests/test_export
 
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(DOCS_STAMP)

@@ -122,8 +122,9 @@ class HOICLIPReference(Reference):
 
     def prediction(self):
         """Outputs as in prediction: logits of all classes, from the features of :attr:`outputs`."""
+        embeds = self.outputs['hoi_embeds']  # outside of no_grad: the losses need its graph
         with torch.no_grad():
-            return self.model.bbox_head.hoi_classifier(self.outputs['hoi_embeds'])[0]
+            return self.model.bbox_head.hoi_classifier(embeds)[0]
 
 
 @pytest.fixture(scope='module')

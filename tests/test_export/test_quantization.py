@@ -83,6 +83,7 @@ def exported(tmp_path_factory):
     return export_model(CONFIG, WEIGHTS, tmp_path_factory.mktemp('float32') / 'model.xml')
 
 
+@pytest.mark.alone
 def test_int8(exported, scenes, tmp_path, monkeypatch, capsys):
     pytest.importorskip('nncf', reason='int8 needs the extra `quantize`')
     openvino = pytest.importorskip('openvino')
@@ -138,6 +139,7 @@ def test_int8(exported, scenes, tmp_path, monkeypatch, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ['int8.bin', 'int8.xml']
 
 
+@pytest.mark.alone
 def test_a_graph_without_names_of_modules(tmp_path):
     pytest.importorskip('nncf')
     openvino = pytest.importorskip('openvino')
@@ -150,6 +152,7 @@ def test_a_graph_without_names_of_modules(tmp_path):
         quantize_openvino(tmp_path / 'other.xml', tmp_path / 'int8.xml', [], dict)
 
 
+@pytest.mark.alone
 def test_bfloat16_of_openvino(exported):
     file = exported
     image = np.full((96, 128, 3), 90, np.uint8)
