@@ -144,7 +144,7 @@ def test_exports_are_compared(script, monkeypatch, capsys, tmp_path):
         == len(tool.many_phrases(load_vocabulary('minihoi')))
         == 700
     )
-    monkeypatch.setattr(tool, 'many_phrases', lambda vocabulary: [('hold', 'cup')] * 2)
+    monkeypatch.setattr(tool, 'many_phrases', lambda vocabulary: [('hold', 'cup'), ('kick', 'cup')])
     arguments = ['check', '--formats', 'pt2', '--images', '2', '--model', MODEL, '--sizes', '96x64', '--threads', '1']
     monkeypatch.setattr(sys, 'argv', arguments)
     threads = torch.get_num_threads()
