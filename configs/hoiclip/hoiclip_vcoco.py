@@ -20,22 +20,12 @@ model = dict(
 
 # CLIP's image is also needed to test: after the resize, before the normalisation.
 clip_image = dict(type='MakeCLIPImage', size=224)
-test_pipeline = [
-    dict(type='LoadHOIImage', imdecode_backend='pillow'),
-    dict(type='HOIResizeShortSide', scale=800, max_size=1333),
-    clip_image,
-    dict(type='PackHOIInputs'),
-]
+test_pipeline = [*_base_.test_pipeline[:-1], clip_image, _base_.test_pipeline[-1]]
 tta_pipeline = [
-    dict(type='LoadHOIImage', imdecode_backend='pillow'),
+    _base_.tta_pipeline[0],
     dict(
         type='TestTimeAug',
-        transforms=[
-            [dict(type='HOIResizeShortSide', scale=scale, max_size=1333) for scale in (800, 672, 928)],
-            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
-            [clip_image],
-            [dict(type='PackHOIInputs')],
-        ],
+        transforms=[*_base_.tta_pipeline[1].transforms[:-1], [clip_image], _base_.tta_pipeline[1].transforms[-1]],
     ),
 ]
 

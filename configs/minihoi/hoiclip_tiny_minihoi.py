@@ -24,22 +24,12 @@ model = dict(
 
 # CLIP's image is also needed to test.
 clip_image = dict(type='MakeCLIPImage', size=64)
-test_pipeline = [
-    dict(type='LoadHOIImage'),
-    dict(type='HOIResizeShortSide', scale=128, max_size=128),
-    clip_image,
-    dict(type='PackHOIInputs'),
-]
+test_pipeline = [*_base_.test_pipeline[:-1], clip_image, _base_.test_pipeline[-1]]
 tta_pipeline = [
-    dict(type='LoadHOIImage'),
+    _base_.tta_pipeline[0],
     dict(
         type='TestTimeAug',
-        transforms=[
-            [dict(type='HOIResizeShortSide', scale=scale, max_size=scale) for scale in (128, 144)],
-            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
-            [clip_image],
-            [dict(type='PackHOIInputs')],
-        ],
+        transforms=[*_base_.tta_pipeline[1].transforms[:-1], [clip_image], _base_.tta_pipeline[1].transforms[-1]],
     ),
 ]
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
